@@ -1,0 +1,216 @@
+// Every setting that an operator can make, with its default. Plain values: nothing here reads a file, a clock or the
+// environment. The names are those of the YAML file; describe.hpp says which key, limit and sentence belongs to each.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace raincheck::config {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kib = 1024;
+constexpr std::uint64_t mib = 1024 * kib;
+constexpr std::uint64_t gib = 1024 * mib;
+
+// Where in the files a value was written, for messages. Lines and columns count from 1; line 0: not from a file.
+struct Place {
+  std::string file;
+  int line = 0;
+  int column = 0;
+};
+
+struct ListenerTimeouts {
+  milliseconds header{10'000};  // from the first byte of a request to the end of its header
+  milliseconds body{60'000};    // longest silence while a request body is read
+  milliseconds write{60'000};   // longest time without progress while a response is written
+  milliseconds idle{75'000};    // a kept-alive connection without a request
+};
+
+struct ListenerLimits {
+  std::uint32_t connections = 10'000;
+  std::uint32_t connections_per_client = 1'000;
+  std::uint64_t request_line = 8 * kib;
+  std::uint64_t headers = 32 * kib;
+  std::uint32_t header_count = 100;
+  std::uint64_t body = 10 * mib;
+};
+
+struct Listener {
+  std::string name;
+  std::string address = "127.0.0.1:8080";  // host:port | [v6]:port | unix:/path
+  ListenerTimeouts timeouts;
+  ListenerLimits limits;
+  Place place;
+};
+
+// One origin of an upstream: http://host[:port].
+struct Server {
+  std::string url;
+  std::string host;            // without brackets; set by load()
+  std::uint16_t port = 80;     // set by load()
+  std::string authority;       // host[:port] as it goes into Host; set by load()
+  std::uint32_t weight = 1;
+  std::uint32_t max_concurrency = 0;  // 0: no limit of its own
+  Place place;
+};
+
+enum class OnAbort { close, drain };
+
+struct UpstreamTimeouts {
+  milliseconds connect{5'000};
+  milliseconds write{60'000};
+  std::optional<milliseconds> first_byte;  // default: attempt
+  milliseconds between_bytes{60'000};
+  milliseconds attempt{3'600'000};
+  milliseconds idle{60'000};
+};
+
+struct UpstreamLimits {
+  std::uint64_t response_headers = 64 * kib;
+  std::uint64_t response_body = gib;
+};
+
+struct Upstream {
+  std::string name;
+  std::vector<Server> servers;
+  std::uint32_t max_concurrency = 8;
+  UpstreamTimeouts timeouts;
+  milliseconds tcp_keepalive{60'000};
+  OnAbort on_abort = OnAbort::close;
+  std::optional<milliseconds> abort_hold;  // default: timeouts.attempt
+  UpstreamLimits limits;
+  Place place;
+};
+
+enum class Mode { always, prefer, never };
+enum class Resend { idempotent, always, never };
+enum class Priority { high, normal, low };
+enum class Completion { redirect, inline_ };
+
+struct Match {
+  std::vector<std::string> methods;  // upper case; empty: every method
+  std::string path;                  // "/exact", "/prefix/*", "/with/{segment}", "/with/{rest...}"
+};
+
+struct IdempotencyKey {
+  std::string header = "Idempotency-Key";
+  bool required = false;
+};
+
+struct RetryAfter {
+  milliseconds min{1'000};
+  milliseconds max{60'000};
+};
+
+struct StatusRange {
+  int first = 200;
+  int last = 399;
+};
+
+struct Async {
+  Mode mode = Mode::always;
+  milliseconds wait{0};
+  int pending_status = 200;  // 200 | 202
+  Completion completion = Completion::redirect;
+  int redirect_status = 302;  // 302 | 303
+  std::vector<StatusRange> success{StatusRange{}};  // success: { status: 200-399 }
+  Resend resend = Resend::idempotent;
+  milliseconds job_timeout{24 * 3'600'000};
+  std::optional<milliseconds> queue_timeout;  // default: job_timeout
+  Priority priority = Priority::normal;
+  IdempotencyKey idempotency_key;
+  RetryAfter retry_after;
+  std::optional<milliseconds> retention_result;  // retention: { result }; default: jobs.retention.result
+};
+
+struct Retry {
+  std::uint32_t max_attempts = 3;  // the first is counted
+  bool on_connect_failure = true;
+  bool on_timeout = false;
+  std::vector<int> on_status{502, 503, 504, 429};
+  milliseconds backoff{1'000};
+  milliseconds max_backoff{60'000};
+};
+
+struct RouteLimits {
+  std::optional<std::uint64_t> body;  // default: the listener's
+};
+
+struct Route {
+  std::string name;  // default: the text of its match
+  Match match;
+  std::string upstream;
+  Async async;
+  Retry retry;
+  RouteLimits limits;
+  Place place;
+};
+
+struct Store {
+  std::string directory;  // default: $STATE_DIRECTORY, else ./raincheck-data; set by load()
+  std::uint32_t partitions = 1;
+  std::uint64_t inline_max = 16 * kib;
+  std::uint64_t max_bytes = 10 * gib;
+};
+
+struct Retention {
+  milliseconds result{24 * 3'600'000};
+  milliseconds failed_request{24 * 3'600'000};
+};
+
+struct Jobs {
+  std::string base_path = "/_jobs";
+  std::uint64_t max_pending = 100'000;
+  Retention retention;
+};
+
+enum class LogLevel { trace, debug, info, warn, error };
+enum class LogFormat { text, json };
+enum class AccessFormat { text, json };
+enum class AccessOutput { stdout_, none };
+
+struct Log {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::text;
+};
+
+struct AccessLog {
+  AccessFormat format = AccessFormat::json;
+  AccessOutput output = AccessOutput::stdout_;
+  std::vector<std::string> exclude_paths;
+};
+
+struct Shutdown {
+  milliseconds delay{0};
+  milliseconds grace_period{60'000};
+};
+
+enum class AcceptId { trusted, always, never };
+
+struct RequestId {
+  std::string header = "X-Request-Id";
+  AcceptId accept = AcceptId::trusted;
+};
+
+struct Config {
+  int version = 1;
+  std::vector<std::string> include;
+  std::string public_url;  // without a trailing slash; empty: Location is a path
+  std::vector<Listener> listeners{Listener{}};
+  std::vector<std::string> trusted_proxies{"127.0.0.0/8", "::1/128"};
+  RequestId request_id;
+  Shutdown shutdown;
+  Log log;
+  AccessLog access_log;
+  Store store;
+  Jobs jobs;
+  std::vector<Upstream> upstreams;
+  std::string default_upstream;  // empty: unmatched requests get 404
+  std::vector<Route> routes;
+};
+
+}  // namespace raincheck::config

@@ -1,0 +1,59 @@
+// Where jobs are kept. Synchronous on purpose: a backend knows SQL and durability, and nothing of queues or coroutines.
+// Each function says which thread may call it; two of them never run the same function at once.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/command.hpp"
+
+namespace raincheck::store {
+
+// One first-in-first-out queue on disk.
+struct Lane {
+  std::uint32_t number = 0;
+  std::string upstream;
+  std::uint8_t priority = 0;  // config::Priority
+  std::uint64_t queued = 0;   // waiting, due now or later
+  jobs::WallTime next_due{};  // of those to be retried, the earliest; epoch: none
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // Start-up, before any other call, by the opening thread. They throw std::runtime_error.
+
+  // The lane of an upstream and priority; made durably when it is new.
+  virtual Lane open_lane(const std::string& upstream, std::uint8_t priority) = 0;
+  // Every lane that there is, of upstreams that no longer exist too.
+  virtual std::vector<Lane> lanes() = 0;
+  // Jobs that were running when an earlier process ended, without bodies; Fence{place, attempt, epoch} finishes or
+  // requeues one. `Job::attempt` is filled, and `epochs` beside it.
+  struct Orphan {
+    jobs::Job job;
+    std::uint64_t epoch = 0;
+  };
+  virtual std::vector<Orphan> orphans() = 0;
+  // Key of the ids that this store gives out.
+  virtual jobs::IdCodec::Secret secret() = 0;
+
+  // Applies the commands in order, in one transaction, and fills in their replies. Returns when the batch would survive
+  // a power cut. After store_full nothing of it was applied, and another batch may be tried; after store_failed nobody
+  // knows whether it is durable, and every later call fails too: only a new process may read the truth. Writer thread.
+  virtual jobs::Result<void> apply(std::span<Command* const> batch) = 0;
+
+  // Fills in the replies. Sees every batch whose apply() returned before the call. Reader thread.
+  virtual jobs::Result<void> find(std::span<Find* const> batch) = 0;
+
+  // Moves what was committed to its final place, so that the log does not grow without end; never in the way of a
+  // commit for long. Maintenance thread, when commits were made.
+  virtual void checkpoint() = 0;
+
+  // Bytes on disk, spool included. Any thread.
+  virtual std::uint64_t bytes() const = 0;
+};
+
+}  // namespace raincheck::store

@@ -1,0 +1,103 @@
+// The closed list of things that a store can be asked, each carrying its own reply, so that there is no second list to
+// keep in step. A batch of them is one transaction. Times are the asker's wall clock.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "jobs/error.hpp"
+#include "jobs/job.hpp"
+
+namespace raincheck::store {
+
+// A new job. With `start`, and nothing queued before it in its lane, it is running (attempt 1) from the first moment, so
+// that an idle system pays two commits a job; otherwise it is queued.
+struct Insert {
+  jobs::NewJob job;
+  bool start = false;
+  enum class Outcome : std::uint8_t {
+    queued,
+    running,
+    existed,     // the key is known, with the same fingerprint: `id` is that job's, nothing was written
+    key_reused,  // the key is known, with another fingerprint: nothing was written
+  };
+  Outcome outcome = Outcome::queued;
+  jobs::JobId id;
+};
+
+// Takes up to `count` due jobs of a lane, in order (those to be retried whose time has come first), and makes them
+// running with attempt + 1. Jobs carry everything but a response.
+struct Claim {
+  std::uint32_t lane = 0;
+  std::uint32_t count = 0;
+  jobs::WallTime now{};
+  std::vector<jobs::Job> jobs;
+  std::uint64_t queued = 0;          // left in the lane, due now or later
+  jobs::WallTime next_due{};         // of those to be retried, the earliest; epoch: none
+};
+
+// Fence: a command on a running job takes effect only if the job is still running this attempt in this epoch.
+struct Fence {
+  jobs::Place place;
+  std::uint32_t attempt = 0;
+  std::uint64_t epoch = 0;  // 0: the backend's own
+};
+
+// Ends an attempt and with it the job. On success the request is erased.
+struct Finish {
+  Fence fence;
+  jobs::State state = jobs::State::failed;
+  jobs::ErrorType error = jobs::ErrorType::none;
+  jobs::Response response;
+  jobs::WallTime now{};
+  jobs::milliseconds retention{};
+  bool applied = false;
+};
+
+// Ends an attempt; the job is queued again, due at `due_at`. Without `counts` the attempt is given back.
+struct Requeue {
+  Fence fence;
+  jobs::WallTime due_at{};
+  bool counts = true;
+  bool applied = false;
+};
+
+enum class Presence : std::uint8_t { present, gone, unknown };
+
+// Ends a queued or running job as canceled; of a final job it changes nothing. `job` is the job afterwards, without
+// bodies, and `was` its state before.
+struct Cancel {
+  jobs::JobId id;
+  jobs::WallTime now{};
+  jobs::milliseconds retention{};
+  Presence presence = Presence::unknown;
+  jobs::State was = jobs::State::queued;
+  jobs::Job job;
+};
+
+// Erases a final job and its result; `was` tells when it is not final, and then nothing was changed.
+struct Erase {
+  jobs::JobId id;
+  Presence presence = Presence::unknown;
+  jobs::State was = jobs::State::queued;
+};
+
+// Erases up to `count_max` jobs whose retention is over.
+struct Prune {
+  jobs::WallTime now{};
+  std::uint32_t count_max = 0;
+  std::uint32_t count = 0;
+};
+
+using Command = std::variant<Insert, Claim, Finish, Requeue, Cancel, Erase, Prune>;
+
+// A read of one job. Bodies of the response come with `with_response`; the request never does.
+struct Find {
+  jobs::JobId id;
+  bool with_response = false;
+  Presence presence = Presence::unknown;
+  jobs::Job job;
+};
+
+}  // namespace raincheck::store

@@ -1,0 +1,87 @@
+// The awaitable front of the disk: bounded queues, group commit without a timer, answers posted back to the asking shard
+// once per batch. Owned by the Server; its threads are the only ones that touch a Backend or write a spool file.
+// It never retries a failed commit: every command of the batch hears of it.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "jobs/clock.hpp"
+#include "store/backend.hpp"
+#include "store/spool.hpp"
+
+namespace raincheck::store {
+
+using Executor = boost::asio::io_context::executor_type;
+template <class T>
+using awaitable = boost::asio::awaitable<T, Executor>;
+
+struct StoreOptions {
+  std::size_t queue_max = 16'384;                 // commands waiting for the writer, over all shards
+  std::size_t group_commands_max = 1'024;         // commands in one transaction
+  std::size_t group_bytes_max = 8 * 1024 * 1024;  // their bodies
+  bool threads = true;                            // false: tests call commit_group() and read_group() themselves
+};
+
+class Store {
+ public:
+  // Starts the writer, reader, file and maintenance threads.
+  Store(std::unique_ptr<Backend> backend, std::unique_ptr<Spool> spool, StoreOptions options);
+  // Stops: what is queued is committed first. Every Client must be gone.
+  ~Store();
+
+  Backend& backend();
+  Spool& spool();
+  // After a failed sync: nothing is accepted any more, and the process should end so that another reads the truth.
+  bool failed() const;
+  // Durable commits and commands so far, and bytes on disk.
+  struct Counts {
+    std::uint64_t commits = 0;
+    std::uint64_t commands = 0;
+  };
+  Counts counts() const;
+
+  // What the threads run; true if there was something to do. For tests with `threads` off.
+  bool commit_group();
+  bool read_group();
+  bool file_work();
+
+ private:
+  friend class Client;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A shard's side of the store: hands over what one turn of the loop asked for in one go, and resumes the askers on the
+// shard's thread. Every function but the constructor is called on that thread. A command whose queue is full fails with
+// `overloaded` at once, one after a failed sync with `store_failed`.
+class Client {
+ public:
+  Client(Store& store, boost::asio::io_context& io);
+  // Nothing may be under way.
+  ~Client();
+
+  // `with` goes to the writer and comes back with its reply filled in.
+  template <class C>
+  awaitable<jobs::Result<C>> apply(C with);  // Insert, Claim, Finish, Requeue, Cancel, Erase, Prune
+  awaitable<jobs::Result<Find>> find(Find with);
+
+  // Spool files, on the store's file threads.
+  awaitable<jobs::Result<std::unique_ptr<SpoolWriter>>> create();
+  awaitable<jobs::Result<void>> append(SpoolWriter& writer, std::string_view bytes);
+  awaitable<jobs::Result<void>> sync(SpoolWriter& writer);
+  awaitable<jobs::Result<std::unique_ptr<SpoolReader>>> open(std::uint64_t number);
+  awaitable<jobs::Result<void>> read(SpoolReader& reader,
+                                     std::uint64_t offset,
+                                     std::span<char> into);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace raincheck::store
