@@ -1,5 +1,6 @@
-// Every setting that an operator can make, with its default. Plain values: nothing here reads a file, a clock or the
-// environment. The names are those of the YAML file; describe.hpp says which key, limit and sentence belongs to each.
+// Every setting that an operator can make, with its default. Plain values: nothing here reads a
+// file, a clock or the environment. The names are those of the YAML file; describe.hpp says which
+// key, limit and sentence belongs to each.
 #pragma once
 
 #include <chrono>
@@ -16,7 +17,8 @@ constexpr std::uint64_t kib = 1024;
 constexpr std::uint64_t mib = 1024 * kib;
 constexpr std::uint64_t gib = 1024 * mib;
 
-// Where in the files a value was written, for messages. Lines and columns count from 1; line 0: not from a file.
+// Where in the files a value was written, for messages. Lines and columns count from 1; line 0: not
+// from a file.
 struct Place {
   std::string file;
   int line = 0;
@@ -50,9 +52,9 @@ struct Listener {
 // One origin of an upstream: http://host[:port].
 struct Server {
   std::string url;
-  std::string host;            // without brackets; set by load()
-  std::uint16_t port = 80;     // set by load()
-  std::string authority;       // host[:port] as it goes into Host; set by load()
+  std::string host;         // without brackets; set by load()
+  std::uint16_t port = 80;  // set by load()
+  std::string authority;    // host[:port] as it goes into Host; set by load()
   std::uint32_t weight = 1;
   std::uint32_t max_concurrency = 0;  // 0: no limit of its own
   Place place;
@@ -116,7 +118,7 @@ struct Async {
   milliseconds wait{0};
   int pending_status = 200;  // 200 | 202
   Completion completion = Completion::redirect;
-  int redirect_status = 302;  // 302 | 303
+  int redirect_status = 302;                        // 302 | 303
   std::vector<StatusRange> success{StatusRange{}};  // success: { status: 200-399 }
   Resend resend = Resend::idempotent;
   milliseconds job_timeout{24 * 3'600'000};
@@ -124,7 +126,8 @@ struct Async {
   Priority priority = Priority::normal;
   IdempotencyKey idempotency_key;
   RetryAfter retry_after;
-  std::optional<milliseconds> retention_result;  // retention: { result }; default: jobs.retention.result
+  std::optional<milliseconds>
+      retention_result;  // retention: { result }; default: jobs.retention.result
 };
 
 struct Retry {

@@ -1,5 +1,5 @@
-// The only reader of time. Monotonic time makes deadlines; wall time makes what is stored and shown. Tests pass a manual
-// one. Read from any thread.
+// The only reader of time. Monotonic time makes deadlines; wall time makes what is stored and
+// shown. Tests pass a manual one. Read from any thread.
 #pragma once
 
 #include <chrono>

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace raincheck::jobs {
@@ -91,8 +92,8 @@ IdText IdCodec::encode(const JobId& id) {
   }
   IdText text{};
   for (std::size_t i = 0, o = 0; i < raw.size(); i += 3) {
-    const std::uint32_t bits = std::uint32_t{raw[i]} << 16 | std::uint32_t{raw[i + 1]} << 8 |
-                               std::uint32_t{raw[i + 2]};
+    const std::uint32_t bits =
+        std::uint32_t{raw[i]} << 16 | std::uint32_t{raw[i + 1]} << 8 | std::uint32_t{raw[i + 2]};
     for (unsigned shift = 18; o % 4 != 3; shift -= 6) text[o++] = alphabet[bits >> shift & 63];
     text[o++] = alphabet[bits & 63];
   }

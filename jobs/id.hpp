@@ -1,5 +1,5 @@
-// A job's id as clients see it: 32 characters of base64url that hold 15 random bytes and, masked, the place of the job's
-// row. Values and pure functions; the random bytes come from the caller.
+// A job's id as clients see it: 32 characters of base64url that hold 15 random bytes and, masked,
+// the place of the job's row. Values and pure functions; the random bytes come from the caller.
 #pragma once
 
 #include <array>
@@ -10,7 +10,8 @@
 
 namespace raincheck::jobs {
 
-// Where a job's row is. Never given out twice, so a place that was given out and has no row any more is `gone`.
+// Where a job's row is. Never given out twice, so a place that was given out and has no row any
+// more is `gone`.
 struct Place {
   std::uint8_t partition = 0;
   std::uint32_t lane = 0;      // 24 bits
@@ -18,7 +19,8 @@ struct Place {
 
   bool operator==(const Place&) const = default;
 
-  // The integer primary key of the row in its partition: lane, then sequence, so that a lane is a range.
+  // The integer primary key of the row in its partition: lane, then sequence, so that a lane is a
+  // range.
   std::int64_t key() const {
     return static_cast<std::int64_t>(std::uint64_t{lane} << 39 | sequence);
   }
@@ -43,9 +45,12 @@ struct JobId {
 constexpr std::size_t id_chars = 32;
 using IdText = std::array<char, id_chars>;
 
-inline std::string_view view(const IdText& text) { return {text.data(), text.size()}; }
+inline std::string_view view(const IdText& text) {
+  return {text.data(), text.size()};
+}
 
-// Turns ids into text and back under the store's secret (16 bytes, AES-128). Holds a cipher context: one per thread.
+// Turns ids into text and back under the store's secret (16 bytes, AES-128). Holds a cipher
+// context: one per thread.
 class IdCodec {
  public:
   using Secret = std::array<std::uint8_t, 16>;

@@ -1,5 +1,5 @@
-// A job and what a store keeps of it. Plain values. The five states and the error types are the same words in the enum,
-// SQL, JSON, metrics and documents.
+// A job and what a store keeps of it. Plain values. The five states and the error types are the
+// same words in the enum, SQL, JSON, metrics and documents.
 #pragma once
 
 #include <array>
@@ -18,12 +18,15 @@ using WallTime = std::chrono::sys_time<milliseconds>;  // what is stored; never 
 
 enum class State : std::uint8_t { queued, running, succeeded, failed, canceled };
 
-constexpr bool is_final(State state) { return state >= State::succeeded; }
+constexpr bool is_final(State state) {
+  return state >= State::succeeded;
+}
 
 enum class ErrorType : std::uint8_t {
   none,
   upstream_status,    // the backend answered >= 400; its response is kept
-  upstream_rejected,  // the backend answered, but not with what the route calls a success; its response is kept
+  upstream_rejected,  // the backend answered, but not with what the route calls a success; its
+                      // response is kept
   upstream_unreachable,
   upstream_timeout,
   upstream_protocol_error,
@@ -56,8 +59,8 @@ struct Key {
   Digest fingerprint{};
 };
 
-// What a submission writes. `head` is the request to replay: "METHOD target\r\n" and then "Name: value\r\n" lines,
-// end-to-end fields only.
+// What a submission writes. `head` is the request to replay: "METHOD target\r\n" and then "Name:
+// value\r\n" lines, end-to-end fields only.
 struct NewJob {
   Random random{};
   std::uint32_t lane = 0;
@@ -73,19 +76,22 @@ struct NewJob {
   milliseconds retention{};  // how long job and result are kept after the end
 };
 
-// The backend's answer as it will be replayed. `head` is "Name: value\r\n" lines, end-to-end fields only.
+// The backend's answer as it will be replayed. `head` is "Name: value\r\n" lines, end-to-end fields
+// only.
 struct Response {
   int status = 0;  // 0: no response exists
   std::string head;
   Body body;
 };
 
-// A job as a store gives it back. Which members are filled depends on what was asked for; see store/command.hpp.
+// A job as a store gives it back. Which members are filled depends on what was asked for; see
+// store/command.hpp.
 struct Job {
   JobId id;
   State state = State::queued;
   ErrorType error = ErrorType::none;
-  std::uint32_t attempt = 0;  // attempts begun so far that count; the number of the present one while running
+  std::uint32_t attempt =
+      0;  // attempts begun so far that count; the number of the present one while running
   WallTime created_at{};
   WallTime started_at{};   // of the present or last attempt; epoch: none
   WallTime finished_at{};  // epoch: not final

@@ -1,5 +1,6 @@
-// Where jobs are kept. Synchronous on purpose: a backend knows SQL and durability, and nothing of queues or coroutines.
-// Each function says which thread may call it; two of them never run the same function at once.
+// Where jobs are kept. Synchronous on purpose: a backend knows SQL and durability, and nothing of
+// queues or coroutines. Each function says which thread may call it; two of them never run the same
+// function at once.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,8 @@ class Backend {
   virtual Lane open_lane(const std::string& upstream, std::uint8_t priority) = 0;
   // Every lane that there is, of upstreams that no longer exist too.
   virtual std::vector<Lane> lanes() = 0;
-  // Jobs that were running when an earlier process ended, without bodies; Fence{place, attempt, epoch} finishes or
-  // requeues one. `Job::attempt` is filled, and `epochs` beside it.
+  // Jobs that were running when an earlier process ended, without bodies; Fence{place, attempt,
+  // epoch} finishes or requeues one. `Job::attempt` is filled, and `epochs` beside it.
   struct Orphan {
     jobs::Job job;
     std::uint64_t epoch = 0;
@@ -40,16 +41,17 @@ class Backend {
   // Key of the ids that this store gives out.
   virtual jobs::IdCodec::Secret secret() = 0;
 
-  // Applies the commands in order, in one transaction, and fills in their replies. Returns when the batch would survive
-  // a power cut. After store_full nothing of it was applied, and another batch may be tried; after store_failed nobody
-  // knows whether it is durable, and every later call fails too: only a new process may read the truth. Writer thread.
+  // Applies the commands in order, in one transaction, and fills in their replies. Returns when the
+  // batch would survive a power cut. After store_full nothing of it was applied, and another batch
+  // may be tried; after store_failed nobody knows whether it is durable, and every later call fails
+  // too: only a new process may read the truth. Writer thread.
   virtual jobs::Result<void> apply(std::span<Command* const> batch) = 0;
 
   // Fills in the replies. Sees every batch whose apply() returned before the call. Reader thread.
   virtual jobs::Result<void> find(std::span<Find* const> batch) = 0;
 
-  // Moves what was committed to its final place, so that the log does not grow without end; never in the way of a
-  // commit for long. Maintenance thread, when commits were made.
+  // Moves what was committed to its final place, so that the log does not grow without end; never
+  // in the way of a commit for long. Maintenance thread, when commits were made.
   virtual void checkpoint() = 0;
 
   // Bytes on disk, spool included. Any thread.

@@ -1,5 +1,6 @@
-// The closed list of things that a store can be asked, each carrying its own reply, so that there is no second list to
-// keep in step. A batch of them is one transaction. Times are the asker's wall clock.
+// The closed list of things that a store can be asked, each carrying its own reply, so that there
+// is no second list to keep in step. A batch of them is one transaction. Times are the asker's wall
+// clock.
 #pragma once
 
 #include <cstdint>
@@ -11,33 +12,35 @@
 
 namespace raincheck::store {
 
-// A new job. With `start`, and nothing queued before it in its lane, it is running (attempt 1) from the first moment, so
-// that an idle system pays two commits a job; otherwise it is queued.
+// A new job. With `start`, and nothing queued before it in its lane, it is running (attempt 1) from
+// the first moment, so that an idle system pays two commits a job; otherwise it is queued.
 struct Insert {
   jobs::NewJob job;
   bool start = false;
   enum class Outcome : std::uint8_t {
     queued,
     running,
-    existed,     // the key is known, with the same fingerprint: `id` is that job's, nothing was written
+    existed,     // the key is known, with the same fingerprint: `id` is that job's, nothing was
+                 // written
     key_reused,  // the key is known, with another fingerprint: nothing was written
   };
   Outcome outcome = Outcome::queued;
   jobs::JobId id;
 };
 
-// Takes up to `count` due jobs of a lane, in order (those to be retried whose time has come first), and makes them
-// running with attempt + 1. Jobs carry everything but a response.
+// Takes up to `count` due jobs of a lane, in order (those to be retried whose time has come first),
+// and makes them running with attempt + 1. Jobs carry everything but a response.
 struct Claim {
   std::uint32_t lane = 0;
   std::uint32_t count = 0;
   jobs::WallTime now{};
   std::vector<jobs::Job> jobs;
-  std::uint64_t queued = 0;          // left in the lane, due now or later
-  jobs::WallTime next_due{};         // of those to be retried, the earliest; epoch: none
+  std::uint64_t queued = 0;   // left in the lane, due now or later
+  jobs::WallTime next_due{};  // of those to be retried, the earliest; epoch: none
 };
 
-// Fence: a command on a running job takes effect only if the job is still running this attempt in this epoch.
+// Fence: a command on a running job takes effect only if the job is still running this attempt in
+// this epoch.
 struct Fence {
   jobs::Place place;
   std::uint32_t attempt = 0;
@@ -55,7 +58,8 @@ struct Finish {
   bool applied = false;
 };
 
-// Ends an attempt; the job is queued again, due at `due_at`. Without `counts` the attempt is given back.
+// Ends an attempt; the job is queued again, due at `due_at`. Without `counts` the attempt is given
+// back.
 struct Requeue {
   Fence fence;
   jobs::WallTime due_at{};
@@ -65,8 +69,8 @@ struct Requeue {
 
 enum class Presence : std::uint8_t { present, gone, unknown };
 
-// Ends a queued or running job as canceled; of a final job it changes nothing. `job` is the job afterwards, without
-// bodies, and `was` its state before.
+// Ends a queued or running job as canceled; of a final job it changes nothing. `job` is the job
+// afterwards, without bodies, and `was` its state before.
 struct Cancel {
   jobs::JobId id;
   jobs::WallTime now{};
@@ -76,7 +80,8 @@ struct Cancel {
   jobs::Job job;
 };
 
-// Erases a final job and its result; `was` tells when it is not final, and then nothing was changed.
+// Erases a final job and its result; `was` tells when it is not final, and then nothing was
+// changed.
 struct Erase {
   jobs::JobId id;
   Presence presence = Presence::unknown;

@@ -1,6 +1,7 @@
-// The awaitable front of the disk: bounded queues, group commit without a timer, answers posted back to the asking shard
-// once per batch. Owned by the Server; its threads are the only ones that touch a Backend or write a spool file.
-// It never retries a failed commit: every command of the batch hears of it.
+// The awaitable front of the disk: bounded queues, group commit without a timer, answers posted
+// back to the asking shard once per batch. Owned by the Server; its threads are the only ones that
+// touch a Backend or write a spool file. It never retries a failed commit: every command of the
+// batch hears of it.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -21,10 +22,10 @@ template <class T>
 using awaitable = boost::asio::awaitable<T, Executor>;
 
 struct StoreOptions {
-  std::size_t queue_max = 16'384;                 // commands waiting for the writer, over all shards
-  std::size_t group_commands_max = 1'024;         // commands in one transaction
+  std::size_t queue_max = 16'384;          // commands waiting for the writer, over all shards
+  std::size_t group_commands_max = 1'024;  // commands in one transaction
   std::size_t group_bytes_max = 8 * 1024 * 1024;  // their bodies
-  bool threads = true;                            // false: tests call commit_group() and read_group() themselves
+  bool threads = true;  // false: tests call commit_group() and read_group() themselves
 };
 
 class Store {
@@ -36,7 +37,8 @@ class Store {
 
   Backend& backend();
   Spool& spool();
-  // After a failed sync: nothing is accepted any more, and the process should end so that another reads the truth.
+  // After a failed sync: nothing is accepted any more, and the process should end so that another
+  // reads the truth.
   bool failed() const;
   // Durable commits and commands so far, and bytes on disk.
   struct Counts {
@@ -56,9 +58,10 @@ class Store {
   std::unique_ptr<Impl> impl_;
 };
 
-// A shard's side of the store: hands over what one turn of the loop asked for in one go, and resumes the askers on the
-// shard's thread. Every function but the constructor is called on that thread. A command whose queue is full fails with
-// `overloaded` at once, one after a failed sync with `store_failed`.
+// A shard's side of the store: hands over what one turn of the loop asked for in one go, and
+// resumes the askers on the shard's thread. Every function but the constructor is called on that
+// thread. A command whose queue is full fails with `overloaded` at once, one after a failed sync
+// with `store_failed`.
 class Client {
  public:
   Client(Store& store, boost::asio::io_context& io);
