@@ -1,0 +1,41 @@
+"""The crash loop: the real program under real load, killed with -9 at random moments, at least fifty times; then every
+promise is checked against what clients and backend saw. Prints its seed; RAINCHECK_SEED=n plays the same dice again,
+RAINCHECK_CRASHES=n sets the number of kills."""
+import os
+import random
+
+from harness import EndToEnd
+from load import Load, check, routes, summary
+from program import Raincheck
+
+CRASHES = int(os.environ.get('RAINCHECK_CRASHES', '50'))
+
+
+def crash_loop(test, crashes, seed, program=None):
+    """Runs the loop and returns every broken promise."""
+    dice = random.Random(seed)
+    config = test.config(routes(), {'max_concurrency': 16}, store={'inline_max': '4KiB'})
+    proxy = test.proxy = Raincheck(test.folder, config, program)
+    test.addCleanup(proxy.close)
+    load = Load(lambda: proxy.port, seed, test.backend)
+    proxy.start()
+    load.start()
+    try:
+        for _ in range(crashes):
+            load.stopping.wait(dice.uniform(0.05, 0.6))
+            proxy.kill()
+            proxy.start()
+        load.stopping.wait(0.5)
+    finally:
+        load.stop()
+    broken = check(load, load.settle())
+    print(f'crash loop: seed {seed}, {crashes} kills, {summary(load)}', flush=True)
+    return broken
+
+
+class Crashes(EndToEnd):
+    def test_no_promise_is_broken_however_often_it_is_killed(self):
+        seed = int(os.environ.get('RAINCHECK_SEED') or random.SystemRandom().randrange(10**6))
+        broken = crash_loop(self, CRASHES, seed)
+        self.assertEqual([], broken[:20], f'{len(broken)} broken promises; RAINCHECK_SEED={seed} plays it again')
+        self.assertEqual({}, {name: size for name, size in self.spool_files().items() if size > 10**8})
