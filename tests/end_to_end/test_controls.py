@@ -43,7 +43,6 @@ class Controls(harness.EndToEnd):
             if any(word in text for text in broken for word in words):
                 return
             self.proxy.close()
-            self.tearDown()
             self.doCleanups()
             self.setUp()
         self.fail(f'{name} broke none of {words}: the checker is blind; it only said {broken[:5]}')
@@ -57,7 +56,8 @@ class Controls(harness.EndToEnd):
     def test_a_store_without_sync_is_caught_by_loss_of_power(self):
         if REASON:
             raise unittest.SkipTest(REASON)
-        self.broken_promises(test_powerloss.power_loop, 'sync-off', 4, ('lost', 'changed', 'unsafe', 'pending again'), 3)
+        words = ('lost', 'changed', 'unsafe', 'pending again')
+        self.broken_promises(test_powerloss.power_loop, 'sync-off', 4, words, 3)
 
     def test_a_finish_without_a_fence_is_caught_by_cancels_that_race_it(self):
         self.serve(program=control('no-fence'), upstream={'max_concurrency': 50})

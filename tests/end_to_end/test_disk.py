@@ -1,4 +1,4 @@
-"""A disk that is full, and a disk that fails. Skipped, loudly, where the machine cannot mount a tmpfs or has no strace."""
+"""A disk that is full, and a disk that fails. Skipped, loudly, where nothing can be mounted or strace is missing."""
 import os
 import shutil
 import unittest

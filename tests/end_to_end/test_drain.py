@@ -166,7 +166,8 @@ class ComingBack(EndToEnd):
     def test_a_running_post_is_outcome_unknown_after_a_kill_and_a_put_is_sent_again(self):
         self.serve()
         gate = self.backend.on('/reports', Gate(echo))
-        jobs = {method: self.submit(f'/reports/{method}', method=method) for method in ('POST', 'PUT', 'PATCH', 'DELETE')}
+        methods = ('POST', 'PUT', 'PATCH', 'DELETE')
+        jobs = {method: self.submit(f'/reports/{method}', method=method) for method in methods}
         self.wait_for_calls(gate, 4)
         self.proxy.kill()
         gate.open()

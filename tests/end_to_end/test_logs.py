@@ -91,7 +91,8 @@ class Logs(EndToEnd):
     def test_what_upstreams_do_wrong_has_a_reason_too(self):
         self.serve(upstream={'timeouts': {'first_byte': '200ms'}, 'limits': {'response_body': '1KiB'}})
         for script, status, reason in (
-                (raw(b'nonsense\r\n\r\n'), 502, 'upstream_protocol_error'), (reset_after_reading, 502, 'upstream_reset'),
+                (raw(b'nonsense\r\n\r\n'), 502, 'upstream_protocol_error'),
+                (reset_after_reading, 502, 'upstream_reset'),
                 (Gate(), 504, 'upstream_timeout')):
             self.backend.on('/x', script)
             self.request('GET', '/x')

@@ -19,7 +19,8 @@ class Plain(EndToEnd):
         self.serve(routes=[route('/reports/*'), route('/plain/*', mode='never')])
 
     def test_a_call_goes_straight_through_and_back(self):
-        fields = [('X-A', '1'), ('Set-Cookie', 'a'), ('Set-Cookie', 'b'), ('Server', 'Legacy/1'), ('Content-Type', 'x/y')]
+        fields = [('X-A', '1'), ('Set-Cookie', 'a'), ('Set-Cookie', 'b'), ('Server', 'Legacy/1'),
+                  ('Content-Type', 'x/y')]
         self.backend.on('/', answer(207, b'multi', fields))
         for path in ('/plain/a%20b?c=d&e', '/unmatched?x=%2f'):
             answered = self.request('PROPFIND', path, [('Depth', '1'), ('Accept', 'a'), ('Accept', 'b')], b'in')
@@ -55,7 +56,8 @@ class Plain(EndToEnd):
         self.assertEqual((b'abcdef', []), (answered.body, answered.all('Transfer-Encoding')))
 
     def test_a_chunked_request_streams_through(self):
-        answered = self.request('POST', '/plain/x', {'Transfer-Encoding': 'chunked'}, chunked(b'ab', b'c' * 99999, b'd'))
+        body = chunked(b'ab', b'c' * 99999, b'd')
+        answered = self.request('POST', '/plain/x', {'Transfer-Encoding': 'chunked'}, body)
         self.assertEqual(b'ab' + b'c' * 99999 + b'd', answered.body)
 
     def test_a_chunked_answer_streams_through_as_it_comes(self):
@@ -175,7 +177,8 @@ class Faults(EndToEnd):
 
     def test_nonsense_is_502_and_never_relayed(self):
         for nonsense in (b'SSH-2.0-x\r\n', b'\0\1\2\3\r\n\r\n', b'HTTP/1.1 20 Z\r\n\r\n', b'HTTP/1.1 2OO OK\r\n\r\n',
-                         OK + b'Content-Length: -2\r\n\r\n', b'HTTP/1.1 101 X\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n',
+                         OK + b'Content-Length: -2\r\n\r\n',
+                         b'HTTP/1.1 101 X\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n',
                          OK + b'Content-Length: 18446744073709551618\r\n\r\nab',
                          OK + b'Content-Length: 1\r\nContent-Length: 2\r\n\r\nab'):
             self.backend.on('/x', raw(nonsense))

@@ -199,7 +199,8 @@ class Preferences(EndToEnd):
         self.serve()
         gate = self.backend.on('/reports', Gate(answer(201, b'in line')))
         client = self.client()
-        client.send(b'POST /reports/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nPrefer: respond-async, wait=20\r\n\r\n')
+        client.send(b'POST /reports/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n'
+                    b'Prefer: respond-async, wait=20\r\n\r\n')
         self.wait_for_calls(gate)
         gate.open()
         answered = client.answer('POST')

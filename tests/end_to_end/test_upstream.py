@@ -95,8 +95,8 @@ class Answers(EndToEnd):
         self.assertEqual(1, self.backend.count('/reports/post'))
 
     def test_surplus_bytes_are_never_the_next_answer(self):
-        self.backend.on('/reports', raw(OK + b'Content-Length: 1\r\n\r\naHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison',
-                                        False))
+        poison = b'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'
+        self.backend.on('/reports', raw(OK + b'Content-Length: 1\r\n\r\na' + poison, False))
         self.assertEqual(b'a', self.submit().wait().result().body)
         self.backend.on('/reports', answer(200, b'clean'))
         for _ in range(5):
