@@ -1,0 +1,192 @@
+#include "config/check.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/suggest.hpp"
+#include "config/text.hpp"
+
+namespace raincheck::config {
+namespace {
+
+std::string quoted(const std::string& text) {
+  return "'" + text + "'";
+}
+
+std::string match_text(const Match& match) {
+  std::string text;
+  for (const std::string& method : match.methods) text += (text.empty() ? "" : ",") + method;
+  return text.empty() ? match.path : text + " " + match.path;
+}
+
+std::string at(const Place& place) {
+  return place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+}
+
+// One complaint if `a` is longer than `b`.
+void check_order(Reading& reading,
+                 const std::string& path,
+                 const std::string& a_name,
+                 milliseconds a,
+                 const std::string& b_name,
+                 milliseconds b) {
+  const std::string a_path = path + "." + a_name;
+  if (a <= b || reading.is_refused_within(a_path) || reading.is_refused_within(path + "." + b_name))
+    return;
+  reading.refuse(
+      reading.place(a_path), a_path,
+      "is longer (" + format_duration(a) + ") than " + b_name + " (" + format_duration(b) + ")");
+}
+
+// Names that must differ, and where each was first seen.
+class Names {
+ public:
+  explicit Names(Reading& reading) : reading_(reading) {}
+
+  void add(const std::string& name, const std::string& path) {
+    const auto [first, is_new] = seen_.emplace(name, path);
+    if (is_new) return;
+    reading_.refuse(reading_.place(path), path,
+                    quoted(name) + " is here twice: first at " + at(reading_.place(first->second)));
+  }
+
+ private:
+  Reading& reading_;
+  std::map<std::string, std::string> seen_;
+};
+
+void check_listeners(const Config& config, Reading& reading) {
+  Names addresses(reading);
+  Names names(reading);
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    const Listener& listener = config.listeners[i];
+    const std::string path = "listeners[" + std::to_string(i) + "]";
+    const auto address = parse_listen_address(listener.address);
+    const bool is_any_port = address && address->socket_path.empty() && address->port == 0;
+    if (!is_any_port) addresses.add(listener.address, path + ".address");
+    names.add(listener.name, path + ".name");
+    if (listener.limits.connections_per_client > listener.limits.connections &&
+        listener.limits.connections_per_client != ListenerLimits{}.connections_per_client) {
+      reading.refuse(reading.place(path + ".limits.connections_per_client"),
+                     path + ".limits.connections_per_client", "is more than limits.connections");
+    }
+  }
+}
+
+void check_upstream(const Upstream& upstream, Reading& reading) {
+  const std::string path = "upstreams." + upstream.name;
+  const UpstreamTimeouts& timeouts = upstream.timeouts;
+  check_order(reading, path + ".timeouts", "connect", timeouts.connect, "attempt",
+              timeouts.attempt);
+  if (timeouts.first_byte) {
+    check_order(reading, path + ".timeouts", "first_byte", *timeouts.first_byte, "attempt",
+                timeouts.attempt);
+  }
+  if (upstream.abort_hold && upstream.on_abort != OnAbort::drain) {
+    reading.refuse(reading.place(path + ".abort_hold"), path + ".abort_hold",
+                   "means nothing without 'on_abort: drain'");
+  }
+  Names urls(reading);
+  for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
+    const std::string server = path + ".servers[" + std::to_string(i) + "]";
+    if (!reading.is_refused_within(server)) urls.add(upstream.servers[i].authority, server);
+  }
+}
+
+void check_upstream_name(const Config& config,
+                         Reading& reading,
+                         const std::string& name,
+                         const std::string& path) {
+  std::vector<std::string> known;
+  for (const Upstream& upstream : config.upstreams) known.push_back(upstream.name);
+  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  if (reading.is_refused_within(path) || reading.is_refused_within("upstreams." + name)) return;
+  reading.refuse(reading.place(path), path, "there is no upstream " + quoted(name),
+                 known.empty() ? "add it under 'upstreams'" : did_you_mean(name, known));
+}
+
+void check_async(const Async& async, Reading& reading, const std::string& path) {
+  const std::string here = path + ".async";
+  if (async.wait >= async.job_timeout && !reading.is_refused_within(here)) {
+    reading.refuse(reading.place(here + ".wait"), here + ".wait",
+                   "must be shorter than job_timeout (" + format_duration(async.job_timeout) + ")");
+  }
+  if (async.queue_timeout) {
+    check_order(reading, here, "queue_timeout", *async.queue_timeout, "job_timeout",
+                async.job_timeout);
+  }
+  check_order(reading, here + ".retry_after", "min", async.retry_after.min, "max",
+              async.retry_after.max);
+}
+
+void check_routes(const Config& config, Reading& reading) {
+  Names names(reading);
+  for (std::size_t i = 0; i < config.routes.size(); ++i) {
+    const Route& route = config.routes[i];
+    const std::string path = "routes[" + std::to_string(i) + "]";
+    // Two routes that are named by the same match are two routes with the same match: the route
+    // table says so.
+    if (route.name != match_text(route.match)) names.add(route.name, path + ".name");
+    if (!route.upstream.empty()) {
+      check_upstream_name(config, reading, route.upstream, path + ".upstream");
+    } else if (!reading.is_refused(path) && !reading.is_refused(path + ".upstream")) {
+      reading.refuse(route.place, path + ".upstream", "is required");
+    }
+    check_async(route.async, reading, path);
+    check_order(reading, path + ".retry", "backoff", route.retry.backoff, "max_backoff",
+                route.retry.max_backoff);
+    const std::string& base = config.jobs.base_path;
+    if (route.match.path == base || route.match.path.compare(0, base.size() + 1, base + "/") == 0) {
+      reading.warn(reading.place(path + ".match"), path + ".match",
+                   "is never reached: jobs.base_path is " + quoted(base));
+    }
+  }
+}
+
+}  // namespace
+
+void derive(Config& config, const Environment& environment) {
+  if (config.listeners.empty()) config.listeners.emplace_back();
+  for (Listener& listener : config.listeners) {
+    if (listener.name.empty()) listener.name = listener.address;
+  }
+  for (Upstream& upstream : config.upstreams) {
+    for (Server& server : upstream.servers) {
+      if (server.place.line == 0) server.place = upstream.place;
+      const auto origin = parse_origin(server.url);
+      if (!origin) continue;  // refused already
+      server.host = origin->host;
+      server.port = origin->port;
+      server.authority = origin->authority;
+    }
+  }
+  for (Route& route : config.routes) {
+    if (route.name.empty()) route.name = match_text(route.match);
+  }
+  if (config.store.directory.empty()) {
+    // systemd gives a list, separated by colons.
+    const std::string state = environment.variable("STATE_DIRECTORY").value_or("");
+    const std::string first = state.substr(0, state.find(':'));
+    config.store.directory = first.empty() ? "./raincheck-data" : first;
+  }
+}
+
+void check(const Config& config, Reading& reading) {
+  check_listeners(config, reading);
+  for (const Upstream& upstream : config.upstreams) check_upstream(upstream, reading);
+  check_routes(config, reading);
+  if (!config.default_upstream.empty()) {
+    check_upstream_name(config, reading, config.default_upstream, "default_upstream");
+  }
+  if (config.store.partitions > 1) {
+    reading.refuse(reading.place("store.partitions"), "store.partitions",
+                   "more than one partition is not built yet in this version");
+  }
+  if (config.routes.empty() && config.default_upstream.empty() && !reading.is_refused_within("")) {
+    reading.warn({}, "", "no routes and no default_upstream: every request gets 404");
+  }
+}
+
+}  // namespace raincheck::config

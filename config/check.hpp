@@ -1,0 +1,16 @@
+// What no single setting can know: that settings fit together. Also sets what is derived from
+// others: a server's host and port, the names of routes, the store's directory. Called by load().
+#pragma once
+
+#include "config/config.hpp"
+#include "config/load.hpp"
+#include "config/reader.hpp"
+
+namespace raincheck::config {
+
+void derive(Config& config, const Environment& environment);
+
+// After derive(). Settings that were refused already are not complained of again.
+void check(const Config& config, Reading& reading);
+
+}  // namespace raincheck::config

@@ -1,0 +1,157 @@
+#include "config/rules.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "config/text.hpp"
+
+namespace raincheck::config {
+namespace {
+
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
+
+bool is_alphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Characters that a path holds without being decoded or escaped anywhere on its way.
+bool is_plain_path(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return is_alphanumeric(c) || std::string_view("/-._~").find(c) != std::string_view::npos;
+  });
+}
+
+bool has_dot_segment(std::string_view path) {
+  const std::string closed = std::string(path) + "/";
+  return closed.find("/./") != closed.npos || closed.find("/../") != closed.npos ||
+         closed.substr(0, closed.size() - 1).find("//") != closed.npos;
+}
+
+// Fields that frame a message or belong to one connection; no setting can speak of them.
+constexpr std::array<std::string_view, 9> reserved_fields = {
+    "connection", "content-length",    "host",    "keep-alive", "te",
+    "trailer",    "transfer-encoding", "upgrade", "expect"};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+}  // namespace
+
+std::string check_name(std::string_view text) {
+  const bool is_good = !text.empty() && text.size() <= 64 && is_alphanumeric(text.front()) &&
+                       std::all_of(text.begin(), text.end(), [](char c) {
+                         return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
+                       });
+  if (is_good) return "";
+  return "must be a name of at most 64 letters, digits, '-', '_' and '.', not " + quoted(text);
+}
+
+std::string check_label(std::string_view text) {
+  if (text.empty()) return "must not be empty";
+  if (text.size() > 128) return "must not be longer than 128 bytes";
+  return "";
+}
+
+std::string check_method(std::string_view text) {
+  const auto is_lower = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (!is_token(text) || text.size() > 32) return quoted(text) + " is not a method";
+  if (std::any_of(text.begin(), text.end(), is_lower)) {
+    std::string upper(text);
+    for (char& c : upper) c = is_lower(c) ? static_cast<char>(c - 32) : c;
+    return "methods are written in capitals: '" + upper + "', not " + quoted(text);
+  }
+  if (text == "CONNECT" || text == "TRACE") return quoted(text) + " is never passed on";
+  return "";
+}
+
+std::string check_match_path(std::string_view text) {
+  if (text.empty() || text.front() != '/') {
+    return "must begin with '/', unlike " + quoted(text);
+  }
+  return "";
+}
+
+std::string check_exact_path(std::string_view text) {
+  if (text.empty() || text.front() != '/') return "must begin with '/', unlike " + quoted(text);
+  if (text.find_first_of("*{}?# ") != text.npos) {
+    return "must be one path, without '*', '{', '?' or '#', unlike " + quoted(text);
+  }
+  return "";
+}
+
+std::string check_base_path(std::string_view text) {
+  if (text.empty() || text.front() != '/') return "must begin with '/', unlike " + quoted(text);
+  if (text == "/") return "must not be '/': every path would be a job's";
+  if (text.back() == '/')
+    return "must not end with '/': write " + quoted(text.substr(0, text.size() - 1));
+  if (!is_plain_path(text) || has_dot_segment(text)) {
+    return "must be a plain path of letters, digits, '-', '_', '.' and '~', unlike " + quoted(text);
+  }
+  return "";
+}
+
+std::string check_header_name(std::string_view text) {
+  if (!is_token(text) || text.size() > 64) return quoted(text) + " is not a header name";
+  const std::string name = lower(text);
+  if (std::find(reserved_fields.begin(), reserved_fields.end(), name) != reserved_fields.end()) {
+    return quoted(text) + " has a meaning of its own in HTTP and cannot be used here";
+  }
+  return "";
+}
+
+std::string check_listen_address(std::string_view text) {
+  const auto address = parse_listen_address(text);
+  return address ? "" : address.why();
+}
+
+std::string check_network(std::string_view text) {
+  const auto network = parse_network(text);
+  return network ? "" : network.why();
+}
+
+std::string check_public_url(std::string_view text) {
+  std::string_view rest = text;
+  if (rest.substr(0, 8) == "https://") {
+    rest.remove_prefix(8);
+  } else if (rest.substr(0, 7) == "http://") {
+    rest.remove_prefix(7);
+  } else {
+    return "must begin with 'https://' or 'http://', unlike " + quoted(text);
+  }
+  if (rest.find_first_of("?#@") != rest.npos) {
+    return "must be scheme, host, port and path only: no user, query or fragment";
+  }
+  if (rest.empty() || rest.back() == '/') {
+    return rest.find_first_not_of('/') == rest.npos ? "names no host" : "must not end with '/'";
+  }
+  const std::string_view host = rest.substr(0, rest.find('/'));
+  const std::string_view path = rest.substr(host.size());
+  if (const auto origin = parse_origin("http://" + std::string(host)); !origin) {
+    return "has no valid host: " + quoted(host);
+  }
+  if (!is_plain_path(path) || has_dot_segment(path)) return "has no plain path: " + quoted(path);
+  return "";
+}
+
+std::string check_server_url(std::string_view text) {
+  const auto origin = parse_origin(text);
+  return origin ? "" : origin.why();
+}
+
+std::string check_file_path(std::string_view text) {
+  if (text.empty()) return "must not be empty";
+  if (text.size() > 1024) return "must not be longer than 1024 bytes";
+  return "";
+}
+
+std::string check_include(std::string_view text) {
+  return check_file_path(text);
+}
+
+}  // namespace raincheck::config

@@ -1,0 +1,25 @@
+// What the texts of single settings must be: each function says what is wrong with one, or nothing.
+// Pure; used by describe.hpp as rules of config::Text.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace raincheck::config {
+
+std::string check_name(std::string_view text);   // of an upstream or listener
+std::string check_label(std::string_view text);  // of a route, in logs and metrics
+std::string check_method(std::string_view text);
+std::string check_match_path(
+    std::string_view text);  // the grammar is that of routes/path_pattern.hpp
+std::string check_exact_path(std::string_view text);
+std::string check_base_path(std::string_view text);
+std::string check_header_name(std::string_view text);
+std::string check_listen_address(std::string_view text);
+std::string check_network(std::string_view text);
+std::string check_public_url(std::string_view text);
+std::string check_server_url(std::string_view text);
+std::string check_file_path(std::string_view text);
+std::string check_include(std::string_view text);
+
+}  // namespace raincheck::config
