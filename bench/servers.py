@@ -1,0 +1,277 @@
+"""The programs of one benchmark run: raincheck, nginx, the synthetic backend and the load generator.
+
+The measured server runs on CPU 0, everything else on CPU 1. Every program that is started here is stopped here.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+SERVER_CPU = 0
+LOAD_CPU = 1
+
+
+class BenchError(Exception):
+    """The run cannot go on; the text says why."""
+
+
+def start_pinned(cpu, command, **options):
+    return subprocess.Popen(["taskset", "-c", str(cpu), *map(str, command)], **options)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def exchange(port, request, timeout):
+    """Sends one request on a connection of its own and returns the beginning of the answer; empty if there is none."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout) as connection:
+            connection.sendall(request)
+            return connection.recv(4096)
+    except OSError:
+        return b""
+
+
+class Server:
+    """A started program that can be measured; a context manager that stops it."""
+
+    name = "server"
+    ready_path = "/"  # answered by the program itself, without the backend
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def spawn(self):
+        log = self.folder / f"{self.name}.log"
+        with log.open("a") as output:
+            self.process = start_pinned(SERVER_CPU, self.command(), stdout=output, stderr=output)
+        return log
+
+    def start(self):
+        self.spawn_until(f"GET {self.ready_path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode(), b"HTTP/1.1 ")
+
+    def spawn_until(self, request, answer):
+        """Starts the program and returns after how many seconds it first gave this answer to this request."""
+        begin = time.monotonic()
+        log = self.spawn()
+        while time.monotonic() < begin + 120:
+            if exchange(self.port, request, 120).startswith(answer):
+                return time.monotonic() - begin
+            if self.process.poll() is not None:
+                raise BenchError(f"{self.name} ended with status {self.process.returncode}:\n{log.read_text()}")
+            time.sleep(0.002)
+        raise BenchError(f"{self.name} does not answer within 120 s")
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process is None:
+            return
+        self.process.send_signal(how)
+        try:
+            self.process.wait(120)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def pids(self):
+        """The program and its children, as nginx's workers are."""
+        parent = self.process.pid
+        children = pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
+
+    def memory_kib(self, file, *fields):
+        total = 0
+        for pid in self.pids():
+            text = pathlib.Path(f"/proc/{pid}/{file}").read_text()
+            for field in fields:
+                total += int(re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)[1])
+        return total
+
+    def resident_kib(self):
+        return self.memory_kib("status", "VmRSS")
+
+    def resident_peak_kib(self):
+        return self.memory_kib("status", "VmHWM")
+
+    def private_kib(self):
+        return self.memory_kib("smaps_rollup", "Private_Clean", "Private_Dirty")
+
+
+class Raincheck(Server):
+    """raincheck with its store in `folder`, which outlives the process: it may be started again on it.
+
+    Requests to /jobs are carried out by the backend, up to 2,048 at once; those to /parked are accepted and stay queued,
+    behind one call that never ends; everything else is proxied.
+    """
+
+    name = "raincheck"
+    ready_path = "/_jobs/" + "A" * 32
+
+    def __init__(self, program, folder, backend, parked):
+        super().__init__(folder)
+        self.program = program
+        self.config = self.folder / "raincheck.yaml"
+        self.config.write_text(f"""\
+listeners:
+  - address: 127.0.0.1:{self.port}
+    limits: {{ connections: 20000, connections_per_client: 20000 }}
+store:
+  directory: {self.folder / "store"}
+  max_bytes: 60GiB
+jobs:
+  max_pending: 20000000
+log: {{ level: warn }}
+access_log: {{ output: none }}
+upstreams:
+  fast: {{ servers: ["http://127.0.0.1:{backend.port}"], max_concurrency: 2048 }}
+  parked: {{ servers: ["http://127.0.0.1:{parked.port}"], max_concurrency: 1 }}
+routes:
+  - {{ match: POST /jobs, upstream: fast }}
+  - {{ match: POST /parked, upstream: parked }}
+default_upstream: fast
+""")
+
+    def command(self):
+        return [self.program, "serve", "--config", self.config]
+
+    def erase(self):
+        shutil.rmtree(self.folder)
+
+
+class Nginx(Server):
+    """Debian's nginx as a plain reverse proxy with one worker and keep-alive connections to the backend."""
+
+    name = "nginx"
+    ready_path = "/static"
+
+    def __init__(self, folder, backend):
+        super().__init__(folder)
+        prefix = self.folder
+        temporary = "".join(f"  {kind}_temp_path {prefix}/{kind};\n"
+                            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        self.config = prefix / "nginx.conf"
+        self.config.write_text(f"""\
+{user}daemon off;
+worker_processes 1;
+pid {prefix}/nginx.pid;
+error_log {prefix}/error.log;
+events {{ worker_connections 20000; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_buffer_size 16k;
+{temporary}
+  upstream backend {{
+    server 127.0.0.1:{backend.port};
+    keepalive 2048;
+    keepalive_requests 1000000000;
+  }}
+  server {{
+    listen 127.0.0.1:{self.port} backlog=4096;
+    location = /static {{ return 204; }}
+    location / {{
+      proxy_pass http://backend;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }}
+  }}
+}}
+""")
+
+    def command(self):
+        return ["nginx", "-p", self.folder, "-c", self.config, "-e", self.folder / "error.log"]
+
+
+class Backend:
+    """The synthetic backend, on the load's CPU."""
+
+    def __init__(self, program, delay):
+        self.command = [program, "--delay", delay]
+
+    def __enter__(self):
+        self.process = start_pinned(LOAD_CPU, self.command, stdout=subprocess.PIPE,
+                                    stderr=subprocess.DEVNULL, text=True)
+        port = self.process.stdout.readline()
+        if not port:
+            raise BenchError("the synthetic backend does not start")
+        self.port = int(port)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+
+class Load:
+    """Runs the load generator once and returns what it says."""
+
+    def __init__(self, program):
+        self.program = program
+
+    def __call__(self, mode, server, path, **options):
+        command = [self.program, mode, server.url(path), "--json",
+                   "--cpu-of", ",".join(map(str, server.pids()))]
+        for name, value in options.items():
+            command += ["--" + name.replace("_", "-"), value]
+        done = start_pinned(LOAD_CPU, command, stdout=subprocess.PIPE, text=True)
+        output, _ = done.communicate()
+        if not output:
+            raise BenchError(f"the load generator failed ({done.returncode}) against {server.name}")
+        result = json.loads(output)
+        bad = {name: int(result[name]) for name in
+               ("lost", "wrong", "failed", "duplicated", "unexpected", "unanswered", "malformed", "disconnects")
+               if result.get(name)}
+        if bad:
+            print(f"    {server.name} {path}: {bad}, statuses {result['statuses']}", flush=True)
+        result["bad"] = bad
+        return result
+
+
+def open_idle_connections(server, count):
+    """Keep-alive connections that have had one exchange each."""
+    request = f"GET {server.ready_path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    opened = []
+    for _ in range(count):
+        connection = socket.create_connection(("127.0.0.1", server.port), 10)
+        connection.sendall(request)
+        opened.append(connection)
+        if not connection.recv(4096).startswith(b"HTTP/1.1 "):
+            raise BenchError(f"{server.name} does not answer on connection {len(opened)}")
+    for connection in opened:
+        connection.setblocking(False)
+        try:
+            if not connection.recv(4096):
+                raise BenchError(f"{server.name} closed an idle connection")
+        except BlockingIOError:
+            pass
+    return opened
+
+
+def seconds_to_first_202(server, path):
+    """Starts the server and submits until it says 202."""
+    body = b"x" * 1024
+    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    return server.spawn_until(head + body, b"HTTP/1.1 202 ")
