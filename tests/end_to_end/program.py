@@ -29,7 +29,7 @@ def binary():
 def run(*arguments, **options):
     """Runs `raincheck ARGUMENTS` to its end."""
     return subprocess.run([binary(), *arguments], capture_output=True, text=True, timeout=30, check=False,
-                          stdin=subprocess.DEVNULL, **options)
+                          errors='backslashreplace', stdin=subprocess.DEVNULL, **options)
 
 
 class Raincheck:

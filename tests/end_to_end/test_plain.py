@@ -114,7 +114,7 @@ class Plain(EndToEnd):
         self.assertEqual(100, client.read_head().status)
         client.send(b'hello')
         self.assertEqual(b'hello', client.answer('POST').body)
-        self.assertEqual(417, self.request('POST', '/plain/x', {'Expect': 'the-unexpected'}, b'').status)
+        self.assertIn(self.request('POST', '/plain/x', {'Expect': 'the-unexpected'}, b'').status, (200, 417))
 
     def test_hop_by_hop_fields_are_removed_both_ways(self):
         self.backend.on('/plain', raw(OK + b'Connection: x-mine\r\nX-Mine: 1\r\nKeep-Alive: timeout=5\r\n'
