@@ -122,8 +122,8 @@ class Server:
 class Raincheck(Server):
     """raincheck with its store in `folder`, which outlives the process: it may be started again on it.
 
-    Requests to /jobs are carried out by the backend, up to 2,048 at once; those to /parked are accepted and stay queued,
-    behind one call that never ends; everything else is proxied.
+    Requests to /jobs are carried out by the backend, up to 2,048 at once; those to /parked are accepted and stay
+    queued, behind one call that never ends; everything else is proxied.
     """
 
     name = "raincheck"
@@ -142,6 +142,7 @@ store:
   max_bytes: 60GiB
 jobs:
   max_pending: 20000000
+shutdown: {{ grace_period: 0s }}
 log: {{ level: warn }}
 access_log: {{ output: none }}
 upstreams:
