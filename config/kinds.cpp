@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "config/rules.hpp"
+
 namespace raincheck::config {
 namespace {
 
@@ -97,7 +99,11 @@ Problem MatchText::read(const Scalar& scalar, Match& out) const {
     match.methods.emplace_back(scalar.text.substr(0, space));
     match.path = scalar.text.substr(space + 1);
   }
-  if (match.path.empty() || match.path.front() != '/' || match.path.find(' ') != match.path.npos) {
+  if (!match.methods.empty()) {
+    std::string why = check_method(match.methods.front());
+    if (!why.empty()) return {std::move(why), ""};
+  }
+  if (!check_match_path(match.path).empty() || match.path.find(' ') != match.path.npos) {
     return {
         "must be a path such as '/reports/*', or a method and a path such as 'POST /reports/*', "
         "not " +

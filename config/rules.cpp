@@ -74,6 +74,7 @@ std::string check_match_path(std::string_view text) {
   if (text.empty() || text.front() != '/') {
     return "must begin with '/', unlike " + quoted(text);
   }
+  if (text.size() > 1024) return "must not be longer than 1024 bytes";
   return "";
 }
 
