@@ -1,0 +1,21 @@
+// The few things done to text that several rules need: ASCII only, no locale, no allocation but the
+// output's own. Pure, any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace raincheck::jobs {
+
+// Without spaces and tabs at both ends.
+std::string_view trim(std::string_view text);
+
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+
+void append_number(std::string& out, std::uint64_t number);
+
+// A JSON string with its quotes. What is not UTF-8 becomes U+FFFD.
+void append_json_string(std::string& out, std::string_view text);
+
+}  // namespace raincheck::jobs
