@@ -77,20 +77,24 @@ class Load:
         with self.lock:
             self.calls[call.target].append((time.monotonic(), call.digest, call.method))
             times = len(self.calls[call.target])
-        dice = random.Random(f'{self.seed} {call.target} {times}')
-        fate = dice.random()
+        fate, dice = self.fate(call.target, times)
         exchange.hold(within=dice.choice((0, 0, 0.005, 0.02, 0.1)))
-        if fate < 0.04:
+        if fate == 'reset':
             exchange.reset()
-        elif fate < 0.07:
+        elif fate == 'cut':
             exchange.send(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut short')
             exchange.close()
-        elif fate < 0.10:
+        elif fate == 'declined':
             exchange.reply(503, b'busy', {'Retry-After': '1'})
-        elif fate < 0.14:
-            self.reply(exchange, call, 500, dice)
         else:
-            self.reply(exchange, call, 200, dice)
+            self.reply(exchange, call, 500 if fate == 'failed' else 200, dice)
+
+    def fate(self, target, times):
+        """What becomes of the n-th call for a target, and the dice for the rest. A call that is declined holds the
+        whole upstream back for a second, so there are few of them."""
+        dice = random.Random(f'{self.seed} {target} {times}')
+        fate, = dice.choices(('reset', 'cut', 'declined', 'failed', 'answered'), (40, 30, 1, 40, 889))
+        return fate, dice
 
     def reply(self, exchange, call, status, dice):
         size = dice.choice((10, 1000, 100000))
@@ -234,11 +238,7 @@ def allowed(submission, load):
     """How often an unsafe call may be seen: once, and once more for each time that the backend itself said
     that it had not been carried out."""
     times = len(load.calls[submission.target])
-    declined = 0
-    for number in range(1, times + 1):
-        fate = random.Random(f'{load.seed} {submission.target} {number}').random()
-        declined += 0.07 <= fate < 0.10
-    return 1 + declined
+    return 1 + sum(load.fate(submission.target, number)[0] == 'declined' for number in range(1, times))
 
 
 def check_end(submission, final, calls, answers):
