@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "jobs/job.hpp"
 
 namespace raincheck::jobs {
 
@@ -12,6 +15,13 @@ namespace raincheck::jobs {
 std::string_view trim(std::string_view text);
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);
+
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// delta-seconds (RFC 9110 10.2.3): digits and nothing else, however many; more than `max` is `max`.
+std::optional<milliseconds> parse_seconds(std::string_view text, milliseconds max);
 
 void append_number(std::string& out, std::uint64_t number);
 
