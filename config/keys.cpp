@@ -78,7 +78,8 @@ std::vector<std::string> owners_of(std::string_view key) {
   for (const std::string& path : known_paths()) {
     const std::size_t dot = path.rfind('.');
     if (std::string_view(path).substr(dot + 1) != key) continue;  // npos + 1 is 0
-    owners.push_back(dot == path.npos ? "the top level" : "'" + path.substr(0, dot) + "'");
+    owners.push_back(dot == path.npos ? "the top level of the main file"
+                                      : "'" + path.substr(0, dot) + "'");
   }
   return owners;
 }

@@ -93,11 +93,11 @@ class Load {
       const std::string path = "include[" + std::to_string(i) + "]";
       const auto found = environment_.glob(pattern.front() == '/' ? pattern : directory + pattern);
       if (found.empty() && pattern.find_first_of("*?[") == pattern.npos) {
-        reading_.refuse(reading_.place("include"), path, "there is no file '" + pattern + "'");
+        reading_.refuse(reading_.place(path), path, "there is no file '" + pattern + "'");
       }
       for (const std::string& file : found) {
         if (file == main_file || std::find(files.begin(), files.end(), file) != files.end()) {
-          reading_.refuse(reading_.place("include"), path, "'" + file + "' would be read twice");
+          reading_.refuse(reading_.place(path), path, "'" + file + "' would be read twice");
         } else if (files.size() < include_max) {
           files.push_back(file);
         }

@@ -86,6 +86,7 @@ class Reader {
       reading_.refuse(value->place, below(key), "must not be empty");
     }
     for (std::size_t i = 0; i < value->items.size(); ++i) {
+      reading_.remember(element(key, i), value->items[i].place);
       append(value->items[i], element(key, i), target, kind);
     }
   }
