@@ -1,5 +1,6 @@
-// What the heads of requests and responses have in common: where their lines end, what a field line may be, and the facts
-// that decide about framing and the connection. Part of the two parsers; pure, and free of allocations once warm.
+// What the heads of requests and responses have in common: where their lines end, what a field line
+// may be, and the facts that decide about framing and the connection. Part of the two parsers;
+// pure, and free of allocations once warm.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +11,9 @@
 
 namespace raincheck::proxy {
 
-// Finds the end of a head in a buffer that grows (and may move) between calls, looking at each byte once. Checks what can be
-// known without understanding the lines: that they end with CRLF, and the limits.
+// Finds the end of a head in a buffer that grows (and may move) between calls, looking at each byte
+// once. Checks what can be known without understanding the lines: that they end with CRLF, and the
+// limits.
 class HeadLines {
  public:
   enum class Found : std::uint8_t {
@@ -44,7 +46,8 @@ class HeadLines {
   std::uint32_t count_ = 0;
 };
 
-// What the fields of a message say about its framing and connection, collected while they are parsed.
+// What the fields of a message say about its framing and connection, collected while they are
+// parsed.
 struct HeadFacts {
   std::uint32_t hosts = 0;
   std::uint32_t content_lengths = 0;
@@ -57,7 +60,7 @@ struct HeadFacts {
   std::string_view transfer_encoding;
   std::string_view expect;
   std::string_view upgrade;
-  bool close = false;        // the options of Connection
+  bool close = false;  // the options of Connection
   bool keep_alive = false;
   bool upgrade_named = false;
 };
@@ -68,7 +71,8 @@ inline constexpr std::uint32_t connection_options_max = 32;
 // A space before the colon: refused from a client, removed from an answer (RFC 9112 section 5.1).
 enum class SpaceBeforeColon : std::uint8_t { refused, removed };
 
-// Parses whole field lines, each with its CRLF. Returns nullptr, or in a sentence what is wrong with them.
+// Parses whole field lines, each with its CRLF. Returns nullptr, or in a sentence what is wrong
+// with them.
 const char* parse_field_lines(std::string_view block,
                               SpaceBeforeColon space,
                               Fields& fields,

@@ -1,5 +1,6 @@
-// What the parsers have understood of a request's or response's head. Everything is a view into the caller's buffer and is
-// valid until that is reused or moved; nothing here owns bytes of a message. Used by one shard at a time; never does I/O.
+// What the parsers have understood of a request's or response's head. Everything is a view into the
+// caller's buffer and is valid until that is reused or moved; nothing here owns bytes of a message.
+// Used by one shard at a time; never does I/O.
 #pragma once
 
 #include <chrono>
@@ -49,7 +50,8 @@ class Fields {
       if (is_same_name(field.name, name)) f(field.value);
     }
   }
-  // Calls f(element) for each element of the comma-separated lists in all fields of that name; empty ones are skipped.
+  // Calls f(element) for each element of the comma-separated lists in all fields of that name;
+  // empty ones are skipped.
   template <class F>
   void for_each_element(std::string_view name, F&& f) const;
 
@@ -57,7 +59,8 @@ class Fields {
   std::vector<Field> fields_;
 };
 
-// Takes the first element off a comma-separated list; empty for an empty element and at the end of the list.
+// Takes the first element off a comma-separated list; empty for an empty element and at the end of
+// the list.
 std::string_view take_element(std::string_view& list);
 
 template <class F>
@@ -72,15 +75,16 @@ void Fields::for_each_element(std::string_view name, F&& f) const {
 
 struct RequestHead {
   std::string_view method;
-  std::string_view target;     // path and query as received, or "*"; absolute-form is reduced to this
-  std::string_view authority;  // host[:port], of an absolute-form target, else of Host; HTTP/1.0 may have none
+  std::string_view target;  // path and query as received, or "*"; absolute-form is reduced to this
+  std::string_view
+      authority;  // host[:port], of an absolute-form target, else of Host; HTTP/1.0 may have none
   int minor_version = 1;
   Fields fields;
   Framing framing = Framing::none;
   std::uint64_t content_length = 0;  // with Framing::length
   bool keep_alive = false;           // the client would send another request
   bool expect_continue = false;      // the client waits for a 100 before it sends its body
-  std::string_view upgrade;          // the protocol that is lawfully asked for, never h2c; empty: none
+  std::string_view upgrade;  // the protocol that is lawfully asked for, never h2c; empty: none
 };
 
 struct ResponseHead {
@@ -89,10 +93,10 @@ struct ResponseHead {
   std::string_view reason;
   Fields fields;
   Framing framing = Framing::none;
-  std::uint64_t content_length = 0;  // with Framing::length
-  bool keep_alive = false;           // the backend would take another request
+  std::uint64_t content_length = 0;                        // with Framing::length
+  bool keep_alive = false;                                 // the backend would take another request
   std::optional<std::chrono::seconds> keep_alive_timeout;  // Keep-Alive: timeout=N
-  std::string_view upgrade;          // of a 101
+  std::string_view upgrade;                                // of a 101
 };
 
 }  // namespace raincheck::proxy

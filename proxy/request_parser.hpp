@@ -1,6 +1,6 @@
-// The gate: reads the head of a request strictly (RFC 9112), refusing whatever another server might read differently. Owned
-// by a Transaction, fed from its connection's buffer; on one shard. Never waits, never looks at a body, and allocates
-// nothing once it is warm.
+// The gate: reads the head of a request strictly (RFC 9112), refusing whatever another server might
+// read differently. Owned by a Transaction, fed from its connection's buffer; on one shard. Never
+// waits, never looks at a body, and allocates nothing once it is warm.
 #pragma once
 
 #include <cstddef>
@@ -34,10 +34,10 @@ class RequestParser {
   RequestParser(const RequestParser&) = delete;  // views in head() may point into the parser
   RequestParser& operator=(const RequestParser&) = delete;
 
-  // `buffered` is everything received of this message so far; call again with more bytes appended (the buffer may have
-  // moved). Never asks for more when the limits, and two bytes for an empty line in front, are reached. done: head() is
-  // valid. rejected: head() has what was understood until then. What is refused depends on the bytes alone, not on the
-  // pieces in which they came.
+  // `buffered` is everything received of this message so far; call again with more bytes appended
+  // (the buffer may have moved). Never asks for more when the limits, and two bytes for an empty
+  // line in front, are reached. done: head() is valid. rejected: head() has what was understood
+  // until then. What is refused depends on the bytes alone, not on the pieces in which they came.
   Parse parse(std::string_view buffered, const RequestLimits& limits);
   const RequestHead& head() const { return head_; }
   std::size_t head_size() const { return lines_.consumed(); }

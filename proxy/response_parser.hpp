@@ -1,6 +1,6 @@
-// Reads the head of a backend's answer, strictly: what is not certainly HTTP/1.x with one framing is refused and becomes an
-// upstream_protocol_error. Owned by an UpstreamConnection, on one shard. Never waits, never looks at a body, and allocates
-// nothing once it is warm.
+// Reads the head of a backend's answer, strictly: what is not certainly HTTP/1.x with one framing
+// is refused and becomes an upstream_protocol_error. Owned by an UpstreamConnection, on one shard.
+// Never waits, never looks at a body, and allocates nothing once it is warm.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +17,9 @@ class ResponseParser {
  public:
   static constexpr std::uint32_t header_count_max = 1000;
 
-  // As RequestParser::parse; `headers_max` bounds the whole head. An interim answer (1xx) is done like any other: the
-  // caller consumes it, resets, and reads on. A 101 is rejected unless it was asked for. Bytes that cannot be HTTP are
-  // rejected as soon as that is certain.
+  // As RequestParser::parse; `headers_max` bounds the whole head. An interim answer (1xx) is done
+  // like any other: the caller consumes it, resets, and reads on. A 101 is rejected unless it was
+  // asked for. Bytes that cannot be HTTP are rejected as soon as that is certain.
   Parse parse(std::string_view buffered,
               std::uint64_t headers_max,
               bool head_request,
