@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 #include <unordered_map>
+#include <utility>
 
 namespace raincheck::config::yaml {
 namespace {
@@ -163,7 +164,7 @@ class Builder final : public YAML::EventHandler {
     } else {
       // Nothing written: the parser's mark is that of whatever follows.
       if (value.kind == Kind::null) value.place = parent.key->place;
-      parent.value.entries.emplace_back(std::move(*parent.key), std::move(value));
+      parent.value.entries.push_back({std::move(*parent.key), std::move(value)});
       parent.key.reset();
     }
   }

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "config/config.hpp"
@@ -31,14 +30,20 @@ namespace raincheck::config::yaml {
 
 enum class Kind { null, scalar, list, map };
 
+struct Entry;
+
 struct Value {
   Kind kind = Kind::null;
   bool is_quoted = false;  // a scalar in quotes, or a block of text
   Place place;
-  std::string text;          // of a scalar
-  std::vector<Value> items;  // of a list
-  std::vector<std::pair<Value, Value>>
-      entries;  // of a map, in the order of the file; keys are scalars
+  std::string text;            // of a scalar
+  std::vector<Value> items;    // of a list
+  std::vector<Entry> entries;  // of a map, in the order of the file; keys are scalars
+};
+
+struct Entry {
+  Value key;
+  Value value;
 };
 
 struct Limits {
