@@ -147,8 +147,11 @@ Decision decide(const Outcome& outcome, const Attempt& attempt, const Rules& rul
       return decide_protocol_error(outcome, attempt, rules);
     case Fault::response_too_large:
       return fail(ErrorType::response_too_large);
-    case Fault::internal:
     case Fault::overloaded:
+      // Without a socket or a place of ours, the next job would fare no better.
+      if (!outcome.sent) return hold(attempt, milliseconds(0));
+      return decide_ours(outcome, attempt, rules.backoff);
+    case Fault::internal:
     case Fault::store_full:
     case Fault::store_failed:
       return decide_ours(outcome, attempt, rules.backoff);
