@@ -13,9 +13,8 @@ namespace {
 constexpr WallTime created{milliseconds(1'772'357'400'125)};  // 2026-03-01T09:30:00.125Z
 
 const std::string begin = R"({"id":"abc","status":")";
-const std::string urls =
-    R"(","statusUrl":"/_jobs/abc","resultUrl":"/_jobs/abc/result")"
-    R"(,"createdAt":"2026-03-01T09:30:00.125Z")";
+const std::string urls = R"(","statusUrl":"/_jobs/abc","resultUrl":"/_jobs/abc/result")"
+                         R"(,"createdAt":"2026-03-01T09:30:00.125Z")";
 
 DocumentContext context() {
   DocumentContext context;
