@@ -67,11 +67,6 @@ void check_listeners(const Config& config, Reading& reading) {
     const bool is_any_port = address && address->socket_path.empty() && address->port == 0;
     if (!is_any_port) addresses.add(listener.address, path + ".address");
     names.add(listener.name, path + ".name");
-    if (listener.limits.connections_per_client > listener.limits.connections &&
-        listener.limits.connections_per_client != ListenerLimits{}.connections_per_client) {
-      reading.refuse(reading.place(path + ".limits.connections_per_client"),
-                     path + ".limits.connections_per_client", "is more than limits.connections");
-    }
   }
 }
 

@@ -91,7 +91,7 @@ struct Upstream {
 enum class Mode { always, prefer, never };
 enum class Resend { idempotent, always, never };
 enum class Priority { high, normal, low };
-enum class Completion { redirect, inline_ };
+enum class Completion { redirect, inline_ };  // NOLINT(readability-identifier-naming)
 
 struct Match {
   std::vector<std::string> methods;  // upper case; empty: every method
@@ -174,7 +174,7 @@ struct Jobs {
 enum class LogLevel { trace, debug, info, warn, error };
 enum class LogFormat { text, json };
 enum class AccessFormat { text, json };
-enum class AccessOutput { stdout_, none };
+enum class AccessOutput { stdout_, none };  // NOLINT(readability-identifier-naming)
 
 struct Log {
   LogLevel level = LogLevel::info;

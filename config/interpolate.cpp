@@ -6,7 +6,7 @@
 namespace raincheck::config {
 namespace {
 
-constexpr std::size_t longest = 64 * 1024;  // of a value with everything put in
+constexpr std::size_t longest = std::size_t{64} * 1024;  // of a value with everything put in
 
 bool is_variable_name(std::string_view name) {
   const auto is_letter = [](char c) {

@@ -122,7 +122,8 @@ Problem SingleServer::read(const Scalar& scalar, std::vector<Server>& out) const
   if (const auto origin = parse_origin(scalar.text); !origin) return {origin.why(), ""};
   Server server;
   server.url = scalar.text;
-  out.assign(1, std::move(server));
+  out.clear();
+  out.push_back(std::move(server));
   return {};
 }
 
@@ -143,6 +144,7 @@ std::vector<Shape> Statuses::shapes() const {
 
 std::vector<std::string> Statuses::show(const std::vector<StatusRange>& ranges) const {
   std::vector<std::string> all;
+  all.reserve(ranges.size());
   for (const StatusRange& range : ranges) {
     all.push_back(std::to_string(range.first) + "-" + std::to_string(range.last));
   }

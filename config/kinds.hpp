@@ -208,6 +208,7 @@ struct Many {
   template <class T>
   std::vector<std::string> show(const std::vector<T>& values) const {
     std::vector<std::string> all;
+    all.reserve(values.size());
     for (const T& value : values) all.push_back(kind.show(value));
     return all;
   }

@@ -25,17 +25,17 @@ TEST_CASE("a document becomes a tree with places that count from one") {
   REQUIRE(document.diagnostics.empty());
   const yaml::Value& root = document.root;
   REQUIRE(root.entries.size() == 3);
-  CHECK(root.entries[0].second.text == "1");
-  CHECK_FALSE(root.entries[0].second.is_quoted);
-  const yaml::Value& list = root.entries[1].second;
+  CHECK(root.entries[0].value.text == "1");
+  CHECK_FALSE(root.entries[0].value.is_quoted);
+  const yaml::Value& list = root.entries[1].value;
   REQUIRE(list.items.size() == 2);
   CHECK(list.items[0].is_quoted);
   CHECK(list.items[0].place.file == "x.yaml");
   CHECK(list.items[0].place.line == 3);
   CHECK(list.items[0].place.column == 5);
-  CHECK(list.items[1].entries[0].first.text == "c");
-  CHECK(root.entries[2].second.kind == yaml::Kind::null);
-  CHECK(root.entries[2].second.place.line == 5);  // of its key, not of what follows
+  CHECK(list.items[1].entries[0].key.text == "c");
+  CHECK(root.entries[2].value.kind == yaml::Kind::null);
+  CHECK(root.entries[2].value.place.line == 5);  // of its key, not of what follows
 }
 
 TEST_CASE("what YAML takes and people did not mean is refused") {
@@ -90,10 +90,10 @@ TEST_CASE("what is good YAML is taken") {
 TEST_CASE("aliases are written out, with the places of what they name") {
   const auto document = yaml::parse("x.yaml", "a: &x {b: 1}\nc: *x\n");
   REQUIRE(document.root.entries.size() == 2);
-  const yaml::Value& copy = document.root.entries[1].second;
+  const yaml::Value& copy = document.root.entries[1].value;
   REQUIRE(copy.entries.size() == 1);
-  CHECK(copy.entries[0].second.text == "1");
-  CHECK(copy.entries[0].second.place.line == 1);
+  CHECK(copy.entries[0].value.text == "1");
+  CHECK(copy.entries[0].value.place.line == 1);
 }
 
 TEST_CASE("what grows out of little text is bounded") {
