@@ -50,9 +50,11 @@ class Backend {
   // Fills in the replies. Sees every batch whose apply() returned before the call. Reader thread.
   virtual jobs::Result<void> find(std::span<Find* const> batch) = 0;
 
-  // Moves what was committed to its final place, so that the log does not grow without end; never
-  // in the way of a commit for long. Maintenance thread, when commits were made.
+  // Moves what was committed to its final place, so that the log does not grow without end, and
+  // removes spool files that no row names any more; never in the way of a commit for long.
+  // Maintenance thread, when checkpoint_due() says so.
   virtual void checkpoint() = 0;
+  virtual bool checkpoint_due() const = 0;  // any thread
 
   // Bytes on disk, spool included. Any thread.
   virtual std::uint64_t bytes() const = 0;

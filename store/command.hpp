@@ -17,6 +17,7 @@ namespace raincheck::store {
 struct Insert {
   jobs::NewJob job;
   bool start = false;
+  bool under_way = false;  // with `start`: its call has begun already, whatever is queued before it
   enum class Outcome : std::uint8_t {
     queued,
     running,
@@ -26,6 +27,9 @@ struct Insert {
   };
   Outcome outcome = Outcome::queued;
   jobs::JobId id;
+  // The store is at its limit: nothing was written, and Client::apply answers store_full. Only new
+  // jobs are refused so; those that there are go on and end.
+  bool refused = false;
 };
 
 // Takes up to `count` due jobs of a lane, in order (those to be retried whose time has come first),
@@ -47,7 +51,8 @@ struct Fence {
   std::uint64_t epoch = 0;  // 0: the backend's own
 };
 
-// Ends an attempt and with it the job. On success the request is erased.
+// Ends an attempt and with it the job. On success the request is erased. A retention of zero is the
+// one that the job was submitted with.
 struct Finish {
   Fence fence;
   jobs::State state = jobs::State::failed;
@@ -70,7 +75,7 @@ struct Requeue {
 enum class Presence : std::uint8_t { present, gone, unknown };
 
 // Ends a queued or running job as canceled; of a final job it changes nothing. `job` is the job
-// afterwards, without bodies, and `was` its state before.
+// afterwards, without bodies, and `was` its state before. Retention as for Finish.
 struct Cancel {
   jobs::JobId id;
   jobs::WallTime now{};
@@ -97,7 +102,8 @@ struct Prune {
 
 using Command = std::variant<Insert, Claim, Finish, Requeue, Cancel, Erase, Prune>;
 
-// A read of one job. Bodies of the response come with `with_response`; the request never does.
+// A read of one job. Head and bytes of the response come with `with_response`, its status and size
+// always; of the request only the size. `Job::ahead` counts canceled jobs too.
 struct Find {
   jobs::JobId id;
   bool with_response = false;

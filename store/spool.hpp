@@ -6,8 +6,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "jobs/error.hpp"
@@ -16,8 +19,8 @@ namespace raincheck::store {
 
 class Spool;
 
-// A body that is being written. Unlinks its file when destroyed, unless release() was called: the
-// commit that names it is durable.
+// A body that is being written. Unlinks its file when destroyed, unless a commit that names it was
+// begun (see Spool::keep) or release() was called.
 class SpoolWriter {
  public:
   SpoolWriter(Spool& spool, std::uint64_t number, int file);
@@ -36,6 +39,8 @@ class SpoolWriter {
   std::uint64_t size() const { return size_; }
 
  private:
+  jobs::Result<void> write(std::string_view bytes);
+
   Spool& spool_;
   std::uint64_t number_;
   int file_;
@@ -61,26 +66,45 @@ class SpoolReader {
 class Spool {
  public:
   // Makes the directory (0700) when it is missing. Throws std::runtime_error. `bytes_max` bounds
-  // the spool as a whole.
+  // the spool as a whole; 0: no limit.
   Spool(std::string directory, std::uint64_t bytes_max);
+  ~Spool();
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
 
   [[nodiscard]] jobs::Result<std::unique_ptr<SpoolWriter>> create();
   [[nodiscard]] jobs::Result<std::unique_ptr<SpoolReader>> open(std::uint64_t number);
   void remove(std::uint64_t number);
+  bool has_files() const;
   // Start-up: removes every file whose number `named` does not hold (sorted), and counts the bytes
   // of the others.
   std::size_t remove_orphans(const std::vector<std::uint64_t>& named);
+
+  // A backend calls keep() before it commits a row that names the file, and unkeep() when the
+  // commit surely did not happen. Meanwhile the writer's end does not remove the file, so that a
+  // row never names a missing one, whatever becomes of who wrote it.
+  void keep(std::uint64_t number);
+  void unkeep(std::uint64_t number);
 
   std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
  private:
   friend class SpoolWriter;
-  std::string path(std::uint64_t number) const;
+  // True: no commit names the file, as far as is known.
+  bool forget(std::uint64_t number);
+  bool take(std::uint64_t bytes);
+  void give_back(std::uint64_t bytes) { bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+  jobs::Result<void> sync_directory();
+  std::vector<std::string> file_names() const;
 
   std::string directory_;
   std::uint64_t bytes_max_;
-  std::atomic<std::uint64_t> next_;
+  int directory_file_ = -1;
+  std::atomic<std::uint64_t> next_{1};
   std::atomic<std::uint64_t> bytes_{0};
+  std::mutex mutex_;
+  std::unordered_set<std::uint64_t> writing_;  // guarded by mutex_
+  std::unordered_set<std::uint64_t> kept_;     // of writing_, named by a commit; guarded by mutex_
 };
 
 }  // namespace raincheck::store

@@ -30,6 +30,8 @@ struct StoreOptions {
 
 class Store {
  public:
+  struct Impl;
+
   // Starts the writer, reader, file and maintenance threads.
   Store(std::unique_ptr<Backend> backend, std::unique_ptr<Spool> spool, StoreOptions options);
   // Stops: what is queued is committed first. Every Client must be gone.
@@ -40,7 +42,7 @@ class Store {
   // After a failed sync: nothing is accepted any more, and the process should end so that another
   // reads the truth.
   bool failed() const;
-  // Durable commits and commands so far, and bytes on disk.
+  // Durable commits, and commands in them, so far.
   struct Counts {
     std::uint64_t commits = 0;
     std::uint64_t commands = 0;
@@ -54,18 +56,21 @@ class Store {
 
  private:
   friend class Client;
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
 // A shard's side of the store: hands over what one turn of the loop asked for in one go, and
 // resumes the askers on the shard's thread. Every function but the constructor is called on that
 // thread. A command whose queue is full fails with `overloaded` at once, one after a failed sync
-// with `store_failed`.
+// with `store_failed`. A wait cannot be canceled, because a commit cannot: the answer comes,
+// exactly once, through the io_context, or the io_context drops the waiting coroutine when it ends.
 class Client {
  public:
+  struct Impl;
+
+  // The store outlives the io_context, and that the client.
   Client(Store& store, boost::asio::io_context& io);
-  // Nothing may be under way.
+  // Hands over what is left and returns when the store is done with it.
   ~Client();
 
   // `with` goes to the writer and comes back with its reply filled in.
@@ -83,7 +88,6 @@ class Client {
                                      std::span<char> into);
 
  private:
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,0 +1,218 @@
+#include "store/spool.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <stdexcept>
+
+#include "store/control.hpp"
+#include "store/directory.hpp"
+
+namespace raincheck::store {
+namespace {
+
+using jobs::Error;
+using jobs::Fault;
+using jobs::Result;
+
+Error error_of(Fault fault, const char* what) {
+  return Error(fault, std::string(what) + ": " + std::strerror(errno));
+}
+
+Error write_error(const char* what) {
+  const bool full = errno == ENOSPC || errno == EDQUOT;
+  return error_of(full ? Fault::store_full : Fault::store_failed, what);
+}
+
+// 16 hexadecimal digits, so that a listing is in order of time.
+std::string name_of(std::uint64_t number) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string name(16, '0');
+  for (std::size_t i = 16; i-- > 0; number >>= 4) name[i] = digits[number & 15];
+  return name;
+}
+
+std::uint64_t number_of(const std::string& name) {
+  std::uint64_t number = 0;
+  const char* end = name.data() + name.size();
+  const auto [stop, code] = std::from_chars(name.data(), end, number, 16);
+  return stop == end && code == std::errc() && name_of(number) == name ? number : 0;
+}
+
+}  // namespace
+
+SpoolWriter::SpoolWriter(Spool& spool, std::uint64_t number, int file)
+    : spool_(spool), number_(number), file_(file) {}
+
+SpoolWriter::~SpoolWriter() {
+  ::close(file_);
+  if (spool_.forget(number_) && !released_) spool_.remove(number_);
+}
+
+Result<void> SpoolWriter::append(std::string_view bytes) {
+  if (!spool_.take(bytes.size())) {
+    return Error(Fault::store_full, "the spool has reached its limit");
+  }
+  Result<void> written = write(bytes);
+  if (written) {
+    size_ += bytes.size();
+    return written;
+  }
+  spool_.give_back(bytes.size());
+  // What went in before the space ended is cut off, so that the same bytes can be asked for again.
+  if (::ftruncate(file_, static_cast<off_t>(size_)) != 0) {
+    return error_of(Fault::store_failed, "cutting a spool file");
+  }
+  return written;
+}
+
+Result<void> SpoolWriter::write(std::string_view bytes) {
+  auto offset = static_cast<off_t>(size_);
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(file_, bytes.data(), bytes.size(), offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return write_error("writing a spool file");
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+    offset += written;
+  }
+  return {};
+}
+
+Result<void> SpoolWriter::sync() {
+  if (!control::sync) return {};
+  if (::fdatasync(file_) != 0) return error_of(Fault::store_failed, "syncing a spool file");
+  return spool_.sync_directory();
+}
+
+SpoolReader::~SpoolReader() {
+  ::close(file_);
+}
+
+Result<void> SpoolReader::read(std::uint64_t offset, std::span<char> into) {
+  while (!into.empty()) {
+    const ssize_t got = ::pread(file_, into.data(), into.size(), static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return error_of(Fault::internal, "reading a spool file");
+    if (got == 0) return Error(Fault::internal, "a spool file is shorter than its row says");
+    into = into.subspan(static_cast<std::size_t>(got));
+    offset += static_cast<std::uint64_t>(got);
+  }
+  return {};
+}
+
+Spool::Spool(std::string directory, std::uint64_t bytes_max)
+    : directory_(std::move(directory)), bytes_max_(bytes_max) {
+  make_private_directory(directory_);
+  directory_file_ = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory_file_ < 0) {
+    throw std::runtime_error("cannot open the spool " + directory_ + ": " + std::strerror(errno));
+  }
+}
+
+Spool::~Spool() {
+  ::close(directory_file_);
+}
+
+Result<std::unique_ptr<SpoolWriter>> Spool::create() {
+  const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
+  const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const int file = ::openat(directory_file_, name_of(number).c_str(), flags, 0600);
+  if (file < 0) return write_error("making a spool file");
+  {
+    const std::lock_guard lock(mutex_);
+    writing_.insert(number);
+  }
+  return std::make_unique<SpoolWriter>(*this, number, file);
+}
+
+Result<std::unique_ptr<SpoolReader>> Spool::open(std::uint64_t number) {
+  const int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC;
+  const int file = ::openat(directory_file_, name_of(number).c_str(), flags);
+  if (file < 0) return error_of(Fault::internal, "opening a spool file");
+  return std::make_unique<SpoolReader>(file);
+}
+
+// A file that cannot be removed now is an orphan that the next start removes.
+void Spool::remove(std::uint64_t number) {
+  const std::string name = name_of(number);
+  struct stat status {};
+  if (::fstatat(directory_file_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (::unlinkat(directory_file_, name.c_str(), 0) != 0) return;
+  give_back(static_cast<std::uint64_t>(status.st_size));
+}
+
+std::vector<std::string> Spool::file_names() const {
+  const int file = ::openat(directory_file_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* stream = file < 0 ? nullptr : ::fdopendir(file);
+  if (!stream) throw std::runtime_error("cannot list " + directory_ + ": " + std::strerror(errno));
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(stream);
+  return names;
+}
+
+bool Spool::has_files() const {
+  return !file_names().empty();
+}
+
+std::size_t Spool::remove_orphans(const std::vector<std::uint64_t>& named) {
+  std::size_t removed = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t last = named.empty() ? 0 : named.back();
+  for (const std::string& name : file_names()) {
+    const std::uint64_t number = number_of(name);
+    last = std::max(last, number);
+    struct stat status {};
+    if (number == 0 ||
+        ::fstatat(directory_file_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+      continue;  // not ours
+    }
+    if (std::binary_search(named.begin(), named.end(), number)) {
+      bytes += static_cast<std::uint64_t>(status.st_size);
+    } else if (::unlinkat(directory_file_, name.c_str(), 0) == 0) {
+      ++removed;
+    }
+  }
+  bytes_ = bytes;
+  next_ = last + 1;
+  return removed;
+}
+
+void Spool::keep(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  if (writing_.contains(number)) kept_.insert(number);
+}
+
+void Spool::unkeep(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  kept_.erase(number);
+}
+
+bool Spool::forget(std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  writing_.erase(number);
+  return kept_.erase(number) == 0;
+}
+
+bool Spool::take(std::uint64_t bytes) {
+  const std::uint64_t before = bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (bytes_max_ == 0 || before + bytes <= bytes_max_) return true;
+  give_back(bytes);
+  return false;
+}
+
+Result<void> Spool::sync_directory() {
+  if (::fsync(directory_file_) != 0) return error_of(Fault::store_failed, "syncing the spool");
+  return {};
+}
+
+}  // namespace raincheck::store

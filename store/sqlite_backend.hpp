@@ -1,0 +1,81 @@
+// The embedded store: one SQLite file with its write-ahead log, and a spool beside it. Owned by the
+// Store. One connection each for the writer, the reader and the maintenance thread; nothing is kept
+// in memory but the lanes' counters. After a failed write or sync it applies nothing any more.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "store/backend.hpp"
+#include "store/spool.hpp"
+#include "store/sqlite_files.hpp"
+#include "store/sqlite_log.hpp"
+#include "store/sqlite_lookup.hpp"
+#include "store/sqlite_writer.hpp"
+
+namespace raincheck::store {
+
+struct SqliteOptions {
+  std::string directory;  // made (0700) when it is missing
+  std::uint64_t bytes_max =
+      0;  // of rows and spool; 0: no limit. The log comes on top, 256 MiB at most
+  std::uint8_t partition = 0;
+};
+
+class SqliteBackend final : public Backend {
+ public:
+  // Opens or makes the store, and removes files of the spool that no row names. Throws
+  // std::runtime_error, in words for the operator. `spool` must outlive it.
+  SqliteBackend(const SqliteOptions& options, Spool& spool);
+  ~SqliteBackend() override;
+
+  Lane open_lane(const std::string& upstream, std::uint8_t priority) override;
+  std::vector<Lane> lanes() override;
+  std::vector<Orphan> orphans() override;
+  jobs::IdCodec::Secret secret() override { return secret_; }
+
+  jobs::Result<void> apply(std::span<Command* const> batch) override;
+  jobs::Result<void> find(std::span<Find* const> batch) override;
+  void checkpoint() override;
+  bool checkpoint_due() const override;
+  std::uint64_t bytes() const override;
+
+ private:
+  struct Reader;
+
+  void open();
+  void create();
+  void check_version();
+  std::uint64_t raise_epoch();
+  void read_secret();
+  void remove_orphans();
+  std::uint64_t room() const;
+  void measure();
+  void find_one(Find& command);
+  void forget_erased();
+  jobs::Error roll_back(const SqliteError& error);
+  jobs::Error fail(const std::string& why);
+
+  SqliteOptions options_;
+  Spool& spool_;
+  SqliteFiles files_;
+  jobs::IdCodec::Secret secret_{};
+  std::atomic<std::uint64_t> used_bytes_{0};
+  std::atomic<bool> failed_{false};
+  std::mutex erased_mutex_;
+  std::vector<std::uint64_t> erased_;  // spool files to remove; guarded by erased_mutex_
+  std::atomic<bool> has_erased_{false};
+
+  std::unique_ptr<SqliteConnection> connection_;  // the writer's
+  std::unique_ptr<SqliteLog> log_;
+  std::unique_ptr<SqliteWriter> writer_;
+  std::unique_ptr<SqliteStatement> commit_;
+  std::unique_ptr<SqliteStatement> page_count_;
+  std::unique_ptr<SqliteStatement> free_count_;
+  std::unique_ptr<Reader> reader_;
+};
+
+}  // namespace raincheck::store

@@ -1,0 +1,59 @@
+// Keeps SQLite's write-ahead log short without making commits wait. Owned by SqliteBackend; each
+// function says its thread.
+//
+// A checkpoint copies pages from the log to the database and syncs it, which takes many times as
+// long as a commit, so it runs on the maintenance thread while commits go on appending. But a log
+// starts over only when a commit finds all of it copied, which under constant load never happens by
+// itself. So when little is left, the writer copies that rest between two batches, while no read is
+// under way, and the next commit starts the log over. A log that is started over and not truncated
+// is overwritten in place, so that its syncs change no metadata of the file.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "store/sqlite.hpp"
+
+namespace raincheck::store {
+
+class SqliteLog {
+ public:
+  // `writer` is the connection that commits; its log may hold frames of an earlier process.
+  SqliteLog(const std::string& path, SqliteConnection& writer);
+
+  // Maintenance thread.
+  bool due() const;  // any thread
+  void copy();
+
+  // Writer thread, before a transaction: copies the rest if asked to, or all of a log that is too
+  // long.
+  void before_batch();
+  // After a failed sync: nothing is copied any more, neither now nor when the file is closed.
+  void stop();
+
+  // Held while a read is under way.
+  std::mutex& reads() { return reads_; }
+  // Bytes of the log file. Any thread.
+  std::uint64_t bytes() const;
+
+ private:
+  struct Progress {
+    int frames = 0;  // in the log
+    int copied = 0;
+  };
+  static int on_commit(void* self, sqlite3* db, const char* name, int frames);
+  Progress run(SqliteConnection& connection);
+
+  SqliteConnection& writer_;
+  SqliteConnection connection_;  // the maintenance thread's
+  std::mutex copying_;           // one at a time
+  std::mutex reads_;
+  std::atomic<int> frames_{0};
+  std::atomic<int> frames_max_{0};  // the file never shrinks
+  std::atomic<bool> rest_due_{false};
+  std::atomic<bool> stopped_{false};
+};
+
+}  // namespace raincheck::store

@@ -1,0 +1,80 @@
+#include "store/sqlite_lookup.hpp"
+
+namespace raincheck::store {
+namespace {
+
+constexpr char final_sql[] =
+    "SELECT random, state, error, attempt, created, started, finished, expires, route, request_id, "
+    "status, spool, size FROM resp WHERE key = ?";
+constexpr char final_with_response_sql[] =
+    "SELECT random, state, error, attempt, created, started, finished, expires, route, request_id, "
+    "status, spool, size, head, body FROM resp WHERE key = ?";
+constexpr char pending_sql[] =
+    "SELECT random, created, start_by, finish_by, may_resend, route, request_id, spool, size, "
+    "attempt, epoch, started, due FROM req LEFT JOIN run USING (key) WHERE req.key = ?";
+
+}  // namespace
+
+SqliteLookup::SqliteLookup(SqliteConnection& connection)
+    : final_(connection, final_sql),
+      final_with_response_(connection, final_with_response_sql),
+      pending_(connection, pending_sql) {}
+
+SqliteLookup::Found SqliteLookup::find(const jobs::JobId& id, bool with_response, jobs::Job& job) {
+  // A failed job has its request still: the final row is the truth.
+  const Found found = find_final(id, with_response, job);
+  return found == Found::absent ? find_pending(id, job) : found;
+}
+
+SqliteLookup::Found SqliteLookup::find_final(const jobs::JobId& id,
+                                             bool with_response,
+                                             jobs::Job& job) {
+  SqliteStatement& statement = with_response ? final_with_response_ : final_;
+  SqliteRows rows = statement.query(id.place.key());
+  if (!rows.next()) return Found::absent;
+  if (!jobs::same(rows.array<jobs::Random>(0), id.random)) return Found::unknown;
+  job.id = id;
+  job.state = rows.number<jobs::State>(1);
+  job.error = rows.number<jobs::ErrorType>(2);
+  job.attempt = rows.number<std::uint32_t>(3);
+  job.created_at = rows.time(4);
+  job.started_at = rows.time(5);
+  job.finished_at = rows.time(6);
+  job.expires_at = rows.time(7);
+  job.route = rows.string(8);
+  job.request_id = rows.string(9);
+  job.response.status = rows.number<int>(10);
+  job.response.body.spool = rows.number<std::uint64_t>(11);
+  job.response.body.size = rows.number<std::uint64_t>(12);
+  if (with_response) {
+    job.response.head = rows.string(13);
+    job.response.body.bytes = rows.string(14);
+  }
+  return Found::present;
+}
+
+SqliteLookup::Found SqliteLookup::find_pending(const jobs::JobId& id, jobs::Job& job) {
+  SqliteRows rows = pending_.query(id.place.key());
+  if (!rows.next()) return Found::absent;
+  if (!jobs::same(rows.array<jobs::Random>(0), id.random)) return Found::unknown;
+  job.id = id;
+  job.state = pending_state(rows.integer(10));
+  job.created_at = rows.time(1);
+  job.start_by = rows.time(2);
+  job.finish_by = rows.time(3);
+  job.may_resend = rows.integer(4) != 0;
+  job.route = rows.string(5);
+  job.request_id = rows.string(6);
+  job.body.spool = rows.number<std::uint64_t>(7);
+  job.body.size = rows.number<std::uint64_t>(8);
+  job.attempt = rows.number<std::uint32_t>(9);
+  job.started_at = rows.time(11);
+  job.due_at = rows.time(12);
+  return Found::present;
+}
+
+jobs::State pending_state(std::int64_t epoch) {
+  return epoch == 0 ? jobs::State::queued : jobs::State::running;
+}
+
+}  // namespace raincheck::store

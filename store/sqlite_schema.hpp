@@ -1,0 +1,103 @@
+// The tables of the embedded store. A job's key is jobs::Place::key(), lane then sequence, so that
+// a lane is a range and the order of dispatch is the order of rows: no table has a secondary index.
+// Times are milliseconds since 1970.
+#pragma once
+
+namespace raincheck::store {
+
+// Marks the file as ours.
+constexpr int sqlite_application_id = 0x7261696e;
+// Raised when the tables change. An older program refuses a newer store.
+constexpr int sqlite_schema_version = 1;
+
+constexpr char sqlite_schema[] = R"sql(
+-- schema: the version above. secret: key of the ids. epoch: raised by one at every start.
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+
+-- Sequences below tail were given out. Jobs of [head, tail) are queued in this order, `queued` of
+-- them (some were canceled); `later` more wait for a retry. Written once per batch.
+CREATE TABLE lane (
+  lane INTEGER PRIMARY KEY,
+  upstream TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  head INTEGER NOT NULL,
+  tail INTEGER NOT NULL,
+  queued INTEGER NOT NULL,
+  later INTEGER NOT NULL,
+  UNIQUE (upstream, priority)
+) STRICT;
+
+-- The request: never changed, erased when the job succeeds or is canceled.
+CREATE TABLE req (
+  key INTEGER PRIMARY KEY,
+  random BLOB NOT NULL,
+  created INTEGER NOT NULL,
+  start_by INTEGER NOT NULL,
+  finish_by INTEGER NOT NULL,
+  retention INTEGER NOT NULL,
+  may_resend INTEGER NOT NULL,
+  route TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  idem BLOB,
+  spool INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  head BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
+-- A job that is not final and was begun: running in `epoch`, or, with epoch 0, queued again until
+-- `due`.
+CREATE TABLE run (
+  key INTEGER PRIMARY KEY,
+  attempt INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  started INTEGER NOT NULL,
+  due INTEGER NOT NULL
+) STRICT;
+
+-- Jobs that are queued again, as they come due.
+CREATE TABLE later (
+  lane INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  key INTEGER NOT NULL,
+  PRIMARY KEY (lane, due, key)
+) STRICT, WITHOUT ROWID;
+
+-- A final job and its result: never changed until erased. state: 2 succeeded, 3 failed, 4 canceled.
+CREATE TABLE resp (
+  key INTEGER PRIMARY KEY,
+  random BLOB NOT NULL,
+  state INTEGER NOT NULL CHECK (state BETWEEN 2 AND 4),
+  error INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  started INTEGER NOT NULL,
+  finished INTEGER NOT NULL,
+  expires INTEGER NOT NULL,
+  route TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  idem BLOB,
+  status INTEGER NOT NULL,
+  spool INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  head BLOB NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE expire (
+  at INTEGER NOT NULL,
+  key INTEGER NOT NULL,
+  PRIMARY KEY (at, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idem (
+  hash BLOB PRIMARY KEY,
+  key INTEGER NOT NULL,
+  fingerprint BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Files of the spool that rows name; the others are orphans.
+CREATE TABLE spool (number INTEGER PRIMARY KEY, key INTEGER NOT NULL) STRICT;
+)sql";
+
+}  // namespace raincheck::store

@@ -1,0 +1,383 @@
+#include "store/sqlite_writer.hpp"
+
+#include <algorithm>
+
+#include "store/control.hpp"
+
+namespace raincheck::store {
+namespace {
+
+std::uint64_t stored_bytes(const jobs::NewJob& job) {
+  return job.head.size() + job.body.bytes.size();
+}
+
+}  // namespace
+
+SqliteWriter::SqliteWriter(SqliteConnection& connection,
+                           std::uint8_t partition,
+                           std::uint64_t epoch)
+    : partition_(partition),
+      epoch_(epoch),
+      lanes_(connection),
+      lookup_(connection),
+      begin_(connection, "BEGIN IMMEDIATE"),
+      insert_request_(connection,
+                      "INSERT INTO req VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      select_requests_(connection,
+                       "SELECT key, random, created, start_by, finish_by, may_resend, route, "
+                       "request_id, spool, size, head, body FROM req WHERE key >= ? AND key < ? "
+                       "ORDER BY key LIMIT ?"),
+      select_ending_(connection,
+                     "SELECT random, created, retention, route, request_id, idem, spool FROM req "
+                     "WHERE key = ?"),
+      delete_request_(connection, "DELETE FROM req WHERE key = ?"),
+      insert_run_(connection, "INSERT INTO run VALUES (?, ?, ?, ?, 0)"),
+      select_run_(connection, "SELECT attempt, epoch, started FROM run WHERE key = ?"),
+      start_again_(connection,
+                   "UPDATE run SET attempt = ?, epoch = ?, started = ?, due = 0 WHERE key = ?"),
+      stop_run_(connection, "UPDATE run SET attempt = ?, epoch = 0, due = ? WHERE key = ?"),
+      delete_run_(connection, "DELETE FROM run WHERE key = ?"),
+      insert_later_(connection, "INSERT INTO later VALUES (?, ?, ?)"),
+      select_later_(connection,
+                    "SELECT due, key FROM later WHERE lane = ? AND due <= ? ORDER BY due, key "
+                    "LIMIT ?"),
+      delete_later_(connection, "DELETE FROM later WHERE lane = ? AND due = ? AND key = ?"),
+      insert_final_(connection,
+                    "INSERT INTO resp VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      overwrite_final_(connection,
+                       "UPDATE resp SET state = ?, error = ?, status = ?, head = ?, body = ? "
+                       "WHERE key = ?"),
+      select_final_(connection, "SELECT state, expires, idem, spool FROM resp WHERE key = ?"),
+      delete_final_(connection, "DELETE FROM resp WHERE key = ?"),
+      insert_expiry_(connection, "INSERT INTO expire VALUES (?, ?)"),
+      select_expired_(connection,
+                      "SELECT at, key FROM expire WHERE at <= ? ORDER BY at, key LIMIT ?"),
+      delete_expiry_(connection, "DELETE FROM expire WHERE at = ? AND key = ?"),
+      insert_key_(connection, "INSERT INTO idem VALUES (?, ?, ?)"),
+      select_key_(connection, "SELECT key, fingerprint FROM idem WHERE hash = ?"),
+      delete_key_(connection, "DELETE FROM idem WHERE hash = ?"),
+      select_random_(connection,
+                     "SELECT random FROM resp WHERE key = ?1 UNION ALL "
+                     "SELECT random FROM req WHERE key = ?1 LIMIT 1"),
+      insert_spool_(connection, "INSERT INTO spool VALUES (?, ?)"),
+      delete_spool_(connection, "DELETE FROM spool WHERE number = ?") {}
+
+void SqliteWriter::begin(std::uint64_t room) {
+  room_ = room;
+  named_.clear();
+  erased_.clear();
+  begin_.run();
+}
+
+void SqliteWriter::end() {
+  lanes_.write();
+}
+
+void SqliteWriter::commit() {
+  lanes_.commit();
+}
+
+void SqliteWriter::rollback() {
+  lanes_.rollback();
+  erased_.clear();
+}
+
+void SqliteWriter::apply(Insert& command) {
+  const jobs::NewJob& job = command.job;
+  if (job.key && known(command)) return;
+  LaneCounters& lane = lanes_.touch(job.lane);
+  const std::uint64_t bytes = stored_bytes(job);
+  if (bytes >= room_ || lane.tail > jobs::Place::sequence_max) {
+    command.refused = true;
+    return;
+  }
+  room_ -= bytes;
+  const jobs::Place place{partition_, job.lane, lane.tail++};
+  const std::int64_t key = place.key();
+  std::optional<Blob> hash;
+  if (job.key) hash = blob(job.key->key);
+  insert_request_.run(key, blob(job.random), job.created_at, job.start_by, job.finish_by,
+                      job.retention, job.may_resend, job.route, job.request_id, hash,
+                      job.body.spool, job.body.size, blob(job.head), blob(job.body.bytes));
+  if (job.key) insert_key_.run(*hash, key, blob(job.key->fingerprint));
+  if (job.body.spool != 0) name_spool(job.body.spool, key);
+  const bool retry_first = lane.next_due != jobs::WallTime() && lane.next_due <= job.created_at;
+  if (command.start && lane.queued == 0 && !retry_first) {
+    insert_run_.run(key, 1, epoch_, job.created_at);
+    lane.head = lane.tail;
+    command.outcome = Insert::Outcome::running;
+  } else {
+    ++lane.queued;
+    command.outcome = Insert::Outcome::queued;
+  }
+  command.id = jobs::JobId{place, job.random};
+}
+
+bool SqliteWriter::known(Insert& command) {
+  const jobs::Key& asked = *command.job.key;
+  SqliteRows rows = select_key_.query(blob(asked.key));
+  if (!rows.next()) return false;
+  if (rows.array<jobs::Digest>(1) != asked.fingerprint) {
+    command.outcome = Insert::Outcome::key_reused;
+    return true;
+  }
+  const std::int64_t key = rows.integer(0);
+  SqliteRows job = select_random_.query(key);
+  if (!job.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
+  command.outcome = Insert::Outcome::existed;
+  command.id = jobs::JobId{jobs::Place::from_key(partition_, key), job.array<jobs::Random>(0)};
+  return true;
+}
+
+void SqliteWriter::name_spool(std::uint64_t number, std::int64_t key) {
+  insert_spool_.run(number, key);
+  named_.push_back(number);
+}
+
+void SqliteWriter::erase_spool(std::uint64_t number) {
+  delete_spool_.run(number);
+  erased_.push_back(number);
+}
+
+void SqliteWriter::apply(Claim& command) {
+  LaneCounters& lane = lanes_.touch(command.lane);
+  command.jobs.clear();
+  if (lane.later > 0) claim_later(command, lane);
+  if (lane.queued > 0) claim_queued(command, lane);
+  command.queued = lane.waiting();
+  command.next_due = lane.next_due;
+}
+
+void SqliteWriter::claim_later(Claim& command, LaneCounters& lane) {
+  keys_.clear();
+  {
+    SqliteRows rows = select_later_.query(command.lane, command.now, command.count);
+    while (rows.next()) keys_.emplace_back(rows.integer(0), rows.integer(1));
+  }
+  for (const auto& [due, key] : keys_) {
+    SqliteRows run = select_run_.query(key);
+    SqliteRows request = select_requests_.query(key, key + 1, 1);
+    if (!run.next() || !request.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
+    jobs::Job& job = command.jobs.emplace_back(read_request(request));
+    job.attempt = run.number<std::uint32_t>(0) + 1;
+    job.started_at = command.now;
+    start_again_.run(job.attempt, epoch_, command.now, key);
+    delete_later_.run(command.lane, due, key);
+  }
+  lane.later -= keys_.size();
+  if (!keys_.empty()) lanes_.refresh_due(command.lane, lane);
+}
+
+void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
+  const std::size_t claimed_before = command.jobs.size();
+  const std::size_t wanted = command.count - claimed_before;
+  if (wanted == 0) return;
+  const jobs::Place first{partition_, command.lane, lane.head};
+  const jobs::Place last{partition_, command.lane, lane.tail};
+  {
+    SqliteRows rows = select_requests_.query(first.key(), last.key(), wanted);
+    while (rows.next()) command.jobs.push_back(read_request(rows));
+  }
+  for (std::size_t i = claimed_before; i < command.jobs.size(); ++i) {
+    jobs::Job& job = command.jobs[i];
+    job.attempt = 1;
+    job.started_at = command.now;
+    insert_run_.run(job.id.place.key(), 1, epoch_, command.now);
+  }
+  const std::size_t claimed = command.jobs.size() - claimed_before;
+  if (claimed > lane.queued) throw SqliteError(nullptr, SQLITE_CORRUPT);
+  lane.queued -= claimed;
+  lane.head = claimed < wanted ? lane.tail : command.jobs.back().id.place.sequence + 1;
+}
+
+jobs::Job SqliteWriter::read_request(const SqliteRows& rows) {
+  jobs::Job job;
+  job.id.place = jobs::Place::from_key(partition_, rows.integer(0));
+  job.id.random = rows.array<jobs::Random>(1);
+  job.state = jobs::State::running;
+  job.created_at = rows.time(2);
+  job.start_by = rows.time(3);
+  job.finish_by = rows.time(4);
+  job.may_resend = rows.integer(5) != 0;
+  job.route = rows.string(6);
+  job.request_id = rows.string(7);
+  job.body.spool = rows.number<std::uint64_t>(8);
+  job.body.size = rows.number<std::uint64_t>(9);
+  job.head = rows.string(10);
+  job.body.bytes = rows.string(11);
+  return job;
+}
+
+// How a job ends, whoever ends it.
+struct SqliteWriter::Ending {
+  std::int64_t key = 0;
+  jobs::State state = jobs::State::failed;
+  jobs::ErrorType error = jobs::ErrorType::none;
+  std::uint32_t attempt = 0;
+  jobs::WallTime started{};
+  jobs::WallTime now{};
+  jobs::milliseconds retention{};
+  const jobs::Response& response;
+};
+
+void SqliteWriter::apply(Finish& command) {
+  std::uint32_t attempt = 0;
+  jobs::WallTime started{};
+  command.applied = end_attempt(command.fence, attempt, started);
+  if (!command.applied) {
+    if (!control::fence) overwrite(command);
+    return;
+  }
+  const std::int64_t key = command.fence.place.key();
+  delete_run_.run(key);
+  make_final(Ending{key, command.state, command.error, attempt, started, command.now,
+                    command.retention, command.response});
+}
+
+bool SqliteWriter::end_attempt(const Fence& fence,
+                               std::uint32_t& attempt,
+                               jobs::WallTime& started) {
+  if (fence.place.partition != partition_) return false;
+  SqliteRows rows = select_run_.query(fence.place.key());
+  if (!rows.next()) return false;
+  attempt = rows.number<std::uint32_t>(0);
+  started = rows.time(2);
+  const std::uint64_t epoch = fence.epoch == 0 ? epoch_ : fence.epoch;
+  return attempt == fence.attempt && rows.number<std::uint64_t>(1) == epoch;
+}
+
+jobs::WallTime SqliteWriter::make_final(const Ending& ending) {
+  const jobs::Response& response = ending.response;
+  jobs::WallTime expires;
+  std::uint64_t request_spool = 0;
+  {
+    SqliteRows request = select_ending_.query(ending.key);
+    if (!request.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
+    const auto own = jobs::milliseconds(request.integer(2));
+    expires = ending.now + (ending.retention.count() ? ending.retention : own);
+    std::optional<Blob> hash;
+    if (!request.is_null(5)) hash = Blob{request.bytes(5)};
+    request_spool = request.number<std::uint64_t>(6);
+    insert_final_.run(ending.key, Blob{request.bytes(0)}, ending.state, ending.error,
+                      ending.attempt, request.integer(1), ending.started, ending.now, expires,
+                      request.bytes(3), request.bytes(4), hash, response.status,
+                      response.body.spool, response.body.size, blob(response.head),
+                      blob(response.body.bytes));
+  }
+  insert_expiry_.run(expires, ending.key);
+  if (response.body.spool != 0) name_spool(response.body.spool, ending.key);
+  if (ending.state != jobs::State::failed) erase_request(ending.key, request_spool);
+  return expires;
+}
+
+// Only for the control that ignores the fence.
+void SqliteWriter::overwrite(const Finish& command) {
+  overwrite_final_.run(command.state, command.error, command.response.status,
+                       blob(command.response.head), blob(command.response.body.bytes),
+                       command.fence.place.key());
+}
+
+void SqliteWriter::erase_request(std::int64_t key, std::uint64_t spool) {
+  delete_request_.run(key);
+  if (spool != 0) erase_spool(spool);
+}
+
+void SqliteWriter::apply(Requeue& command) {
+  std::uint32_t attempt = 0;
+  jobs::WallTime started{};
+  command.applied = end_attempt(command.fence, attempt, started);
+  if (!command.applied) return;
+  const jobs::Place& place = command.fence.place;
+  // The epoch stands for "not due later" elsewhere.
+  const jobs::WallTime due = std::max(command.due_at, jobs::WallTime(jobs::milliseconds(1)));
+  stop_run_.run(command.counts ? attempt : attempt - 1, due, place.key());
+  insert_later_.run(place.lane, due, place.key());
+  LaneCounters& lane = lanes_.touch(place.lane);
+  ++lane.later;
+  if (lane.next_due == jobs::WallTime() || due < lane.next_due) lane.next_due = due;
+}
+
+Presence SqliteWriter::resolve(const jobs::JobId& id, jobs::Job& job) {
+  if (id.place.partition != partition_) return Presence::unknown;
+  switch (lookup_.find(id, false, job)) {
+    case SqliteLookup::Found::present:
+      return Presence::present;
+    case SqliteLookup::Found::unknown:
+      return Presence::unknown;
+    case SqliteLookup::Found::absent:
+      break;
+  }
+  const LaneCounters* lane = lanes_.find(id.place.lane);
+  return lane && id.place.sequence < lane->tail ? Presence::gone : Presence::unknown;
+}
+
+void SqliteWriter::apply(Cancel& command) {
+  jobs::Job& job = command.job;
+  command.presence = resolve(command.id, job);
+  if (command.presence != Presence::present) return;
+  command.was = job.state;
+  if (jobs::is_final(job.state)) return;
+  if (job.state == jobs::State::queued) leave_queue(job);
+  const std::int64_t key = command.id.place.key();
+  delete_run_.run(key);
+  const jobs::Response none;
+  job.expires_at = make_final(Ending{key, jobs::State::canceled, jobs::ErrorType::none, job.attempt,
+                                     job.started_at, command.now, command.retention, none});
+  job.state = jobs::State::canceled;
+  job.finished_at = command.now;
+  job.due_at = jobs::WallTime();
+  job.body = jobs::Body();
+}
+
+void SqliteWriter::leave_queue(const jobs::Job& job) {
+  const jobs::Place& place = job.id.place;
+  LaneCounters& lane = lanes_.touch(place.lane);
+  if (job.due_at == jobs::WallTime()) {
+    --lane.queued;
+    return;
+  }
+  delete_later_.run(place.lane, job.due_at, place.key());
+  --lane.later;
+  lanes_.refresh_due(place.lane, lane);
+}
+
+void SqliteWriter::apply(Erase& command) {
+  jobs::Job job;
+  command.presence = resolve(command.id, job);
+  if (command.presence != Presence::present) return;
+  command.was = job.state;
+  if (jobs::is_final(job.state)) erase_job(command.id.place.key());
+}
+
+void SqliteWriter::erase_job(std::int64_t key) {
+  jobs::State state{};
+  {
+    SqliteRows rows = select_final_.query(key);
+    if (!rows.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
+    state = rows.number<jobs::State>(0);
+    delete_expiry_.run(rows.integer(1), key);
+    if (!rows.is_null(2)) delete_key_.run(Blob{rows.bytes(2)});
+    if (rows.integer(3) != 0) erase_spool(rows.number<std::uint64_t>(3));
+  }
+  delete_final_.run(key);
+  if (state != jobs::State::failed) return;
+  std::uint64_t spool = 0;
+  {
+    SqliteRows rows = select_ending_.query(key);
+    if (!rows.next()) return;
+    spool = rows.number<std::uint64_t>(6);
+  }
+  erase_request(key, spool);
+}
+
+void SqliteWriter::apply(Prune& command) {
+  keys_.clear();
+  {
+    SqliteRows rows = select_expired_.query(command.now, command.count_max);
+    while (rows.next()) keys_.emplace_back(rows.integer(0), rows.integer(1));
+  }
+  for (const auto& [at, key] : keys_) erase_job(key);
+  command.count = static_cast<std::uint32_t>(keys_.size());
+}
+
+}  // namespace raincheck::store
