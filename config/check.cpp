@@ -66,7 +66,7 @@ void check_listeners(const Config& config, Reading& reading) {
     const auto address = parse_listen_address(listener.address);
     const bool is_any_port = address && address->socket_path.empty() && address->port == 0;
     if (!is_any_port) addresses.add(listener.address, path + ".address");
-    names.add(listener.name, path + ".name");
+    if (listener.name != listener.address) names.add(listener.name, path + ".name");
   }
 }
 

@@ -18,6 +18,7 @@ namespace raincheck::config {
 namespace {
 
 constexpr std::size_t include_max = 10'000;
+constexpr std::size_t diagnostics_max = 1'000;  // nobody reads more
 
 std::optional<std::string> read_stream(std::istream& stream) {
   std::string content(std::istreambuf_iterator<char>(stream), {});
@@ -63,6 +64,7 @@ class Load {
     loaded_.ok =
         std::none_of(loaded_.diagnostics.begin(), loaded_.diagnostics.end(),
                      [](const Diagnostic& found) { return found.severity == Severity::error; });
+    cut_diagnostics();
     return std::move(loaded_);
   }
 
@@ -122,6 +124,18 @@ class Load {
     };
     std::stable_sort(loaded_.diagnostics.begin(), loaded_.diagnostics.end(),
                      [&](const Diagnostic& a, const Diagnostic& b) { return rank(a) < rank(b); });
+  }
+
+  void cut_diagnostics() {
+    auto& all = loaded_.diagnostics;
+    if (all.size() <= diagnostics_max) return;
+    const std::string rest = std::to_string(all.size() - diagnostics_max);
+    all.resize(diagnostics_max);
+    all.push_back({{files_.front(), 0, 0},
+                   "",
+                   rest + " more problems",
+                   "",
+                   loaded_.ok ? Severity::warning : Severity::error});
   }
 
   const Environment& environment_;

@@ -2,8 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tests/config/support.hpp"
 
@@ -304,10 +309,42 @@ TEST_CASE("mistakes of included files are told with their own places") {
         "/r/c/3:1:37: error: routes[0].nam: unknown key 'nam'; did you mean 'name'?\n");
 }
 
+TEST_CASE("the real world has files, patterns and variables") {
+  namespace fs = std::filesystem;
+  std::string directory = fs::temp_directory_path() / "raincheck-XXXXXX";
+  REQUIRE(mkdtemp(directory.data()) != nullptr);
+  fs::create_directory(directory + "/conf.d");
+  const auto write = [&](const std::string& name, const std::string& text) {
+    std::ofstream(directory + "/" + name) << text;
+  };
+  write("main.yaml", "include: [conf.d/*.yaml]\nupstreams: { a: http://a }\n");
+  write("conf.d/2.yaml", "routes: [{ match: /2, upstream: a, name: \"${RAINCHECK_NONE:-n}\" }]\n");
+  write("conf.d/1.yaml", "routes: [{ match: /1, upstream: a }]\n");
+  write("conf.d/3.yaml.off", "nonsense");
+  const Loaded loaded = load(directory + "/main.yaml");
+  const Loaded none = load(directory + "/conf.d");
+  fs::remove_all(directory);
+  CHECK(complaints(loaded) == "");
+  REQUIRE(loaded.config.routes.size() == 2);
+  CHECK(loaded.config.routes[0].match.path == "/1");
+  CHECK(loaded.config.routes[1].name == "n");
+  CHECK_FALSE(none.ok);
+}
+
 TEST_CASE("a file that cannot be read is an error") {
   const Loaded loaded = load("/none.yaml", Environment::empty());
   CHECK_FALSE(loaded.ok);
   CHECK(complaints(loaded) == "/none.yaml: error: the file cannot be read\n");
+}
+
+TEST_CASE("a thousand problems are told, and how many there are beyond") {
+  std::string text;
+  for (int i = 0; i < 1'000; ++i) text += "k" + std::to_string(i) + ": 1\n";
+  CHECK(load_alone(text).diagnostics.size() == 1'000);
+  const Loaded loaded = load_alone(text + "more: 1\neven_more: 1\n");
+  REQUIRE(loaded.diagnostics.size() == 1'001);
+  CHECK(loaded.diagnostics[999].path == "k999");
+  CHECK(loaded.diagnostics[1'000].message == "2 more problems");
 }
 
 TEST_CASE("ten thousand routes load") {
