@@ -39,7 +39,7 @@ std::optional<Place> unpack(const PlaceBytes& bytes) {
   std::uint64_t rest = 0;
   for (std::size_t i = 1; i < bytes.size(); ++i) rest = rest << 8 | bytes[i];
   Place place;
-  place.partition = static_cast<std::uint8_t>(bytes[0] << 1 | rest >> 63);
+  place.partition = static_cast<std::uint8_t>(std::uint64_t{bytes[0]} << 1 | rest >> 63);
   place.lane = static_cast<std::uint32_t>(rest >> 39 & Place::lane_max);
   place.sequence = rest & Place::sequence_max;
   if (place.sequence == 0) return std::nullopt;

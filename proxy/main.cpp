@@ -1,1 +1,118 @@
-int main() { return 0; }
+// The command line: raincheck serve | check | version. Exit statuses are those of sysexits.h.
+#include <spdlog/spdlog.h>
+#include <sysexits.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+
+#include "config/load.hpp"
+#include "config/schema.hpp"
+#include "proxy/server.hpp"
+#include "routes/route_table.hpp"
+
+namespace {
+
+using namespace raincheck;
+
+constexpr const char* default_config = "/etc/raincheck/raincheck.yaml";
+
+// The configuration with everything that can be said against it.
+config::Loaded load(const std::string& file) {
+  config::Loaded loaded = config::load(file);
+  if (!loaded.ok) return loaded;
+  const routes::RouteTable table(loaded.config);
+  for (const routes::RouteProblem& problem : table.problems()) {
+    loaded.refuse(problem.place, problem.path, problem.message);
+  }
+  return loaded;
+}
+
+bool is_readable(const std::string& file) {
+  if (file == "-") return true;
+  FILE* const opened = std::fopen(file.c_str(), "r");
+  if (!opened) return false;
+  std::fclose(opened);
+  return true;
+}
+
+int check(const std::string& file, bool quiet) {
+  if (!is_readable(file)) {
+    std::cerr << "raincheck: cannot read " << file << ": " << std::strerror(errno) << "\n";
+    return EX_NOINPUT;
+  }
+  const config::Loaded loaded = load(file);
+  std::cerr << config::format(loaded);
+  if (!loaded.ok) return EX_CONFIG;
+  if (!quiet) {
+    std::cout << file << ": ok, " << loaded.config.routes.size() << " routes, "
+              << loaded.config.upstreams.size() << " upstreams\n";
+  }
+  return EX_OK;
+}
+
+int serve(const std::string& file) {
+  if (!is_readable(file)) {
+    std::cerr << "raincheck: cannot read " << file << ": " << std::strerror(errno) << "\n";
+    return EX_NOINPUT;
+  }
+  config::Loaded loaded = load(file);
+  std::cerr << config::format(loaded);
+  if (!loaded.ok) return EX_CONFIG;
+  // A client that has gone is told by the write, not by a signal.
+  std::signal(SIGPIPE, SIG_IGN);
+  int status = EX_SOFTWARE;
+  try {
+    proxy::Server server(std::move(loaded.config));
+    status = server.run();
+  } catch (const std::exception& error) {
+    spdlog::critical("{}", error.what());
+    status = EX_UNAVAILABLE;
+  }
+  proxy::close_logs();
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("raincheck puts an asynchronous face on slow HTTP backends.", "raincheck");
+  app.require_subcommand(1);
+  app.footer("Manuals: raincheck(1), raincheck.yaml(5). Exit status: 0, or that of sysexits.h: 64 usage, 66 no such "
+             "file,\n69 cannot serve, 74 the store failed, 78 wrong configuration.");
+
+  std::string file = default_config;
+  bool quiet = false;
+  bool schema = false;
+  CLI::App* const serving = app.add_subcommand("serve", "Serve until SIGTERM, in the foreground");
+  serving->add_option("-c,--config,config", file, "The configuration file")
+      ->envname("RAINCHECK_CONFIG")
+      ->capture_default_str();
+  CLI::App* const checking =
+      app.add_subcommand("check", "Say everything that is wrong with a configuration");
+  checking->add_option("-c,--config,config", file, "The configuration file; - is standard input")
+      ->envname("RAINCHECK_CONFIG")
+      ->capture_default_str();
+  checking->add_flag("-q,--quiet", quiet, "Say nothing when it is right");
+  checking->add_flag("--schema", schema, "Print the JSON Schema of the file instead, for editors");
+  CLI::App* const version = app.add_subcommand("version", "Print the version");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    app.exit(error);
+    return EX_USAGE;
+  }
+  if (*version) {
+    std::cout << "raincheck " RAINCHECK_VERSION "\n";
+    return EX_OK;
+  }
+  if (*checking && schema) {
+    std::cout << config::schema_json();
+    return EX_OK;
+  }
+  return *checking ? check(file, quiet) : serve(file);
+}

@@ -1,0 +1,98 @@
+#include "proxy/access_log.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "jobs/document.hpp"
+
+namespace raincheck::proxy {
+
+AccessLog::AccessLog(const config::AccessLog& settings,
+                     std::shared_ptr<spdlog::logger> logger,
+                     const jobs::IdCodec::Secret& secret)
+    : settings_(settings),
+      json_(settings.format == config::AccessFormat::json),
+      logger_(std::move(logger)),
+      codec_(secret) {}
+
+void AccessLog::begin(jobs::WallTime time, std::string_view event) {
+  line_.clear();
+  if (json_) {
+    line_.append("{\"ts\":\"");
+    jobs::append_time(line_, time);
+    line_.append("\",\"event\":\"").append(event).push_back('"');
+  } else {
+    jobs::append_time(line_, time);
+    line_.append(" ").append(event);
+  }
+}
+
+void AccessLog::text(std::string_view key, std::string_view value) {
+  if (value.empty()) return;
+  if (json_) {
+    line_.append(",\"").append(key).append("\":");
+  } else {
+    line_.append(" ").append(key).append("=");
+  }
+  jobs::append_json_string(line_, value);
+}
+
+void AccessLog::number(std::string_view key, std::uint64_t value) {
+  if (json_) {
+    line_.append(",\"").append(key).append("\":");
+  } else {
+    line_.append(" ").append(key).append("=");
+  }
+  char digits[20];
+  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+  line_.append(digits, end);
+}
+
+void AccessLog::end() {
+  if (json_) line_.push_back('}');
+  logger_->info(line_);
+}
+
+void AccessLog::exchange(const ExchangeLine& line) {
+  const auto& excluded = settings_.exclude_paths;
+  if (std::find(excluded.begin(), excluded.end(), line.path) != excluded.end()) return;
+  begin(line.time, "exchange");
+  text("request_id", line.request_id);
+  text("job_id", line.job_id);
+  text("client", line.client);
+  text("method", line.method);
+  text("host", line.host);
+  text("path", line.path);
+  text("proto", line.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1");
+  number("status", static_cast<std::uint64_t>(line.status));
+  number("bytes_in", line.bytes_in);
+  number("bytes_out", line.bytes_out);
+  number("duration_us", static_cast<std::uint64_t>(line.duration.count()));
+  text("route", line.route);
+  text("reason", line.reason);
+  text("user_agent", line.user_agent);
+  end();
+}
+
+void AccessLog::attempt(const AttemptLine& line) {
+  begin(line.time, "attempt");
+  text("request_id", line.request_id);
+  if (line.has_job) {
+    const jobs::IdText id = codec_.encode(line.id);
+    text("job_id", jobs::view(id));
+    number("attempt", line.attempt);
+  }
+  text("route", line.route);
+  text("upstream", line.upstream);
+  text("server", line.server);
+  number("status", static_cast<std::uint64_t>(line.status));
+  number("bytes_in", line.bytes_in);
+  number("bytes_out", line.bytes_out);
+  number("duration_ms", static_cast<std::uint64_t>(line.duration.count()));
+  if (line.first_byte) number("first_byte_ms", static_cast<std::uint64_t>(line.first_byte->count()));
+  text("reason", line.reason);
+  text("error", line.error);
+  end();
+}
+
+}  // namespace raincheck::proxy

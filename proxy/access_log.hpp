@@ -1,0 +1,86 @@
+// The access log: one line for each exchange with a client and one for each attempt at a backend, joined by request id and
+// job id. Lines go out through a thread of their own; when it cannot keep up the oldest are dropped, for a log must not
+// hold a request. One of these per shard. Never writes a query string, a credential or a body.
+#pragma once
+
+#include <spdlog/logger.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "config/config.hpp"
+#include "jobs/id.hpp"
+#include "jobs/job.hpp"
+
+namespace raincheck::proxy {
+
+// An exchange with a client. `reason` is one of the words of the closed list in docs/logs.md.
+struct ExchangeLine {
+  jobs::WallTime time{};
+  std::string_view request_id;
+  std::string_view job_id;
+  std::string_view client;
+  std::string_view method;
+  std::string_view host;
+  std::string_view path;
+  std::string_view route;
+  std::string_view user_agent;
+  int minor_version = 1;
+  int status = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  std::chrono::microseconds duration{};
+  std::string_view reason;
+};
+
+struct AttemptLine {
+  jobs::WallTime time{};
+  std::string_view request_id;
+  jobs::JobId id;
+  bool has_job = true;
+  std::string_view route;
+  std::string_view upstream;
+  std::string_view server;
+  std::uint32_t attempt = 0;
+  int status = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  jobs::milliseconds duration{};
+  std::optional<jobs::milliseconds> first_byte;
+  std::string_view reason;
+  std::string_view error;
+};
+
+class AccessLog {
+ public:
+  // `logger` null: no access log.
+  AccessLog(const config::AccessLog& settings,
+            std::shared_ptr<spdlog::logger> logger,
+            const jobs::IdCodec::Secret& secret);
+
+  bool enabled() const { return logger_ != nullptr; }
+  void exchange(const ExchangeLine& line);
+  void attempt(const AttemptLine& line);
+
+ private:
+  void begin(jobs::WallTime time, std::string_view event);
+  void text(std::string_view key, std::string_view value);
+  void number(std::string_view key, std::uint64_t value);
+  void end();
+
+  const config::AccessLog& settings_;
+  const bool json_;
+  std::shared_ptr<spdlog::logger> logger_;
+  jobs::IdCodec codec_;
+  std::string line_;
+};
+
+// Sets up the program log: human on a terminal, "<N>" priorities for journald, JSON on request; and gives the logger of
+// the access log, null when it is off.
+std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::AccessLog& access);
+// Before leaving: what was logged is written.
+void close_logs();
+
+}  // namespace raincheck::proxy

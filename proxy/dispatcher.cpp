@@ -1,0 +1,187 @@
+#include "proxy/dispatcher.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace raincheck::proxy {
+
+using jobs::milliseconds;
+
+namespace {
+
+// Jobs taken by one claim: enough to fill a commit, few enough to hold in memory.
+constexpr std::uint32_t claim_max = 64;
+constexpr milliseconds claim_again{250};
+constexpr milliseconds probe_first{250};
+constexpr milliseconds probe_max{15'000};
+
+}  // namespace
+
+Dispatcher::Dispatcher(ShardContext context,
+                       std::string upstream,
+                       Slots& slots,
+                       Runner& runner,
+                       const std::vector<store::Lane>& lanes,
+                       std::size_t shard)
+    : context_(context),
+      upstream_(std::move(upstream)),
+      slots_(slots),
+      runner_(runner),
+      shard_(shard),
+      news_(context.io, context.timers) {
+  for (const store::Lane& lane : lanes) {
+    numbers_.push_back(lane.number);
+    jobs::LaneState& state = lanes_.emplace_back();
+    state.queued = lane.queued;
+    state.priority = lane.priority;
+  }
+}
+
+awaitable<void> Dispatcher::run() {
+  while (!stopping_) {
+    const bool more = co_await round();
+    if (more || stopping_) continue;
+    co_await news_.wait(next_time());
+  }
+}
+
+void Dispatcher::stop() {
+  stopping_ = true;
+  news_.notify();
+}
+
+std::size_t Dispatcher::index_of(std::uint32_t lane) {
+  const auto found = std::find(numbers_.begin(), numbers_.end(), lane);
+  return static_cast<std::size_t>(found - numbers_.begin());
+}
+
+void Dispatcher::inserted(std::uint32_t lane) {
+  jobs::LaneState& state = lanes_[index_of(lane)];
+  ++state.queued;
+  state.next_due = {};
+  news_.notify();
+}
+
+void Dispatcher::requeued(std::uint32_t lane, jobs::WallTime due) {
+  jobs::LaneState& state = lanes_[index_of(lane)];
+  state.next_due = state.queued == 0 ? due : std::min(state.next_due, due);
+  ++state.queued;
+  news_.notify();
+}
+
+void Dispatcher::unavailable(milliseconds hold) {
+  const TimePoint now = context_.timers.now();
+  if (!held_) {
+    spdlog::warn("upstream {} takes no calls: its jobs wait", upstream_);
+    held_ = true;
+    probe_every_ = probe_first;
+    held_until_ = now + probe_every_;
+    slots_.hold(true);
+  } else if (probing_) {
+    probe_every_ = std::min(probe_every_ * 2, probe_max);
+    held_until_ = now + probe_every_;
+  }
+  probing_ = false;
+  held_until_ = std::max(held_until_, now + hold);
+  news_.notify();
+}
+
+void Dispatcher::available() {
+  if (!held_) return;
+  spdlog::info("upstream {} takes calls again", upstream_);
+  held_ = probing_ = false;
+  slots_.hold(false);
+  news_.notify();
+}
+
+void Dispatcher::skipped() {
+  probing_ = false;
+  news_.notify();
+}
+
+std::uint64_t Dispatcher::queued() const {
+  std::uint64_t queued = 0;
+  for (const jobs::LaneState& lane : lanes_) queued += lane.queued;
+  return queued;
+}
+
+TimePoint Dispatcher::next_time() const {
+  const TimePoint now = context_.timers.now();
+  const jobs::WallTime wall = context_.timers.wall_now();
+  TimePoint next = never;
+  for (const jobs::LaneState& lane : lanes_) {
+    if (lane.queued != 0 && lane.next_due > wall) next = std::min(next, now + (lane.next_due - wall));
+  }
+  if (not_before_ > now) next = not_before_;
+  if (held_ && !probing_) next = std::max(std::min(next, held_until_), now);
+  return next;
+}
+
+// How many jobs of each lane are next, `slots` in all at most.
+std::vector<std::uint32_t> Dispatcher::plan(std::uint32_t slots) {
+  const jobs::WallTime now = context_.timers.wall_now();
+  std::vector<std::uint32_t> counts(lanes_.size());
+  for (std::uint32_t i = 0; i < slots; ++i) {
+    const auto lane = jobs::next_lane(lanes_, now);
+    if (!lane) break;
+    ++counts[*lane];
+    --lanes_[*lane].queued;
+  }
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) lanes_[lane].queued += counts[lane];
+  return counts;
+}
+
+// One turn: true if it started something, so that another may follow at once.
+awaitable<bool> Dispatcher::round() {
+  const TimePoint now = context_.timers.now();
+  if (now < not_before_ || (held_ && (probing_ || now < held_until_))) co_return false;
+  const auto wanted =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(held_ ? 1 : claim_max, queued()));
+  if (wanted == 0) co_return false;
+  std::uint32_t slots = slots_.take_up_to(wanted);
+  if (slots == 0) {
+    slots_.want(shard_);
+    slots = slots_.take_up_to(wanted);
+    if (slots == 0) co_return false;
+  }
+  const std::vector<std::uint32_t> counts = plan(slots);
+  std::uint32_t planned = 0;
+  for (const std::uint32_t count : counts) planned += count;
+  slots_.give(slots - planned);
+  probing_ = held_ && planned != 0;
+  bool started = false;
+  for (std::size_t lane = 0; lane < counts.size(); ++lane) {
+    if (counts[lane] == 0) continue;
+    const bool some = co_await claim(lane, counts[lane]);
+    started = started || some;
+  }
+  if (!started) probing_ = false;
+  co_return started;
+}
+
+awaitable<bool> Dispatcher::claim(std::size_t lane, std::uint32_t count) {
+  store::Claim command;
+  command.lane = numbers_[lane];
+  command.count = count;
+  command.now = context_.timers.wall_now();
+  const std::uint64_t before = lanes_[lane].queued;
+  jobs::Result<store::Claim> claimed = co_await context_.store.apply(std::move(command));
+  if (!claimed) {
+    slots_.give(count);
+    not_before_ = context_.timers.now() + claim_again;
+    co_return false;
+  }
+  const auto got = static_cast<std::uint32_t>(claimed->jobs.size());
+  slots_.give(count - got);
+  // What was inserted while the claim was on its way may or may not be in its count: too many is mended by the next
+  // claim, too few would leave a job lying.
+  jobs::LaneState& state = lanes_[lane];
+  const std::uint64_t meanwhile = state.queued - std::min(state.queued, before);
+  state.queued = claimed->queued + meanwhile;
+  if (got < count && meanwhile == 0) state.next_due = claimed->next_due;
+  for (jobs::Job& job : claimed->jobs) runner_.start(std::move(job));
+  co_return got != 0;
+}
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,64 @@
+// Turns one upstream's queued jobs into attempts: which lane is next is jobs::next_lane()'s to say, how many run at once the
+// Slots'. The backlog stays on disk; this holds a few numbers for each lane. While the upstream takes no calls its lanes
+// are held back and single jobs are sent as probes, at growing intervals. Owned by the shard that owns the upstream.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "jobs/schedule.hpp"
+#include "proxy/runner.hpp"
+#include "proxy/slots.hpp"
+
+namespace raincheck::proxy {
+
+class Dispatcher {
+ public:
+  Dispatcher(ShardContext context,
+             std::string upstream,
+             Slots& slots,
+             Runner& runner,
+             const std::vector<store::Lane>& lanes,
+             std::size_t shard);
+
+  // Until stop().
+  awaitable<void> run();
+  void stop();
+
+  // News, on this shard: of a job queued in a lane, of one to be tried again, of a slot that came free.
+  void inserted(std::uint32_t lane);
+  void requeued(std::uint32_t lane, jobs::WallTime due);
+  void wake() { news_.notify(); }
+  // What attempts found. `hold` 0: probe at our own interval.
+  void unavailable(jobs::milliseconds hold);
+  void available();
+  // A job given out as a probe ended without a call.
+  void skipped();
+
+  std::uint64_t queued() const;
+  bool held() const { return held_; }
+
+ private:
+  awaitable<bool> round();
+  awaitable<bool> claim(std::size_t lane, std::uint32_t count);
+  std::vector<std::uint32_t> plan(std::uint32_t slots);
+  TimePoint next_time() const;
+  std::size_t index_of(std::uint32_t lane);
+
+  ShardContext context_;
+  const std::string upstream_;
+  Slots& slots_;
+  Runner& runner_;
+  const std::size_t shard_;
+  Signal news_;
+  std::vector<std::uint32_t> numbers_;  // of the lanes, beside lanes_
+  std::vector<jobs::LaneState> lanes_;
+  bool stopping_ = false;
+  bool held_ = false;
+  bool probing_ = false;
+  jobs::milliseconds probe_every_{0};
+  TimePoint held_until_{};
+  TimePoint not_before_{};  // after a claim that failed
+};
+
+}  // namespace raincheck::proxy

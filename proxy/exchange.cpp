@@ -1,0 +1,167 @@
+#include "proxy/exchange.hpp"
+
+#include <fmt/format.h>
+
+#include "proxy/fields.hpp"
+
+namespace raincheck::proxy {
+
+using jobs::Error;
+using jobs::Fault;
+using jobs::Result;
+
+namespace {
+
+constexpr std::chrono::milliseconds full_disk_pause{250};
+
+std::string_view method_of(std::string_view stored) { return stored.substr(0, stored.find(' ')); }
+
+// A request of these methods without a body says so (RFC 9110 section 8.6).
+bool expects_body(std::string_view method) {
+  return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
+}  // namespace
+
+std::string render_head(std::string_view stored,
+                        std::string_view authority,
+                        std::uint64_t body_size) {
+  const std::size_t line = stored.find("\r\n");
+  std::string out;
+  out.reserve(stored.size() + authority.size() + 64);
+  out.append(stored.substr(0, line)).append(" HTTP/1.1\r\nHost: ").append(authority);
+  out.append(stored.substr(line));
+  if (body_size != 0 || expects_body(method_of(stored))) {
+    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", body_size);
+  }
+  out.append("\r\n");
+  return out;
+}
+
+PoolExchange::~PoolExchange() = default;
+
+awaitable<Result<void>> PoolExchange::begin() {
+  if (begun_) co_return *begun_;
+  const TimePoint began = pool_.context().timers.now();
+  Result<void> done = co_await connect(call_.may_resend ? UpstreamPool::Reuse::any
+                                                        : UpstreamPool::Reuse::recent);
+  if (done) done = co_await ask();
+  if (!done && worth_another_connection(done.error())) {
+    done = co_await connect(UpstreamPool::Reuse::none);
+    if (done) done = co_await ask();
+  }
+  reply_.first_byte =
+      std::chrono::duration_cast<jobs::milliseconds>(pool_.context().timers.now() - began);
+  begun_ = done;
+  co_return done;
+}
+
+awaitable<Reply> PoolExchange::run() {
+  Result<void> done = co_await begin();
+  if (done) done = co_await receive();
+  if (done) {
+    pool_.release(std::move(connection_));
+  } else {
+    reply_.fault = done.error().fault;
+    reply_.detail = done.error().detail;
+  }
+  co_return std::move(reply_);
+}
+
+awaitable<Result<void>> PoolExchange::connect(UpstreamPool::Reuse reuse) {
+  if (aborted_) co_return Error(Fault::upstream_unreachable, "aborted before connecting");
+  auto connection = co_await pool_.acquire(reuse, call_.deadline, &connecting_);
+  if (!connection) co_return connection.error();
+  connection_ = std::move(*connection);
+  connection_->attempt = call_.deadline;
+  reply_.server = connection_->server().authority;
+  if (aborted_) co_return Error(Fault::upstream_unreachable, "aborted before sending");
+  co_return Result<void>();
+}
+
+// Up to the head of the answer.
+awaitable<Result<void>> PoolExchange::ask() {
+  const Result<void> sent = co_await send();
+  reply_.sent = reply_.sent || connection_->sent();
+  // A backend may have answered and closed while the request was still on its way.
+  const bool unread = !sent && sent.error().fault == Fault::upstream_lost;
+  if (!sent && !unread) co_return sent.error();
+  const Result<void> answered =
+      co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
+  if (unread && !answered) co_return sent.error();
+  co_return answered;
+}
+
+awaitable<Result<void>> PoolExchange::send() {
+  const std::string head =
+      render_head(call_.head, connection_->server().authority, call_.body->size);
+  if (call_.body->spool == 0) co_return co_await connection_->send(head, call_.body->bytes);
+  const Result<void> begun = co_await connection_->send(head, std::string_view());
+  if (!begun) co_return begun;
+  BodyReader body(pool_.context().store, *call_.body);
+  co_return co_await connection_->send(body);
+}
+
+// A kept-alive connection that the backend had already given up tells nothing about the backend.
+bool PoolExchange::worth_another_connection(const Error& error) const {
+  return error.fault == Fault::upstream_lost && connection_ && connection_->reused &&
+         !connection_->answered() && !aborted_ && (call_.may_resend || !reply_.sent);
+}
+
+awaitable<Result<void>> PoolExchange::receive() {
+  const ResponseHead& head = connection_->head();
+  reply_.status = head.status;
+  append_response_fields(reply_.head, head);
+  if (const auto after = head.fields.find("Retry-After")) reply_.retry_after = *after;
+  co_return co_await receive_body(*connection_, *call_.into, pool_.context());
+}
+
+void PoolExchange::abort() {
+  aborted_ = true;
+  if (connecting_) connecting_->connection().abort();
+  if (connection_) connection_->connection().abort();
+}
+
+awaitable<void> PoolExchange::settle(TimePoint limit) {
+  const bool drain = pool_.upstream().on_abort == config::OnAbort::drain;
+  if (!drain || !connection_ || !connection_->request_whole() || connection_->body_done()) co_return;
+  connection_->connection().resume();
+  connection_->attempt = limit;
+  connection_->patient = true;
+  // Whatever the backend still says is of no interest, only that it has ended.
+  if (!connection_->head_read()) {
+    const Result<void> head = co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
+    if (!head) co_return;
+  }
+  while (true) {
+    const Result<std::string_view> piece = co_await connection_->read_body();
+    if (!piece || piece->empty()) co_return;
+  }
+}
+
+awaitable<Result<void>> receive_body(UpstreamConnection& connection,
+                                     BodyWriter& into,
+                                     ShardContext& context) {
+  const std::uint64_t limit = connection.upstream().limits.response_body;
+  const ResponseHead& head = connection.head();
+  const Error too_large(Fault::response_too_large,
+                        fmt::format("the answer's body is over {} bytes", limit));
+  if (head.framing == Framing::length && head.content_length > limit) co_return too_large;
+  while (true) {
+    const Result<std::string_view> piece = co_await connection.read_body();
+    if (!piece) co_return piece.error();
+    if (piece->empty()) co_return Result<void>();
+    if (into.size() + piece->size() > limit) co_return too_large;
+    if (into.try_append(*piece)) continue;
+    Result<void> kept = co_await into.append(*piece);
+    while (!kept && kept.error().fault == Fault::store_full) {
+      connection.connection().set_deadline(never);
+      Signal pause(context.io, context.timers);
+      co_await pause.wait(context.timers.now() + full_disk_pause);
+      kept = co_await into.append(*piece);
+    }
+    if (!kept) co_return kept.error();
+  }
+}
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,48 @@
+// One attempt of a job over an UpstreamPool: send the stored request, read the whole answer into a BodyWriter. Lives on
+// one shard, in the attempt that runs it.
+#pragma once
+
+#include "proxy/upstream_pool.hpp"
+
+namespace raincheck::proxy {
+
+class PoolExchange final : public Exchange {
+ public:
+  PoolExchange(UpstreamPool& pool, const Call& call) : pool_(pool), call_(call) {}
+  ~PoolExchange() override;
+
+  awaitable<Reply> run() override;
+  // The first half of run(), up to the head of the answer. Afterwards either run() goes on from there, or the caller takes
+  // the answer from connection() itself.
+  awaitable<jobs::Result<void>> begin();
+  std::unique_ptr<UpstreamConnection>& connection() { return connection_; }
+  bool sent() const { return reply_.sent; }
+  void abort() override;
+  awaitable<void> settle(TimePoint limit) override;
+
+ private:
+  awaitable<jobs::Result<void>> connect(UpstreamPool::Reuse reuse);
+  awaitable<jobs::Result<void>> send();
+  awaitable<jobs::Result<void>> ask();
+  awaitable<jobs::Result<void>> receive();
+  bool worth_another_connection(const jobs::Error& error) const;
+
+  UpstreamPool& pool_;
+  const Call call_;
+  Reply reply_;
+  std::optional<jobs::Result<void>> begun_;
+  std::unique_ptr<UpstreamConnection> connection_;
+  UpstreamConnection* connecting_ = nullptr;
+  bool aborted_ = false;
+};
+
+// The head of a request on the wire, from the stored form ("METHOD target\r\n" and fields).
+std::string render_head(std::string_view stored, std::string_view authority, std::uint64_t body_size);
+
+// The rest of an answer, whose head was read, into `into`, as long as it stays within the upstream's limit. While the
+// disk is full the reading pauses: a result is held, never dropped.
+awaitable<jobs::Result<void>> receive_body(UpstreamConnection& connection,
+                                           BodyWriter& into,
+                                           ShardContext& context);
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,300 @@
+// Plain calls: streamed both ways at once, with back-pressure, the connection of the backend released as soon as its
+// answer is through.
+#include <fmt/format.h>
+
+#include "proxy/client_watch.hpp"
+#include "proxy/exchange.hpp"
+#include "proxy/handlers.hpp"
+#include "proxy/relay.hpp"
+
+namespace raincheck::proxy {
+
+using jobs::Error;
+using jobs::Fault;
+using jobs::Result;
+
+namespace {
+
+// RFC 9110 section 9.2.2.
+bool is_idempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
+         method == "DELETE";
+}
+
+class Forward {
+ public:
+  Forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route)
+      : transaction_(transaction),
+        services_(transaction.services()),
+        upstream_(upstream),
+        route_(route),
+        upload_ended_(services_.context.io, services_.context.timers) {}
+
+  awaitable<void> run();
+
+ private:
+  awaitable<Result<void>> exchange(UpstreamPool::Reuse reuse);
+  awaitable<Result<void>> ask();
+  awaitable<void> upload();
+  awaitable<Result<void>> upload_pieces();
+  awaitable<void> tunnel();
+  awaitable<void> pump(Connection& from, InputBuffer& input, Connection& to);
+  awaitable<void> backward();
+  std::string render(std::string_view authority) const;
+  bool resendable() const;
+
+  Transaction& transaction_;
+  Services& services_;
+  ShardUpstream& upstream_;
+  const SiteRoute* route_;
+  std::unique_ptr<UpstreamConnection> connection_;
+  std::optional<std::string_view> small_body_;
+  bool uploading_ = false;
+  bool client_gone_ = false;
+  Signal upload_ended_;
+};
+
+std::string Forward::render(std::string_view authority) const {
+  const RequestHead& head = transaction_.head();
+  std::string out;
+  out.reserve(1024);
+  out.append(head.method).append(" ").append(transaction_.target().text);
+  out.append(" HTTP/1.1\r\nHost: ").append(authority).append("\r\n");
+  append_request_fields(out, head, transaction_.identity());
+  if (head.framing == Framing::length) {
+    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", head.content_length);
+  } else if (head.framing == Framing::chunked) {
+    out.append("Transfer-Encoding: chunked\r\n");
+  }
+  if (!head.upgrade.empty()) {
+    out.append("Connection: Upgrade\r\nUpgrade: ").append(head.upgrade).append("\r\n");
+  }
+  out.append("\r\n");
+  return out;
+}
+
+bool Forward::resendable() const {
+  return small_body_ && is_idempotent(transaction_.head().method);
+}
+
+awaitable<void> Forward::run() {
+  const TimePoint deadline = services_.timers().now() + upstream_.config->timeouts.attempt;
+  if (services_.draining) transaction_.close_after();
+  bool taken = upstream_.queue->empty() && upstream_.slots->try_take();
+  if (!taken) {
+    bool gone = false;
+    Signal* waiting = nullptr;
+    ClientWatch watch(transaction_.connection(), [&gone, &waiting] {
+      gone = true;
+      if (waiting) waiting->notify();
+    });
+    taken = co_await upstream_.queue->take(deadline, gone, waiting);
+    if (gone) {
+      if (taken) upstream_.slots->give();
+      transaction_.set_reason("client_closed");
+      co_return;
+    }
+  }
+  if (!taken) {
+    co_await transaction_.respond(Problem{503, "overloaded", "The backend has no room for another call.",
+                                          "queue_full", "Retry-After: 1\r\n"});
+    co_return;
+  }
+  small_body_ = transaction_.body_at_hand();
+  Result<void> done = co_await exchange(resendable() ? UpstreamPool::Reuse::any
+                                                     : UpstreamPool::Reuse::recent);
+  const bool stale = !done && done.error().fault == Fault::upstream_lost && connection_ &&
+                     connection_->reused && !connection_->answered() && small_body_ &&
+                     (resendable() || !connection_->sent());
+  if (stale && !client_gone_) done = co_await exchange(UpstreamPool::Reuse::none);
+  if (done && connection_) upstream_.pool->release(std::move(connection_));
+  connection_.reset();
+  upstream_.slots->give();
+  if (client_gone_) {
+    transaction_.set_reason("client_closed");
+    transaction_.cut_short();
+  } else if (!done && !transaction_.response_begun()) {
+    co_await transaction_.respond(problem_of(done.error()));
+  }
+}
+
+awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
+  const TimePoint deadline = services_.timers().now() + upstream_.config->timeouts.attempt;
+  auto acquired = co_await upstream_.pool->acquire(reuse, deadline);
+  if (!acquired) co_return acquired.error();
+  connection_ = std::move(*acquired);
+  connection_->attempt = deadline;
+  const Result<void> answered = co_await ask();
+  if (answered) {
+    if (connection_->head().status == 101) {
+      co_await tunnel();
+    } else {
+      co_await relay(transaction_, *connection_, transaction_.more_fields);
+    }
+  }
+  if (uploading_) {
+    // The answer is out, or there is none: what the client still sends is of no use to anybody.
+    transaction_.close_after();
+    connection_->connection().abort();
+    transaction_.connection().abort();
+    co_await upload_ended_.wait(never);
+    transaction_.connection().resume();
+    if (!answered) co_return answered;
+    co_return Error(Fault::upstream_lost, "answered before the request was read");
+  }
+  co_return answered;
+}
+
+// Sends the request and waits for the head of the answer. A body that is not at hand goes on its way beside it.
+awaitable<Result<void>> Forward::ask() {
+  const std::string head = render(connection_->server().authority);
+  const Result<void> sent = co_await connection_->send(head, small_body_.value_or(""));
+  if (!sent) co_return sent;
+  const bool upgrade = !transaction_.head().upgrade.empty();
+  if (small_body_) {
+    ClientWatch watch(transaction_.connection(), [this] {
+      client_gone_ = true;
+      connection_->connection().abort();
+    });
+    co_return co_await connection_->read_head(transaction_.head().method == "HEAD", upgrade);
+  }
+  connection_->set_request_whole(false);
+  uploading_ = true;
+  services_.tasks.spawn(upload());
+  co_return co_await connection_->read_head(transaction_.head().method == "HEAD", upgrade);
+}
+
+awaitable<void> Forward::upload() {
+  const Result<void> sent = co_await upload_pieces();
+  if (sent) {
+    connection_->set_request_whole(true);
+  } else if (sent.error().fault == Fault::client_gone) {
+    client_gone_ = !transaction_.response_begun();
+    connection_->connection().abort();
+  }
+  uploading_ = false;
+  upload_ended_.notify();
+}
+
+awaitable<Result<void>> Forward::upload_pieces() {
+  const bool chunked = transaction_.head().framing == Framing::chunked;
+  const auto progress = upstream_.config->timeouts.write;
+  Connection& backend = connection_->connection();
+  while (true) {
+    const Result<std::string_view> piece = co_await transaction_.read_body();
+    if (!piece) co_return piece.error();
+    Io io = Io::ok;
+    backend.set_deadline(services_.timers().now() + progress);
+    if (piece->empty()) {
+      if (chunked) io = co_await backend.write("0\r\n\r\n");
+      if (io != Io::ok) co_return Error(Fault::upstream_lost, "sending the body");
+      connection_->expect_answer();
+      co_return Result<void>();
+    }
+    if (chunked) {
+      const std::string size = fmt::format("{:x}\r\n", piece->size());
+      io = co_await backend.write(size, *piece, progress);
+      if (io == Io::ok) io = co_await backend.write("\r\n", progress);
+    } else {
+      io = co_await backend.write(*piece, progress);
+    }
+    if (io != Io::ok) co_return Error(Fault::upstream_lost, "sending the body");
+    connection_->expect_answer();
+  }
+}
+
+// Both directions until both have ended; a side that ends is told to the other. What moves either way keeps both awake.
+awaitable<void> Forward::tunnel() {
+  std::string fields;
+  append_response_fields(fields, connection_->head());
+  fields.append("Connection: Upgrade\r\nUpgrade: ").append(connection_->head().upgrade).append("\r\n");
+  const Io io = co_await transaction_.begin_tunnel(fields);
+  if (io != Io::ok) co_return;
+  connection_->take_head();
+  transaction_.take_head();
+  uploading_ = true;
+  services_.tasks.spawn(backward());
+  co_await pump(transaction_.connection(), transaction_.input(), connection_->connection());
+  co_await upload_ended_.wait(never);
+  transaction_.cut_short();
+  connection_->connection().abort();
+}
+
+awaitable<void> Forward::backward() {
+  co_await pump(connection_->connection(), connection_->input(), transaction_.connection());
+  uploading_ = false;
+  upload_ended_.notify();
+}
+
+awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& to) {
+  const auto patience = upstream_.config->timeouts.attempt;
+  while (true) {
+    if (!input.empty()) {
+      const Io io = co_await to.write(input.view(), patience);
+      transaction_.add_bytes_out(input.view().size());
+      if (io != Io::ok) {
+        from.abort();
+        co_return;
+      }
+      input.clear();
+    }
+    input.release();
+    from.set_deadline(services_.timers().now() + patience);
+    const Io ready = co_await from.wait_readable();
+    Transfer transfer{ready, 0};
+    if (ready == Io::ok) transfer = from.try_read(input.prepare());
+    if (transfer.io == Io::end) {
+      to.shutdown_send();
+      co_return;
+    }
+    if (transfer.io != Io::ok) {
+      to.abort();
+      co_return;
+    }
+    input.commit(transfer.size);
+  }
+}
+
+}  // namespace
+
+awaitable<void> forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route) {
+  Forward call(transaction, upstream, route);
+  co_await call.run();
+}
+
+Problem problem_of(const Error& error) {
+  const int status = jobs::fault_status(error.fault);
+  switch (error.fault) {
+    case Fault::internal:
+      return Problem{status, "internal", "Something went wrong here."};
+    case Fault::overloaded:
+      return Problem{status, "overloaded", "Too much is waiting to be stored.", "queue_full",
+                     "Retry-After: 1\r\n"};
+    case Fault::store_full:
+      return Problem{status, "store_full", "There is no room to store the request.", "disk_full",
+                     "Retry-After: 10\r\n"};
+    case Fault::store_failed:
+      return Problem{status, "store_failed", "The request could not be stored.", "store_failed",
+                     "Retry-After: 5\r\n"};
+    case Fault::stopping:
+      return Problem{status, "draining", "This server is stopping.", "draining",
+                     "Retry-After: 1\r\n"};
+    case Fault::upstream_unreachable:
+      return Problem{status, "upstream_unreachable", "The backend takes no connections.",
+                     "upstream_connect_failed"};
+    case Fault::upstream_lost:
+      return Problem{status, "upstream_lost", "The backend ended the connection without an answer.",
+                     "upstream_reset"};
+    case Fault::upstream_timeout:
+      return Problem{status, "upstream_timeout", "The backend took too long."};
+    case Fault::upstream_protocol_error:
+      return Problem{status, "upstream_protocol_error", "The backend's answer is not valid HTTP."};
+    case Fault::response_too_large:
+      return Problem{status, "response_too_large", "The backend's answer is too large."};
+    case Fault::client_gone:
+      return Problem{400, "client_gone", "The request ended early.", "client_closed"};
+  }
+  return Problem{};
+}
+
+}  // namespace raincheck::proxy

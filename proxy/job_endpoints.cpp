@@ -1,0 +1,420 @@
+// What clients ask about a job: its status (now, or when it changes), its result, to cancel it, to erase it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
+
+#include "jobs/document.hpp"
+#include "jobs/prefer.hpp"
+#include "proxy/byte_range.hpp"
+#include "proxy/client_watch.hpp"
+#include "proxy/handlers.hpp"
+#include "proxy/job_urls.hpp"
+
+namespace raincheck::proxy {
+
+using jobs::ErrorType;
+using jobs::Job;
+using jobs::milliseconds;
+using jobs::Result;
+using jobs::State;
+using store::Find;
+using store::Presence;
+
+namespace {
+
+constexpr milliseconds wait_max{60'000};
+constexpr milliseconds wait_default{30'000};
+
+Problem unknown_job() {
+  return Problem{404, "not_found", "There is no such job.", "not_found"};
+}
+
+Problem gone_job() {
+  return Problem{410, "gone", "The job's retention is over, or it was erased.", "gone"};
+}
+
+Problem pending_job(std::string fields) {
+  return Problem{404, "pending", "The job has no result yet.", "pending", std::move(fields)};
+}
+
+class JobEndpoint {
+ public:
+  JobEndpoint(Transaction& transaction, jobs::JobId id, std::string_view id_text)
+      : transaction_(transaction),
+        services_(transaction.services()),
+        id_(id),
+        urls_(services_.site.config(), id_text),
+        id_text_(id_text) {}
+
+  awaitable<void> status();
+  awaitable<void> result();
+  awaitable<void> cancel();
+  awaitable<void> erase();
+
+ private:
+  awaitable<bool> find(bool with_response);
+  std::optional<milliseconds> wait_asked() const;
+  awaitable<bool> wait_for_change(milliseconds wait);
+  awaitable<void> give_status();
+  awaitable<void> give_final();
+  std::string document(const jobs::Estimate& estimate) const;
+
+  Transaction& transaction_;
+  Services& services_;
+  const jobs::JobId id_;
+  const JobUrls urls_;
+  const std::string_view id_text_;
+  Job job_;
+};
+
+const config::Async& async_of(const Services& services, const Job& job) {
+  static const config::Async defaults;
+  const SiteRoute* const route = services.site.find(job.route);
+  return route ? route->config->async : defaults;
+}
+
+jobs::Estimate estimate_of(Services& services, const Job& job) {
+  const SiteRoute* const route = services.site.find(job.route);
+  const config::Async& async = async_of(services, job);
+  jobs::Progress progress;
+  progress.now = services.timers().wall_now();
+  progress.state = job.state;
+  progress.age = progress.now - job.created_at;
+  progress.ahead = job.ahead;
+  if (job.state == State::running) progress.running_for = progress.now - job.started_at;
+  static const RouteDurations nothing;
+  const RouteDurations* durations = &nothing;
+  if (route) {
+    durations = &services.bulletin.durations(route->index);
+    progress.concurrency = services.upstreams[route->upstream].slots->max();
+  }
+  return jobs::estimate(durations->waited, durations->ran, progress, async.retry_after.min,
+                        async.retry_after.max);
+}
+
+std::string retry_after_field(const jobs::Estimate& estimate) {
+  return fmt::format("Retry-After: {}\r\n",
+                     std::chrono::duration_cast<std::chrono::seconds>(estimate.retry_after).count());
+}
+
+// Two documents with the same tag tell the same but for their estimates, which move all the time.
+std::string etag_of(const Job& job) {
+  return fmt::format("\"{}-{}-{}-{}\"", jobs::name(job.state), job.attempt, job.ahead,
+                     job.due_at.time_since_epoch().count());
+}
+
+bool matches(std::string_view if_none_match, std::string_view etag) {
+  return if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos;
+}
+
+// False: there is none to speak of, and the client was told.
+awaitable<bool> JobEndpoint::find(bool with_response) {
+  Find asked;
+  asked.id = id_;
+  asked.with_response = with_response;
+  Result<Find> found = co_await services_.store().find(std::move(asked));
+  if (!found) {
+    co_await transaction_.respond(problem_of(found.error()));
+    co_return false;
+  }
+  if (found->presence == Presence::present) {
+    job_ = std::move(found->job);
+    co_return true;
+  }
+  co_await transaction_.respond(found->presence == Presence::gone ? gone_job() : unknown_job());
+  co_return false;
+}
+
+// ?wait=20s, ?wait=20 or Prefer: wait=20.
+std::optional<milliseconds> JobEndpoint::wait_asked() const {
+  for (const Field& field : transaction_.head().fields) {
+    if (!boost::algorithm::iequals(field.name, "Prefer")) continue;
+    const std::string_view values[] = {field.value};
+    const jobs::Prefer prefer = jobs::parse_prefer(values);
+    if (prefer.wait) return std::min(*prefer.wait, wait_max);
+    if (prefer.wait_without_value) return wait_default;
+  }
+  std::string_view query = transaction_.target().query;
+  while (!query.empty()) {
+    const std::string_view item = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), item.size() + 1));
+    if (!item.starts_with("wait=")) continue;
+    std::string_view value = item.substr(5);
+    if (value.ends_with('s')) value.remove_suffix(1);
+    const bool digits = !value.empty() && value.size() <= 5 &&
+                        value.find_first_not_of("0123456789") == std::string_view::npos;
+    if (!digits) return std::nullopt;
+    return std::min(milliseconds(1000 * std::stol(std::string(value))), wait_max);
+  }
+  return std::nullopt;
+}
+
+// A long poll: until the job is in another state, or the time is over. False: the client was answered, or has gone.
+awaitable<bool> JobEndpoint::wait_for_change(milliseconds wait) {
+  const TimePoint until = services_.timers().now() + wait;
+  Bulletin::Watch changes(services_.bulletin, id_.place.key());
+  bool gone = false;
+  ClientWatch watch(transaction_.connection(), [&gone, &changes] {
+    gone = true;
+    changes.notify();
+  });
+  std::optional<State> before;
+  while (true) {
+    const bool present = co_await find(false);
+    if (!present) co_return false;
+    if (!before) before = job_.state;
+    if (jobs::is_final(job_.state) || job_.state != *before || services_.draining) co_return true;
+    const bool changed = co_await changes.wait(until);
+    if (gone) {
+      transaction_.set_reason("client_closed");
+      transaction_.cut_short();
+      co_return false;
+    }
+    if (!changed) co_return true;
+  }
+}
+
+awaitable<void> JobEndpoint::status() {
+  const std::optional<milliseconds> wait = wait_asked();
+  bool present = false;
+  if (wait && wait->count() > 0) {
+    present = co_await wait_for_change(*wait);
+    transaction_.more_fields.append(fmt::format(
+        "Preference-Applied: wait={}\r\n",
+        std::chrono::duration_cast<std::chrono::seconds>(*wait).count()));
+  } else {
+    present = co_await find(false);
+  }
+  if (!present) co_return;
+  if (jobs::is_final(job_.state)) {
+    co_await give_final();
+  } else {
+    co_await give_status();
+  }
+}
+
+std::string JobEndpoint::document(const jobs::Estimate& estimate) const {
+  jobs::DocumentContext context;
+  context.id = id_text_;
+  context.status_url = urls_.status;
+  context.result_url = urls_.result;
+  context.now = services_.timers().wall_now();
+  if (!jobs::is_final(job_.state)) context.completion = estimate.completion;
+  std::string document;
+  document.reserve(512);
+  jobs::append_document(document, job_, context);
+  return document;
+}
+
+awaitable<void> JobEndpoint::give_status() {
+  const jobs::Estimate estimate = estimate_of(services_, job_);
+  const std::string body = document(estimate);
+  const std::string etag = etag_of(job_);
+  const int pending_status = async_of(services_, job_).pending_status;
+  std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\n";
+  fields.append("ETag: ").append(etag).append("\r\n").append(retry_after_field(estimate));
+  if (pending_status == 202) fields.append("Location: ").append(urls_.status).append("\r\n");
+  transaction_.set_reason("pending");
+  const auto known = transaction_.head().fields.find("If-None-Match");
+  if (known && matches(*known, etag)) {
+    co_await transaction_.respond(304, fields, {});
+    co_return;
+  }
+  co_await transaction_.respond(pending_status, fields, body);
+}
+
+awaitable<void> JobEndpoint::give_final() {
+  const config::Async& async = async_of(services_, job_);
+  if (async.completion == config::Completion::inline_) {
+    const bool present = co_await find(true);
+    if (present) co_await give_result(transaction_, job_);
+    co_return;
+  }
+  std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\nLocation: ";
+  fields.append(urls_.result).append("\r\n");
+  const std::string body = document(jobs::Estimate{});
+  co_await transaction_.respond(async.redirect_status, fields, body);
+}
+
+awaitable<void> JobEndpoint::result() {
+  const bool present = co_await find(true);
+  if (!present) co_return;
+  if (!jobs::is_final(job_.state)) {
+    co_await transaction_.respond(pending_job(retry_after_field(estimate_of(services_, job_))));
+    co_return;
+  }
+  co_await give_result(transaction_, job_);
+}
+
+awaitable<void> JobEndpoint::cancel() {
+  store::Cancel command;
+  command.id = id_;
+  command.now = services_.timers().wall_now();
+  Result<store::Cancel> canceled = co_await services_.store().apply(std::move(command));
+  if (!canceled) {
+    co_await transaction_.respond(problem_of(canceled.error()));
+    co_return;
+  }
+  if (canceled->presence != Presence::present) {
+    co_await transaction_.respond(canceled->presence == Presence::gone ? gone_job()
+                                                                       : unknown_job());
+    co_return;
+  }
+  job_ = std::move(canceled->job);
+  if (!jobs::is_final(canceled->was)) {
+    services_.pending.count.fetch_sub(1, std::memory_order_relaxed);
+    services_.bulletin.publish(JobChange{id_.place.key(), true});
+    if (canceled->was == State::running) services_.abort_everywhere(id_.place.key());
+  }
+  const std::string body = document(jobs::Estimate{});
+  co_await transaction_.respond(
+      200, "Content-Type: application/json\r\nCache-Control: no-store\r\n", body);
+}
+
+awaitable<void> JobEndpoint::erase() {
+  store::Erase command;
+  command.id = id_;
+  const Result<store::Erase> erased = co_await services_.store().apply(std::move(command));
+  if (!erased) {
+    co_await transaction_.respond(problem_of(erased.error()));
+  } else if (erased->presence == Presence::gone) {
+    co_await transaction_.respond(gone_job());
+  } else if (erased->presence == Presence::unknown) {
+    co_await transaction_.respond(unknown_job());
+  } else if (!jobs::is_final(erased->was)) {
+    co_await transaction_.respond(
+        Problem{409, "pending", "The job has not ended: cancel it first.", "pending"});
+  } else {
+    co_await transaction_.respond(204, "Cache-Control: no-store\r\n", {});
+  }
+}
+
+awaitable<void> not_allowed(Transaction& transaction) {
+  co_await transaction.respond(Problem{405, "method_not_allowed",
+                                       "A job is asked for with GET and HEAD, and ended with DELETE.",
+                                       nullptr, "Allow: GET, HEAD, DELETE\r\n"});
+}
+
+}  // namespace
+
+awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest) {
+  const std::string_view id_text = rest.substr(0, rest.find('/'));
+  const std::string_view what = rest.substr(id_text.size());
+  const auto id = transaction.services().codec.decode(id_text);
+  if (!id || (!what.empty() && what != "/result")) {
+    co_await transaction.respond(unknown_job());
+    co_return;
+  }
+  transaction.set_job(id_text);
+  const std::string_view method = transaction.head().method;
+  JobEndpoint endpoint(transaction, *id, id_text);
+  if (method == "GET" || method == "HEAD") {
+    if (what.empty()) {
+      co_await endpoint.status();
+    } else {
+      co_await endpoint.result();
+    }
+  } else if (method == "DELETE") {
+    if (what.empty()) {
+      co_await endpoint.cancel();
+    } else {
+      co_await endpoint.erase();
+    }
+  } else {
+    co_await not_allowed(transaction);
+  }
+}
+
+awaitable<void> accept(Transaction& transaction,
+                       const SiteRoute& route,
+                       const Job& job,
+                       std::string_view more_fields) {
+  Services& services = transaction.services();
+  const jobs::IdText id = services.codec.encode(job.id);
+  const JobUrls urls(services.site.config(), jobs::view(id));
+  const jobs::Estimate estimate = estimate_of(services, job);
+  jobs::DocumentContext context;
+  context.id = jobs::view(id);
+  context.status_url = urls.status;
+  context.result_url = urls.result;
+  context.completion = estimate.completion;
+  context.now = services.timers().wall_now();
+  std::string body;
+  body.reserve(512);
+  jobs::append_document(body, job, context);
+  std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\nLocation: ";
+  fields.append(urls.status).append("\r\n").append(retry_after_field(estimate)).append(more_fields);
+  transaction.set_reason("accepted");
+  transaction.set_job(jobs::view(id));
+  transaction.set_route(route.config->name);
+  co_await transaction.respond(202, fields, body);
+}
+
+namespace {
+
+Problem problem_of(const Job& job) {
+  if (job.state == State::canceled) {
+    return Problem{410, "canceled", "The job was canceled.", "canceled"};
+  }
+  return Problem{jobs::error_status(job.error), jobs::name(job.error),
+                 std::string(jobs::error_detail(job.error))};
+}
+
+// The parts of a stored result's body that the request asks for, RFC 9110 section 14.
+awaitable<void> give_body(Transaction& transaction, const jobs::Response& response) {
+  Services& services = transaction.services();
+  ByteRange range{0, response.body.size};
+  int status = response.status;
+  std::string fields = response.head;
+  const auto asked = transaction.head().fields.find("Range");
+  const bool is_get = transaction.head().method == "GET";
+  if (status == 200) fields.append("Accept-Ranges: bytes\r\n");
+  if (asked && is_get && status == 200 &&
+      if_range_holds(transaction.head().fields.find("If-Range"), response.head)) {
+    const RangeAnswer answer = choose_range(*asked, response.body.size);
+    if (answer.kind == RangeAnswer::Kind::unsatisfiable) {
+      Problem problem{416, "range_not_satisfiable", "The result has no such bytes."};
+      problem.fields = fmt::format("Content-Range: bytes */{}\r\n", response.body.size);
+      co_await transaction.respond(std::move(problem));
+      co_return;
+    }
+    if (answer.kind == RangeAnswer::Kind::part) {
+      range = answer.range;
+      status = 206;
+      fields.append(fmt::format("Content-Range: bytes {}-{}/{}\r\n", range.first,
+                                range.first + range.size - 1, response.body.size));
+    }
+  }
+  Io io = co_await transaction.begin_response(status, {}, fields, Transaction::Length::known,
+                                              range.size);
+  const bool bodiless = transaction.head().method == "HEAD" || status == 204 || status == 304;
+  BodyReader body(services.store(), response.body, range.first, bodiless ? 0 : range.size);
+  while (io == Io::ok && body.left() != 0) {
+    const Result<std::string_view> piece = co_await body.next();
+    if (!piece) {
+      transaction.set_reason("store_failed");
+      transaction.cut_short();
+      co_return;
+    }
+    io = co_await transaction.write_piece(*piece);
+  }
+  if (io == Io::ok) io = co_await transaction.end_response();
+  if (io != Io::ok) {
+    transaction.set_reason("client_closed");
+    transaction.cut_short();
+  }
+}
+
+}  // namespace
+
+awaitable<void> give_result(Transaction& transaction, const Job& job) {
+  if (job.response.status == 0) {
+    Problem problem = problem_of(job);
+    co_await transaction.respond(std::move(problem));
+    co_return;
+  }
+  co_await give_body(transaction, job.response);
+}
+
+}  // namespace raincheck::proxy

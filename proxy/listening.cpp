@@ -1,0 +1,103 @@
+#include "proxy/listening.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+
+namespace raincheck::proxy {
+namespace {
+
+constexpr int backlog = 4096;
+
+[[noreturn]] void fail(const std::string& address, const char* doing) {
+  throw std::runtime_error(fmt::format("{}: {}: {}", address, doing, std::strerror(errno)));
+}
+
+Descriptor listen_on_unix(const std::string& address) {
+  const std::string path = address.substr(sizeof "unix:" - 1);
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof name.sun_path) throw std::runtime_error(address + ": the path is too long");
+  std::memcpy(name.sun_path, path.data(), path.size());
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) fail(address, "socket");
+  // A socket that an earlier process left behind; one that somebody still answers on is not ours to take.
+  Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto* const peer = reinterpret_cast<const sockaddr*>(&name);
+  if (::connect(probe.get(), peer, sizeof name) == 0) {
+    throw std::runtime_error(address + ": another process listens there");
+  }
+  if (errno == ECONNREFUSED) ::unlink(path.c_str());
+  if (::bind(socket.get(), peer, sizeof name) != 0) fail(address, "bind");
+  if (::listen(socket.get(), backlog) != 0) fail(address, "listen");
+  return socket;
+}
+
+std::string bound_address(int file, const std::string& host) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  ::getsockname(file, reinterpret_cast<sockaddr*>(&name), &size);
+  const in_port_t port = name.ss_family == AF_INET6
+                             ? reinterpret_cast<const sockaddr_in6&>(name).sin6_port
+                             : reinterpret_cast<const sockaddr_in&>(name).sin_port;
+  return fmt::format("{}:{}", host, ntohs(port));
+}
+
+}  // namespace
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  std::swap(file_, other.file_);
+  return *this;
+}
+
+Descriptor::~Descriptor() {
+  if (file_ >= 0) ::close(file_);
+}
+
+int Descriptor::release() {
+  const int file = file_;
+  file_ = -1;
+  return file;
+}
+
+Descriptor listen_on(std::string& address) {
+  if (address.starts_with("unix:")) return listen_on_unix(address);
+  const std::size_t colon = address.rfind(':');
+  const std::string shown_host = address.substr(0, colon);
+  const std::string port = address.substr(colon + 1);
+  std::string host = shown_host;
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  if (error != 0) throw std::runtime_error(fmt::format("{}: {}", address, ::gai_strerror(error)));
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+
+  Descriptor socket(
+      ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+  if (!socket) fail(address, "socket");
+  const int on = 1;
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  // Accepted connections inherit this one.
+  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::bind(socket.get(), found->ai_addr, found->ai_addrlen) != 0) fail(address, "bind");
+  if (::listen(socket.get(), backlog) != 0) fail(address, "listen");
+  if (port == "0") address = bound_address(socket.get(), shown_host);
+  return socket;
+}
+
+}  // namespace raincheck::proxy

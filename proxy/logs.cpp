@@ -1,0 +1,140 @@
+// Setting up spdlog: where lines go and how they look.
+#include <spdlog/async.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "jobs/document.hpp"
+#include "proxy/access_log.hpp"
+
+namespace raincheck::proxy {
+namespace {
+
+constexpr std::size_t access_queue_lines = 32'768;
+
+// journald says by JOURNAL_STREAM which file it reads (systemd.exec(5)): if that is ours, a line needs a priority and
+// no time.
+bool is_journal(int file) {
+  const char* const stream = std::getenv("JOURNAL_STREAM");
+  struct stat status {};
+  if (!stream || ::fstat(file, &status) != 0) return false;
+  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) == stream;
+}
+
+int priority(spdlog::level::level_enum level) {
+  switch (level) {
+    case spdlog::level::critical:
+      return 2;
+    case spdlog::level::err:
+      return 3;
+    case spdlog::level::warn:
+      return 4;
+    case spdlog::level::info:
+      return 6;
+    case spdlog::level::trace:
+    case spdlog::level::debug:
+    case spdlog::level::off:
+    case spdlog::level::n_levels:
+      return 7;
+  }
+  return 7;
+}
+
+// A message on one line, with nothing in it that could pass for another line or for a terminal's command.
+class LineFormatter final : public spdlog::formatter {
+ public:
+  enum class Style { text, journal, json };
+  explicit LineFormatter(Style style) : style_(style) {}
+
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
+    const std::string_view payload(message.payload.data(), message.payload.size());
+    const auto level = spdlog::level::to_string_view(message.level);
+    const std::string_view word(level.data(), level.size());
+    std::string line;
+    const auto time = std::chrono::time_point_cast<jobs::milliseconds>(message.time);
+    if (style_ == Style::json) {
+      line.append("{\"ts\":\"");
+      jobs::append_time(line, time);
+      line.append("\",\"level\":\"").append(word).append("\",\"message\":");
+      jobs::append_json_string(line, payload);
+      line.push_back('}');
+    } else {
+      if (style_ == Style::journal) {
+        line.append("<").append(std::to_string(priority(message.level))).append(">");
+      } else {
+        jobs::append_time(line, time);
+        line.append(" ").append(word).append(" ");
+      }
+      append_visible(line, payload);
+    }
+    line.push_back('\n');
+    out.append(line.data(), line.data() + line.size());
+  }
+
+  std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<LineFormatter>(style_);
+  }
+
+ private:
+  static void append_visible(std::string& out, std::string_view text) {
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte >= 0x20 && byte != 0x7f) {
+        out.push_back(c);
+      } else {
+        constexpr char digits[] = "0123456789abcdef";
+        out.append("\\x").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
+      }
+    }
+  }
+
+  Style style_;
+};
+
+spdlog::level::level_enum level_of(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::trace:
+      return spdlog::level::trace;
+    case config::LogLevel::debug:
+      return spdlog::level::debug;
+    case config::LogLevel::info:
+      return spdlog::level::info;
+    case config::LogLevel::warn:
+      return spdlog::level::warn;
+    case config::LogLevel::error:
+      return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+}  // namespace
+
+std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::AccessLog& access) {
+  auto program = spdlog::create<spdlog::sinks::stderr_sink_mt>("raincheck");
+  LineFormatter::Style style = LineFormatter::Style::text;
+  if (log.format == config::LogFormat::json) {
+    style = LineFormatter::Style::json;
+  } else if (is_journal(STDERR_FILENO)) {
+    style = LineFormatter::Style::journal;
+  }
+  program->set_formatter(std::make_unique<LineFormatter>(style));
+  program->set_level(level_of(log.level));
+  program->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(program));
+  if (access.output == config::AccessOutput::none) return nullptr;
+
+  spdlog::init_thread_pool(access_queue_lines, 1);
+  auto lines = spdlog::create_async_nb<spdlog::sinks::stdout_sink_mt>("access");
+  lines->set_pattern("%v");
+  spdlog::flush_every(std::chrono::seconds(1));
+  return lines;
+}
+
+void close_logs() { spdlog::shutdown(); }
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,48 @@
+#include "proxy/relay.hpp"
+
+namespace raincheck::proxy {
+
+awaitable<void> relay(Transaction& transaction,
+                      UpstreamConnection& upstream,
+                      std::string_view more_fields) {
+  const ResponseHead& head = upstream.head();
+  std::string fields;
+  append_response_fields(fields, head);
+  fields.append(more_fields);
+  const bool bodiless = head.framing == Framing::none;
+  auto length = Transaction::Length::chunked;
+  std::uint64_t size = 0;
+  if (head.framing == Framing::length) {
+    length = Transaction::Length::known;
+    size = head.content_length;
+  } else if (bodiless) {
+    // The answer to HEAD keeps the length that it tells; 204 and 304 have none.
+    length = Transaction::Length::none;
+    const auto told = head.fields.find("Content-Length");
+    if (transaction.head().method == "HEAD" && told) {
+      fields.append("Content-Length: ").append(*told).append("\r\n");
+    } else if (head.status != 204 && head.status != 304) {
+      length = Transaction::Length::known;
+    }
+  }
+  const std::string reason(head.reason);
+  Io io = co_await transaction.begin_response(head.status, reason, fields, length, size);
+  while (io == Io::ok && !bodiless) {
+    const jobs::Result<std::string_view> piece = co_await upstream.read_body();
+    if (!piece) {
+      transaction.set_reason(jobs::fault_name(piece.error().fault));
+      transaction.cut_short();
+      co_return;
+    }
+    if (piece->empty()) break;
+    io = co_await transaction.write_piece(*piece);
+  }
+  if (io == Io::ok) io = co_await transaction.end_response();
+  if (io != Io::ok) {
+    transaction.set_reason("client_closed");
+    transaction.cut_short();
+    upstream.connection().abort();
+  }
+}
+
+}  // namespace raincheck::proxy

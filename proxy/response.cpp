@@ -1,0 +1,162 @@
+// The response side of a Transaction.
+#include <fmt/format.h>
+
+#include "jobs/document.hpp"
+#include "proxy/transaction.hpp"
+
+namespace raincheck::proxy {
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 101: return "Switching Protocols";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 508: return "Loop Detected";
+    default: return "";
+  }
+}
+
+namespace {
+
+// No body follows such an answer, whatever its fields say (RFC 9112 section 6.3).
+bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
+
+}  // namespace
+
+std::string Transaction::response_head(int status,
+                                       std::string_view reason,
+                                       std::string_view fields,
+                                       Length length,
+                                       std::uint64_t size) {
+  if (client_->last || services_.draining) keep_alive_ = false;
+  std::string out;
+  out.reserve(fields.size() + 256);
+  fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", status,
+                 reason.empty() ? reason_phrase(status) : reason);
+  out.append(fields);
+  if (length == Length::known && !is_bodiless(status)) {
+    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", size);
+  } else if (length == Length::chunked) {
+    out.append("Transfer-Encoding: chunked\r\n");
+  }
+  const bool old_client = parser_.head().minor_version == 0;
+  if (!keep_alive_ || !body_done_) {
+    out.append("Connection: close\r\n");
+  } else if (old_client) {
+    out.append("Connection: keep-alive\r\n");
+  }
+  out.append("\r\n");
+  status_ = status;
+  return out;
+}
+
+awaitable<void> Transaction::respond(int status, std::string_view fields, std::string_view body) {
+  std::string own;
+  own.reserve(fields.size() + 128);
+  own.append("Date: ");
+  jobs::append_http_date(own, services_.timers().wall_now());
+  own.append("\r\n");
+  if (!request_id_.empty()) {
+    own.append(services_.site.config().request_id.header).append(": ").append(request_id_).append("\r\n");
+  }
+  own.append(more_fields).append(fields);
+  // What the client still sends is read over if it is little, so that the connection can be kept.
+  if (const auto rest = body_at_hand()) body_done_ = true;
+  const std::string head = response_head(status, {}, own, Length::known, body.size());
+  const bool to_head = parser_.head().method == "HEAD" || is_bodiless(status);
+  if (!to_head) bytes_out_ += body.size();
+  connection().set_deadline(services_.timers().now() + listener().timeouts.write);
+  const Io io = co_await connection().write(head, to_head ? std::string_view() : body,
+                                            listener().timeouts.write);
+  connection().set_deadline(never);
+  if (io != Io::ok) connection().abort();
+}
+
+awaitable<void> Transaction::respond(Problem problem) {
+  set_reason(problem.reason ? problem.reason : problem.type);
+  std::string body;
+  jobs::append_problem(body, problem.type, reason_phrase(problem.status), problem.status,
+                       problem.detail, request_id_);
+  problem.fields.append("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
+  co_await respond(problem.status, problem.fields, body);
+}
+
+awaitable<Io> Transaction::begin_response(int status,
+                                          std::string_view reason,
+                                          std::string_view fields,
+                                          Length length,
+                                          std::uint64_t size) {
+  if (length == Length::chunked && !speaks_chunked()) {
+    length = Length::none;
+    keep_alive_ = false;
+  }
+  chunked_response_ = length == Length::chunked;
+  const std::string head = response_head(status, reason, fields, length, size);
+  connection().set_deadline(services_.timers().now() + listener().timeouts.write);
+  co_return co_await connection().write(head, listener().timeouts.write);
+}
+
+awaitable<Io> Transaction::begin_tunnel(std::string_view fields) {
+  keep_alive_ = false;
+  status_ = 101;
+  std::string head = "HTTP/1.1 101 Switching Protocols\r\n";
+  head.append(fields).append("\r\n");
+  connection().set_deadline(services_.timers().now() + listener().timeouts.write);
+  co_return co_await connection().write(head, listener().timeouts.write);
+}
+
+awaitable<Io> Transaction::write_piece(std::string_view piece) {
+  const auto progress = listener().timeouts.write;
+  bytes_out_ += piece.size();
+  connection().set_deadline(services_.timers().now() + progress);
+  if (!chunked_response_) co_return co_await connection().write(piece, progress);
+  const std::string prefix = fmt::format("{}{:x}\r\n", piece_written_ ? "\r\n" : "", piece.size());
+  piece_written_ = true;
+  co_return co_await connection().write(prefix, piece, progress);
+}
+
+awaitable<Io> Transaction::end_response() {
+  connection().set_deadline(services_.timers().now() + listener().timeouts.write);
+  Io io = Io::ok;
+  if (chunked_response_) {
+    io = co_await connection().write(piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
+  }
+  connection().set_deadline(never);
+  if (io != Io::ok) connection().abort();
+  co_return io;
+}
+
+// The client must see that it does not have everything: the connection ends without the end of the body.
+void Transaction::cut_short() {
+  keep_alive_ = false;
+  connection().close();
+}
+
+}  // namespace raincheck::proxy

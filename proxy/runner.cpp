@@ -1,0 +1,282 @@
+#include "proxy/runner.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace raincheck::proxy {
+
+using jobs::Decision;
+using jobs::ErrorType;
+using jobs::Fault;
+using jobs::Job;
+using jobs::milliseconds;
+using jobs::Result;
+using jobs::State;
+
+namespace {
+
+// Between two tries to record what a full disk does not take.
+constexpr milliseconds record_again{250};
+
+milliseconds since(TimePoint began, TimePoint now) {
+  return std::chrono::duration_cast<milliseconds>(now - began);
+}
+
+std::uint64_t seed_of(const jobs::Random& random) {
+  std::uint64_t seed = 0;
+  for (std::size_t i = 0; i < sizeof seed; ++i) seed = seed << 8 | random[i];
+  return seed;
+}
+
+Decision failed(ErrorType error) {
+  Decision decision;
+  decision.action = Decision::Action::finish;
+  decision.state = State::failed;
+  decision.error = error;
+  return decision;
+}
+
+// The word of an attempt in the access log.
+const char* reason_of(const Reply& reply, bool canceled) {
+  if (canceled) return "canceled";
+  if (!reply.fault) return "ok";
+  return jobs::fault_name(*reply.fault);
+}
+
+}  // namespace
+
+Runner::Runner(ShardContext context,
+               const Site& site,
+               const config::Upstream& config,
+               Upstream& upstream,
+               Slots& slots,
+               TaskGroup& tasks,
+               Bulletin& bulletin,
+               AccessLog& log,
+               RunnerEvents events)
+    : context_(context),
+      site_(site),
+      config_(config),
+      upstream_(upstream),
+      slots_(slots),
+      tasks_(tasks),
+      bulletin_(bulletin),
+      log_(log),
+      events_(std::move(events)) {}
+
+void Runner::start(Job job) { tasks_.spawn(run(std::move(job))); }
+
+awaitable<void> Runner::run(Job job) {
+  const SiteRoute* const route = site_.find(job.route);
+  const bool ended = co_await overdue(job, route);
+  if (ended) {
+    events_.skipped();
+    slots_.give();
+    co_return;
+  }
+  const std::int64_t key = job.id.place.key();
+  const TimePoint began = context_.timers.now();
+  const milliseconds to_live = job.finish_by - context_.timers.wall_now();
+
+  BodyWriter body(context_.store, site_.config().store.inline_max);
+  Call call;
+  call.head = job.head;
+  call.body = &job.body;
+  call.may_resend = job.may_resend;
+  call.deadline = began + std::min(config_.timeouts.attempt, to_live);
+  call.into = &body;
+  const std::unique_ptr<Exchange> exchange = upstream_.open(call);
+  running_[key] = Attempt{exchange.get()};
+  bulletin_.publish(JobChange{key});
+
+  Reply reply = co_await exchange->run();
+  co_await conclude(job, *route, std::move(reply), body, began, *exchange);
+}
+
+awaitable<void> Runner::adopt(Job job, Exchange& exchange, BodyWriter& into, TimePoint began) {
+  const SiteRoute* const route = site_.find(job.route);
+  Reply reply = co_await exchange.run();
+  co_await conclude(job, *route, std::move(reply), into, began, exchange);
+}
+
+void Runner::abort(std::int64_t key) {
+  const auto found = running_.find(key);
+  if (found == running_.end()) return;
+  found->second.canceled = true;
+  found->second.exchange->abort();
+}
+
+void Runner::stop() {
+  stopping_ = true;
+  for (const auto& [key, attempt] : running_) attempt.exchange->abort();
+}
+
+// A job whose time has passed, or whose route is gone, ends without a call.
+awaitable<bool> Runner::overdue(const Job& job, const SiteRoute* route) {
+  const jobs::WallTime now = context_.timers.wall_now();
+  ErrorType error = ErrorType::none;
+  if (!route) {
+    error = ErrorType::route_removed;
+  } else if (job.finish_by <= now || (job.attempt <= 1 && job.start_by <= now)) {
+    error = ErrorType::expired;
+  }
+  if (error == ErrorType::none) co_return false;
+  static const SiteRoute removed;
+  co_await finish(job, route ? *route : removed, failed(error), nullptr, nullptr, milliseconds(-1));
+  co_return true;
+}
+
+awaitable<void> Runner::conclude(const Job& job,
+                                 const SiteRoute& route,
+                                 Reply reply,
+                                 BodyWriter& body,
+                                 TimePoint began,
+                                 Exchange& exchange) {
+  const bool canceled = running_[job.id.place.key()].canceled;
+  const milliseconds ran = since(began, context_.timers.now());
+  const jobs::WallTime now = context_.timers.wall_now();
+
+  jobs::Outcome outcome;
+  outcome.fault = reply.fault;
+  outcome.status = reply.status;
+  outcome.sent = reply.sent;
+  if (!reply.retry_after.empty()) {
+    outcome.retry_after = jobs::parse_retry_after(reply.retry_after, now);
+  }
+  jobs::Attempt attempt;
+  attempt.number = job.attempt;
+  attempt.may_resend = job.may_resend;
+  attempt.now = now;
+  attempt.finish_by = job.finish_by;
+  attempt.seed = seed_of(job.id.random);
+  Decision decision = jobs::decide(outcome, attempt, route.rules);
+  // The job's own time was shorter than the attempt's.
+  const bool overran = reply.fault == Fault::upstream_timeout && now >= job.finish_by;
+  if (overran && decision.action == Decision::Action::finish) decision.error = ErrorType::expired;
+
+  log_attempt(job, reply, body.size(), began, reason_of(reply, canceled));
+  if (canceled) {
+    events_.skipped();
+  } else if (decision.hold_upstream) {
+    events_.unavailable(decision.hold_for);
+  } else {
+    events_.available();
+  }
+  // With `on_abort: drain` a call that was given up keeps its slot until the backend has ended, and is not tried again
+  // before; that it has failed is told at once.
+  const TimePoint limit =
+      stopping_ ? context_.timers.now()
+                : context_.timers.now() + config_.abort_hold.value_or(config_.timeouts.attempt);
+  const bool given_up = canceled || reply.fault;
+  if (canceled) {
+    co_await exchange.settle(limit);
+    slots_.give();
+  } else if (decision.action == Decision::Action::requeue) {
+    if (given_up) co_await exchange.settle(limit);
+    slots_.give();
+    co_await requeue(job, decision);
+  } else {
+    if (!given_up) slots_.give();
+    co_await finish(job, route, decision, &reply, &body, ran);
+    if (given_up) {
+      co_await exchange.settle(limit);
+      slots_.give();
+    }
+  }
+  running_.erase(job.id.place.key());
+}
+
+// What a full disk does not take now is tried again until it does: a result is held, never dropped.
+template <class C>
+awaitable<Result<C>> Runner::record(C command) {
+  Result<C> recorded = co_await context_.store.apply(command);
+  while (!recorded && !stopping_ &&
+         (recorded.error().fault == Fault::store_full ||
+          recorded.error().fault == Fault::overloaded)) {
+    Signal pause(context_.io, context_.timers);
+    co_await pause.wait(context_.timers.now() + record_again);
+    recorded = co_await context_.store.apply(command);
+  }
+  co_return recorded;
+}
+
+awaitable<void> Runner::finish(const Job& job,
+                               const SiteRoute& route,
+                               const Decision& decision,
+                               const Reply* reply,
+                               BodyWriter* body,
+                               milliseconds ran) {
+  store::Finish command;
+  command.fence = store::Fence{job.id.place, job.attempt, 0};
+  command.state = decision.state;
+  command.error = decision.error;
+  const bool replayed = reply && !reply->fault;
+  if (replayed) {
+    Result<jobs::Body> whole = co_await body->finish();
+    if (!whole) {
+      spdlog::error("job on route {}: its result cannot be stored: {}", job.route,
+                    whole.error().detail);
+      co_return;
+    }
+    command.response.status = reply->status;
+    command.response.head = reply->head;
+    command.response.body = std::move(*whole);
+  }
+  command.now = context_.timers.wall_now();
+  const Result<store::Finish> finished = co_await record(std::move(command));
+  if (!finished) {
+    spdlog::error("a job on route {} could not be ended: {}", job.route, finished.error().detail);
+    co_return;
+  }
+  // Not applied: it was canceled, or another process took it over. What this attempt brought is dropped.
+  if (!finished->applied) co_return;
+  if (body) body->release();
+  events_.finished();
+  JobChange change{job.id.place.key(), true, route.index};
+  if (ran.count() >= 0) {
+    change.waited = std::max(milliseconds(0), job.started_at - job.created_at);
+    change.ran = ran;
+  }
+  bulletin_.publish(change);
+}
+
+awaitable<void> Runner::requeue(const Job& job, const Decision& decision) {
+  store::Requeue command;
+  command.fence = store::Fence{job.id.place, job.attempt, 0};
+  command.due_at = decision.due_at;
+  command.counts = decision.counts;
+  const Result<store::Requeue> requeued = co_await record(std::move(command));
+  if (!requeued) {
+    spdlog::error("a job on route {} could not be queued again: {}", job.route,
+                  requeued.error().detail);
+    co_return;
+  }
+  if (!requeued->applied) co_return;
+  bulletin_.publish(JobChange{job.id.place.key()});
+  events_.requeued(job.id.place.lane, decision.due_at);
+}
+
+void Runner::log_attempt(const Job& job,
+                         const Reply& reply,
+                         std::uint64_t bytes,
+                         TimePoint began,
+                         const char* reason) {
+  if (!log_.enabled()) return;
+  AttemptLine line;
+  line.time = context_.timers.wall_now();
+  line.request_id = job.request_id;
+  line.id = job.id;
+  line.route = job.route;
+  line.upstream = config_.name;
+  line.server = reply.server;
+  line.attempt = job.attempt;
+  line.status = reply.status;
+  line.bytes_in = bytes;
+  line.bytes_out = job.body.size;
+  line.duration = since(began, context_.timers.now());
+  line.first_byte = reply.first_byte;
+  line.reason = reason;
+  line.error = reply.detail;
+  log_.attempt(line);
+}
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,197 @@
+#include "proxy/server.hpp"
+
+#include <sched.h>
+#include <spdlog/spdlog.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "jobs/decide.hpp"
+#include "proxy/recovery.hpp"
+#include "store/sqlite_backend.hpp"
+
+namespace raincheck::proxy {
+
+using jobs::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::size_t shards_max = 16;
+constexpr milliseconds drain_poll{20};
+constexpr milliseconds store_poll{50};
+// After the grace period, for what was given up to be recorded.
+constexpr milliseconds abort_grace{5'000};
+
+// One for each processor that this process may use.
+std::size_t shard_count() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
+  return std::clamp<std::size_t>(static_cast<std::size_t>(CPU_COUNT(&allowed)), 1, shards_max);
+}
+
+std::unique_ptr<store::Store> open_store(const config::Store& settings) {
+  store::SqliteOptions options;
+  options.directory = settings.directory;
+  options.bytes_max = settings.max_bytes;
+  auto spool = std::make_unique<store::Spool>(settings.directory + "/spool", settings.max_bytes);
+  auto backend = std::make_unique<store::SqliteBackend>(options, *spool);
+  return std::make_unique<store::Store>(std::move(backend), std::move(spool),
+                                        store::StoreOptions{});
+}
+
+}  // namespace
+
+Server::Server(config::Config config)
+    : access_logger_(open_logs(config.log, config.access_log)),
+      config_(std::move(config)),
+      store_(open_store(config_.store)),
+      site_(std::make_unique<Site>(config_, store_->backend())),
+      trusted_(config_.trusted_proxies) {
+  for (const config::Upstream& upstream : config_.upstreams) {
+    slots_.push_back(std::make_unique<Slots>(upstream.max_concurrency));
+  }
+  for (const config::Listener& listener : site_->config().listeners) {
+    connections_.push_back(std::make_unique<ConnectionCounts>(listener.limits));
+  }
+  recover();
+  const Shared shared{*site_,   *store_,  slots_,         connections_,
+                      pending_, trusted_, access_logger_, store_->backend().secret()};
+  const std::size_t count = shard_count();
+  for (std::size_t i = 0; i < count; ++i) shards_.push_back(std::make_unique<Shard>(i, count, shared));
+  for (const auto& shard : shards_) shard->connect(shards_);
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    std::vector<std::function<void()>> wake;
+    for (const auto& shard : shards_) {
+      wake.push_back([shard = shard.get(), i] { shard->wake(i); });
+    }
+    slots_[i]->set_wake(std::move(wake));
+  }
+  open_listeners();
+}
+
+Server::~Server() = default;
+
+// What was running when an earlier process ended is queued again or ended; only then is anything accepted.
+void Server::recover() {
+  const Recovered recovered = recover_jobs(*store_, *site_);
+  for (const Recovered::Held& held : recovered.held) {
+    Slots* const slots = slots_[held.upstream].get();
+    if (!slots->try_take()) continue;
+    auto timer = std::make_shared<boost::asio::steady_timer>(io_, held.time);
+    timer->async_wait([slots, timer](boost::system::error_code error) {
+      if (!error) slots->give();
+    });
+  }
+  pending_.count = static_cast<std::int64_t>(recovered.queued);
+  if (recovered.requeued + recovered.unknown + recovered.abandoned != 0) {
+    spdlog::warn(
+        "after an earlier process: {} jobs queued again, {} ended as outcome_unknown, {} as route_removed",
+        recovered.requeued, recovered.unknown, recovered.abandoned);
+  }
+  spdlog::info("{} jobs are waiting", recovered.queued);
+}
+
+void Server::open_listeners() {
+  const auto& listeners = site_->config().listeners;
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    std::string address = listeners[i].address;
+    const bool is_unix = address.starts_with("unix:");
+    for (const auto& shard : shards_) {
+      shard->add_listener(i, listen_on(address));
+      if (is_unix) break;
+    }
+    spdlog::info("listening on {}", address);
+  }
+}
+
+int Server::run() {
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT}) signals_.add(number);
+  await_signal();
+  watch_store();
+  for (const auto& shard : shards_) shard->start();
+  ::sd_notifyf(0, "READY=1\nSTATUS=serving %zu routes", site_->routes().size());
+  io_.run();
+  return status_;
+}
+
+void Server::await_signal() {
+  signals_.async_wait([this](boost::system::error_code error, int number) {
+    if (error) return;
+    if (draining_) {
+      spdlog::warn("a second signal: ending at once");
+      close_logs();
+      std::_Exit(128 + number);
+    }
+    spdlog::info("{}: draining for {} ms at most", ::strsignal(number),
+                 config_.shutdown.grace_period.count());
+    begin_drain();
+    await_signal();
+  });
+}
+
+void Server::watch_store() {
+  store_timer_.expires_after(store_poll);
+  store_timer_.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    if (!store_->failed()) {
+      watch_store();
+      return;
+    }
+    spdlog::critical(
+        "the store has failed: nothing more can be recorded. Ending, so that a new process reads what is true");
+    status_ = EX_IOERR;
+    if (!draining_) begin_drain();
+    drain_until_ = steady_clock::now();
+  });
+}
+
+void Server::begin_drain() {
+  draining_ = true;
+  ::sd_notify(0, "STOPPING=1\nSTATUS=draining");
+  const auto delay = status_ == 0 ? config_.shutdown.delay : milliseconds(0);
+  drain_until_ = steady_clock::now() + delay + config_.shutdown.grace_period;
+  timer_.expires_after(delay);
+  timer_.async_wait([this](boost::system::error_code) {
+    for (const auto& shard : shards_) shard->begin_drain();
+    poll_drain();
+  });
+}
+
+void Server::poll_drain() {
+  timer_.expires_after(drain_poll);
+  timer_.async_wait([this](boost::system::error_code) {
+    const bool idle = std::all_of(shards_.begin(), shards_.end(),
+                                  [](const auto& shard) { return shard->is_idle(); });
+    const auto now = steady_clock::now();
+    if (idle) {
+      finish();
+    } else if (aborted_ && now >= drain_until_ + abort_grace) {
+      // What could not be given up in order is found as running by the next process; nothing durable is lost.
+      spdlog::error("some work did not end; leaving it to the next process");
+      close_logs();
+      std::_Exit(status_);
+    } else {
+      if (!aborted_ && now >= drain_until_) {
+        aborted_ = true;
+        for (const auto& shard : shards_) shard->abort_all();
+      }
+      poll_drain();
+    }
+  });
+}
+
+void Server::finish() {
+  for (const auto& shard : shards_) shard->stop();
+  for (const auto& shard : shards_) shard->join();
+  shards_.clear();
+  store_.reset();
+  signals_.cancel();
+  store_timer_.cancel();
+  spdlog::info("stopped");
+}
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,53 @@
+// The whole program once its configuration is read: opens the store, recovers, builds the shards, serves, drains, stops.
+// Lives on the main thread, which only waits for signals. Construction throws std::runtime_error; run() does not.
+#pragma once
+
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <vector>
+
+#include "config/config.hpp"
+#include "proxy/shard.hpp"
+#include "proxy/trusted_proxies.hpp"
+
+namespace raincheck::proxy {
+
+class Server {
+ public:
+  explicit Server(config::Config config);
+  ~Server();
+
+  // Serves until SIGTERM, SIGINT or SIGQUIT, then drains; a second one ends the process at once. Gives the exit status:
+  // 0, or EX_IOERR (74) after the store has failed, so that a new process reads what is true.
+  int run();
+
+ private:
+  void recover();
+  void open_listeners();
+  void await_signal();
+  void watch_store();
+  void begin_drain();
+  void poll_drain();
+  void finish();
+
+  boost::asio::io_context io_{1};
+  std::shared_ptr<spdlog::logger> access_logger_;
+  const config::Config config_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<Site> site_;
+  TrustedProxies trusted_;
+  Pending pending_;
+  std::vector<std::unique_ptr<Slots>> slots_;
+  std::vector<std::unique_ptr<ConnectionCounts>> connections_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  boost::asio::signal_set signals_{io_};
+  boost::asio::steady_timer timer_{io_};
+  boost::asio::steady_timer store_timer_{io_};
+  std::chrono::steady_clock::time_point drain_until_{};
+  bool draining_ = false;
+  bool aborted_ = false;
+  int status_ = 0;
+};
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,48 @@
+// One client connection: wait for a request, let a Transaction serve it, again. Idle it holds no buffer and no request, so
+// that ten thousand cost little. Owned by its Shard's TaskGroup; lives on the shard.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "proxy/transaction.hpp"
+
+namespace raincheck::proxy {
+
+// Transactions that are not at work, kept for the next request. One per shard.
+class Transactions {
+ public:
+  static constexpr std::size_t kept_max = 256;
+
+  explicit Transactions(Services& services) : services_(services) {}
+  std::unique_ptr<Transaction> take();
+  void give(std::unique_ptr<Transaction> transaction);
+
+ private:
+  Services& services_;
+  std::vector<std::unique_ptr<Transaction>> free_;
+};
+
+class Session {
+ public:
+  Session(Services& services,
+          Transactions& transactions,
+          const config::Listener& listener,
+          Socket socket,
+          std::string peer);
+
+  // Until the connection ends.
+  awaitable<void> run();
+  // No further request: ends an idle connection at once, and another after its answer.
+  void drain();
+  // At once, whatever it is at.
+  void abort() { client_.connection.abort(); }
+
+ private:
+  Services& services_;
+  Transactions& transactions_;
+  ClientConnection client_;
+  bool idle_ = true;
+};
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,289 @@
+#include "proxy/shard.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+
+namespace raincheck::proxy {
+
+namespace asio = boost::asio;
+using jobs::milliseconds;
+
+namespace {
+
+constexpr milliseconds prune_every{1000};
+constexpr std::uint32_t prune_count = 256;
+constexpr milliseconds count_every{50};
+constexpr milliseconds accept_again{100};
+// Connections taken at one wake-up, so that a flood of them does not starve the others.
+constexpr int accepts_max = 64;
+
+constexpr std::string_view too_many_connections =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
+    "Connection: close\r\n\r\n";
+
+}  // namespace
+
+bool ConnectionCounts::add(const std::string& client) {
+  const std::lock_guard lock(mutex_);
+  if (all_ >= limits_.connections) return false;
+  std::uint32_t& of_client = by_client_[client];
+  if (of_client >= limits_.connections_per_client) return false;
+  ++all_;
+  ++of_client;
+  return true;
+}
+
+void ConnectionCounts::remove(const std::string& client) {
+  const std::lock_guard lock(mutex_);
+  --all_;
+  const auto found = by_client_.find(client);
+  if (--found->second == 0) by_client_.erase(found);
+}
+
+Shard::Shard(std::size_t index, std::size_t count, Shared shared)
+    : index_(index),
+      count_(count),
+      shared_(std::move(shared)),
+      timers_(jobs::system_clock()),
+      store_(shared_.store, io_),
+      bulletin_(io_, timers_, shared_.site.routes().size()),
+      log_(shared_.site.config().access_log, shared_.access_logger, shared_.secret),
+      codec_(shared_.secret),
+      housekeeping_(io_, timers_),
+      tasks_(io_, timers_),
+      upstreams_(shared_.site.config().upstreams.size()),
+      dispatchers_(upstreams_.size()),
+      services_{ShardContext{io_, timers_, buffers_, store_},
+                shared_.site,
+                tasks_,
+                bulletin_,
+                log_,
+                entropy_,
+                codec_,
+                shared_.pending,
+                shared_.trusted,
+                upstreams_,
+                {},
+                draining_},
+      transactions_(services_),
+      prune_pause_(io_, timers_),
+      counts_pause_(io_, timers_) {}
+
+Shard::~Shard() = default;
+
+void Shard::connect(const std::vector<std::unique_ptr<Shard>>& all) {
+  std::vector<Bulletin*> others;
+  for (const auto& shard : all) {
+    if (shard.get() != this) others.push_back(&shard->bulletin_);
+  }
+  bulletin_.set_others(std::move(others));
+  services_.abort_everywhere = [&all](std::int64_t key) {
+    for (const auto& shard : all) {
+      asio::post(shard->io_, [shard = shard.get(), key] {
+        for (ShardUpstream& upstream : shard->upstreams_) upstream.runner->abort(key);
+      });
+    }
+  };
+  for (std::size_t upstream = 0; upstream < upstreams_.size(); ++upstream) {
+    make_upstream(upstream, all);
+  }
+}
+
+void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<Shard>>& all) {
+  ShardUpstream& upstream = upstreams_[index];
+  Shard& owner = *all[index % count_];
+  upstream.config = &shared_.site.config().upstreams[index];
+  upstream.slots = shared_.slots[index].get();
+  upstream.queue = std::make_unique<SlotQueue>(io_, timers_, *upstream.slots, index_);
+  upstream.pool = std::make_unique<UpstreamPool>(services_.context, *upstream.config);
+  upstream.runner = std::make_unique<Runner>(services_.context, shared_.site, *upstream.config,
+                                             *upstream.pool, *upstream.slots, tasks_, bulletin_,
+                                             log_, events_for(index, owner));
+  if (&owner == this) {
+    dispatchers_[index] = std::make_unique<Dispatcher>(
+        services_.context, upstream.config->name, *upstream.slots, *upstream.runner,
+        shared_.site.lanes(index), index_);
+    upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
+  } else {
+    upstream.inserted = [&owner, index](std::uint32_t lane) {
+      asio::post(owner.io_, [&owner, index, lane] { owner.dispatchers_[index]->inserted(lane); });
+    };
+  }
+}
+
+RunnerEvents Shard::events_for(std::size_t index, Shard& owner) {
+  // On the owner itself a message would only be slower.
+  const auto tell = [this, &owner, index](auto call) {
+    if (&owner == this) {
+      call(*dispatchers_[index]);
+    } else {
+      asio::post(owner.io_, [&owner, index, call] { call(*owner.dispatchers_[index]); });
+    }
+  };
+  RunnerEvents events;
+  events.requeued = [tell](std::uint32_t lane, jobs::WallTime due) {
+    tell([lane, due](Dispatcher& dispatcher) { dispatcher.requeued(lane, due); });
+  };
+  events.unavailable = [tell](milliseconds hold) {
+    tell([hold](Dispatcher& dispatcher) { dispatcher.unavailable(hold); });
+  };
+  Slots* const slots = shared_.slots[index].get();
+  events.available = [tell, slots] {
+    if (slots->held()) tell([](Dispatcher& dispatcher) { dispatcher.available(); });
+  };
+  events.skipped = [tell, slots] {
+    if (slots->held()) tell([](Dispatcher& dispatcher) { dispatcher.skipped(); });
+  };
+  events.finished = [this] { shared_.pending.count.fetch_sub(1, std::memory_order_relaxed); };
+  return events;
+}
+
+void Shard::add_listener(std::size_t listener, Descriptor socket) {
+  listeners_.push_back(std::make_unique<asio::posix::basic_stream_descriptor<Executor>>(
+      io_.get_executor(), socket.release()));
+  listener_of_.push_back(listener);
+}
+
+void Shard::start() {
+  work_.emplace(io_.get_executor());
+  timers_.start(io_);
+  for (const auto& dispatcher : dispatchers_) {
+    if (dispatcher) housekeeping_.spawn(dispatcher->run());
+  }
+  for (std::size_t i = 0; i < listeners_.size(); ++i) housekeeping_.spawn(accept(i));
+  if (index_ == 0) housekeeping_.spawn(prune());
+  housekeeping_.spawn(watch_counts());
+  thread_ = std::thread([this] { io_.run(); });
+}
+
+void Shard::wake(std::size_t upstream) {
+  post([this, upstream] {
+    // Who holds a client's connection goes first: a job can wait.
+    upstreams_[upstream].queue->wake();
+    if (dispatchers_[upstream]) dispatchers_[upstream]->wake();
+  });
+}
+
+void Shard::post(std::function<void()> call) { asio::post(io_, std::move(call)); }
+
+awaitable<void> Shard::accept(std::size_t at) {
+  while (!draining_) {
+    const auto [error] = co_await listeners_[at]->async_wait(
+        asio::posix::descriptor_base::wait_read, asio::as_tuple(use_awaitable));
+    if (error || draining_) co_return;
+    for (int i = 0; i < accepts_max; ++i) {
+      const int file = ::accept4(listeners_[at]->native_handle(), nullptr, nullptr,
+                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (file >= 0) {
+        take(file, listener_of_[at]);
+        continue;
+      }
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        spdlog::warn("no connection can be accepted at the moment: {}", std::strerror(errno));
+        Signal pause(io_, timers_);
+        co_await pause.wait(timers_.now() + accept_again);
+      }
+      break;
+    }
+  }
+}
+
+void Shard::take(int file, std::size_t listener) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  ::getsockname(file, reinterpret_cast<sockaddr*>(&name), &size);
+  Socket socket(io_.get_executor());
+  boost::system::error_code error;
+  socket.assign(asio::generic::stream_protocol(name.ss_family, 0), file, error);
+  if (error) {
+    ::close(file);
+    return;
+  }
+  std::string peer = peer_address(socket);
+  if (!shared_.connections[listener]->add(peer)) {
+    ::send(file, too_many_connections.data(), too_many_connections.size(),
+           MSG_NOSIGNAL | MSG_DONTWAIT);
+    return;
+  }
+  tasks_.spawn(serve(std::move(socket), listener, std::move(peer)));
+}
+
+awaitable<void> Shard::serve(Socket socket, std::size_t listener, std::string peer) {
+  Session session(services_, transactions_, shared_.site.config().listeners[listener],
+                  std::move(socket), peer);
+  sessions_.insert(&session);
+  co_await session.run();
+  sessions_.erase(&session);
+  shared_.connections[listener]->remove(peer);
+}
+
+// Erases what is past its retention, a little at a time so that no commit is held up for long.
+awaitable<void> Shard::prune() {
+  while (!stopping_) {
+    store::Prune command;
+    command.now = timers_.wall_now();
+    command.count_max = prune_count;
+    const auto pruned = co_await store_.apply(std::move(command));
+    if (stopping_) co_return;
+    if (!pruned || pruned->count < prune_count) {
+      co_await prune_pause_.wait(timers_.now() + prune_every);
+    }
+  }
+}
+
+// Keeps what other threads may ask about this shard.
+awaitable<void> Shard::watch_counts() {
+  while (!stopping_) {
+    std::size_t running = 0;
+    for (const ShardUpstream& upstream : upstreams_) running += upstream.runner->running();
+    running_ = running;
+    tasks_left_ = tasks_.size();
+    co_await counts_pause_.wait(timers_.now() + count_every);
+  }
+}
+
+void Shard::begin_drain() {
+  post([this] {
+    draining_ = true;
+    for (const auto& listener : listeners_) {
+      boost::system::error_code ignored;
+      listener->close(ignored);
+    }
+    for (const auto& dispatcher : dispatchers_) {
+      if (dispatcher) dispatcher->stop();
+    }
+    for (Session* const session : sessions_) session->drain();
+    bulletin_.release_waiters();
+    tasks_left_ = tasks_.size();
+    counts_pause_.notify();
+  });
+}
+
+void Shard::abort_all() {
+  post([this] {
+    for (ShardUpstream& upstream : upstreams_) upstream.runner->stop();
+    for (Session* const session : sessions_) session->abort();
+    counts_pause_.notify();
+  });
+}
+
+void Shard::stop() {
+  post([this] {
+    stopping_ = true;
+    prune_pause_.notify();
+    counts_pause_.notify();
+    timers_.stop();
+    work_.reset();
+  });
+}
+
+void Shard::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace raincheck::proxy

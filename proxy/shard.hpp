@@ -1,0 +1,115 @@
+// One thread, one io_context, and all that lives on it: listeners, sessions, connections to backends, attempts, and the
+// dispatchers of the upstreams that it owns. Shards share the store, the slots and a count of jobs; all else between them
+// is messages. Owned by the Server.
+#pragma once
+
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "proxy/dispatcher.hpp"
+#include "proxy/listening.hpp"
+#include "proxy/services.hpp"
+#include "proxy/session.hpp"
+
+namespace raincheck::proxy {
+
+// Open connections of one listener, in all and of each client, over all shards. Any thread.
+class ConnectionCounts {
+ public:
+  explicit ConnectionCounts(const config::ListenerLimits& limits) : limits_(limits) {}
+
+  bool add(const std::string& client);
+  void remove(const std::string& client);
+
+ private:
+  const config::ListenerLimits& limits_;
+  std::mutex mutex_;  // taken when a connection begins and ends, never for a request
+  std::uint32_t all_ = 0;
+  std::unordered_map<std::string, std::uint32_t> by_client_;
+};
+
+// What the shards share.
+struct Shared {
+  const Site& site;
+  store::Store& store;
+  std::vector<std::unique_ptr<Slots>>& slots;                // of each upstream
+  std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
+  Pending& pending;
+  const TrustedProxies& trusted;
+  std::shared_ptr<spdlog::logger> access_logger;
+  jobs::IdCodec::Secret secret{};
+};
+
+class Shard {
+ public:
+  Shard(std::size_t index, std::size_t count, Shared shared);
+  ~Shard();
+
+  // Before start(): knows the others, owns its upstreams.
+  void connect(const std::vector<std::unique_ptr<Shard>>& all);
+  void add_listener(std::size_t listener, Descriptor socket);
+
+  void start();
+  // A slot of an upstream came free that this shard wants. Any thread.
+  void wake(std::size_t upstream);
+  // From any thread; each returns at once.
+  void post(std::function<void()> call);
+  // No more connections and claims; sessions end after what they are at.
+  void begin_drain();
+  // Everything still under way is given up.
+  void abort_all();
+  // Sessions and attempts are over.
+  bool is_idle() const { return tasks_left_.load() == 0; }
+  std::size_t running() const { return running_.load(); }
+  void stop();
+  void join();
+
+  boost::asio::io_context& io() { return io_; }
+  Bulletin& bulletin() { return bulletin_; }
+
+ private:
+  awaitable<void> accept(std::size_t listener);
+  void take(int file, std::size_t listener);
+  awaitable<void> serve(Socket socket, std::size_t listener, std::string peer);
+  awaitable<void> prune();
+  awaitable<void> watch_counts();
+  RunnerEvents events_for(std::size_t upstream, Shard& owner);
+  void make_upstream(std::size_t upstream, const std::vector<std::unique_ptr<Shard>>& all);
+
+  const std::size_t index_;
+  const std::size_t count_;
+  Shared shared_;
+  boost::asio::io_context io_{1};
+  Timers timers_;
+  Buffers buffers_;
+  store::Client store_;
+  Bulletin bulletin_;
+  AccessLog log_;
+  Entropy entropy_;
+  jobs::IdCodec codec_;
+  TaskGroup housekeeping_;
+  TaskGroup tasks_;
+  std::vector<ShardUpstream> upstreams_;
+  std::vector<std::unique_ptr<Dispatcher>> dispatchers_;  // null for an upstream of another shard
+  bool draining_ = false;
+  bool stopping_ = false;
+  Services services_;
+  Transactions transactions_;
+  std::unordered_set<Session*> sessions_;
+  std::vector<std::unique_ptr<boost::asio::posix::basic_stream_descriptor<Executor>>> listeners_;
+  std::vector<std::size_t> listener_of_;
+  Signal prune_pause_;
+  Signal counts_pause_;
+  std::atomic<std::size_t> tasks_left_{0};
+  std::atomic<std::size_t> running_{0};
+  std::optional<boost::asio::executor_work_guard<Executor>> work_;
+  std::thread thread_;
+};
+
+}  // namespace raincheck::proxy

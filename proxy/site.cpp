@@ -1,0 +1,74 @@
+#include "proxy/site.hpp"
+
+#include <algorithm>
+
+namespace raincheck::proxy {
+
+jobs::Rules make_rules(const config::Route& route) {
+  jobs::Rules rules;
+  rules.max_attempts = route.retry.max_attempts;
+  rules.on_connect_failure = route.retry.on_connect_failure;
+  rules.on_timeout = route.retry.on_timeout;
+  rules.on_status = route.retry.on_status;
+  rules.backoff = route.retry.backoff;
+  rules.max_backoff = route.retry.max_backoff;
+  rules.success.clear();
+  for (const config::StatusRange& range : route.async.success) {
+    rules.success.emplace_back(range.first, range.last);
+  }
+  return rules;
+}
+
+Site::Site(config::Config config, store::Backend& backend)
+    : config_(std::move(config)), table_(config_) {
+  for (const config::Route& route : config_.routes) {
+    SiteRoute& built = routes_.emplace_back();
+    built.config = &route;
+    built.index = routes_.size() - 1;
+    built.upstream = upstream_index(route.upstream);
+    built.body_max = route.limits.body.value_or(0);
+    built.retention = route.async.retention_result.value_or(config_.jobs.retention.result);
+    built.rules = make_rules(route);
+    by_name_.emplace(route.name, &built);
+    by_config_.emplace(&route, &built);
+  }
+  if (!config_.default_upstream.empty()) {
+    default_upstream_ = upstream_index(config_.default_upstream);
+  }
+  open_lanes(backend);
+}
+
+std::size_t Site::upstream_index(std::string_view name) const {
+  const auto found = std::find_if(config_.upstreams.begin(), config_.upstreams.end(),
+                                  [&](const config::Upstream& each) { return each.name == name; });
+  return static_cast<std::size_t>(found - config_.upstreams.begin());
+}
+
+void Site::open_lanes(store::Backend& backend) {
+  for (SiteRoute& route : routes_) {
+    if (route.config->async.mode == config::Mode::never) continue;
+    const auto priority = static_cast<std::uint8_t>(route.config->async.priority);
+    route.lane = backend.open_lane(route.config->upstream, priority).number;
+  }
+  lanes_.resize(config_.upstreams.size());
+  for (store::Lane& lane : backend.lanes()) {
+    const std::size_t upstream = upstream_index(lane.upstream);
+    (upstream < lanes_.size() ? lanes_[upstream] : abandoned_).push_back(std::move(lane));
+  }
+}
+
+std::uint64_t Site::queued() const {
+  std::uint64_t queued = 0;
+  for (const auto& lanes : lanes_) {
+    for (const store::Lane& lane : lanes) queued += lane.queued;
+  }
+  for (const store::Lane& lane : abandoned_) queued += lane.queued;
+  return queued;
+}
+
+const SiteRoute* Site::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+}  // namespace raincheck::proxy

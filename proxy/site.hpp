@@ -1,0 +1,67 @@
+// One configuration, made ready to serve: its routes with their rules and their lanes, found by request or by name.
+// Immutable once built; read from any shard.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "config/config.hpp"
+#include "jobs/decide.hpp"
+#include "routes/route_table.hpp"
+#include "store/backend.hpp"
+
+namespace raincheck::proxy {
+
+// A route as requests meet it.
+struct SiteRoute {
+  const config::Route* config = nullptr;
+  std::size_t index = 0;     // in Site::routes()
+  std::size_t upstream = 0;  // in Config::upstreams
+  std::uint32_t lane = 0;    // where its jobs queue; 0 for `mode: never`
+  std::uint64_t body_max = 0;
+  jobs::milliseconds retention{};
+  jobs::Rules rules;
+};
+
+class Site {
+ public:
+  // Throws std::runtime_error when the routes contradict each other. Opens the lanes that the routes need.
+  Site(config::Config config, store::Backend& backend);
+  Site(const Site&) = delete;
+  Site& operator=(const Site&) = delete;
+
+  const config::Config& config() const { return config_; }
+  const std::deque<SiteRoute>& routes() const { return routes_; }
+  // The lanes of an upstream, one for each priority that its routes use, and those with jobs of former routes.
+  const std::vector<store::Lane>& lanes(std::size_t upstream) const { return lanes_[upstream]; }
+  // Of upstreams that the configuration no longer has.
+  const std::vector<store::Lane>& abandoned_lanes() const { return abandoned_; }
+  // Jobs that were queued when this was built.
+  std::uint64_t queued() const;
+
+  const SiteRoute* find(std::string_view name) const;
+  const SiteRoute& of(const config::Route& route) const { return *by_config_.at(&route); }
+  // In Config::upstreams, of `default_upstream`.
+  std::optional<std::size_t> default_upstream() const { return default_upstream_; }
+  const routes::RouteTable& table() const { return table_; }
+
+ private:
+  std::size_t upstream_index(std::string_view name) const;
+  void open_lanes(store::Backend& backend);
+
+  const config::Config config_;
+  routes::RouteTable table_;
+  std::deque<SiteRoute> routes_;
+  std::vector<std::vector<store::Lane>> lanes_;
+  std::vector<store::Lane> abandoned_;
+  std::unordered_map<std::string_view, const SiteRoute*> by_name_;
+  std::unordered_map<const config::Route*, const SiteRoute*> by_config_;
+  std::optional<std::size_t> default_upstream_;
+};
+
+jobs::Rules make_rules(const config::Route& route);
+
+}  // namespace raincheck::proxy

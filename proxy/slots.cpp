@@ -1,0 +1,28 @@
+#include "proxy/slots.hpp"
+
+#include <algorithm>
+
+namespace raincheck::proxy {
+
+bool Slots::try_take() { return take_up_to(1) == 1; }
+
+std::uint32_t Slots::take_up_to(std::uint32_t count) {
+  std::uint32_t taken = taken_.load();
+  while (true) {
+    const std::uint32_t room = std::min(count, max_ - std::min(max_, taken));
+    if (room == 0) return 0;
+    if (taken_.compare_exchange_weak(taken, taken + room)) return room;
+  }
+}
+
+void Slots::give(std::uint32_t count) {
+  if (count == 0) return;
+  taken_.fetch_sub(count);
+  if (wanted_.load() == 0) return;
+  const std::uint64_t wanted = wanted_.exchange(0);
+  for (std::size_t shard = 0; shard < wake_.size(); ++shard) {
+    if (wanted >> shard & 1) wake_[shard]();
+  }
+}
+
+}  // namespace raincheck::proxy

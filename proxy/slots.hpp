@@ -1,0 +1,41 @@
+// How many calls may be in flight to one upstream, over all shards (P6), and whether it is being held back. The one piece
+// of memory that shards share: a counter, because every shard's calls count, and a round trip to an owner would cost
+// more than the call's own bookkeeping. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace raincheck::proxy {
+
+class Slots {
+ public:
+  // `wake[i]` is called, from any thread, when a slot came free that shard i wants.
+  explicit Slots(std::uint32_t max) : max_(max) {}
+  void set_wake(std::vector<std::function<void()>> wake) { wake_ = std::move(wake); }
+
+  bool try_take();
+  // As many as there are, `count` at most.
+  std::uint32_t take_up_to(std::uint32_t count);
+  void give(std::uint32_t count = 1);
+  // Shard `shard` is to be woken when one comes free. Try again afterwards, or a slot given meanwhile is missed.
+  void want(std::size_t shard) { wanted_.fetch_or(std::uint64_t{1} << shard); }
+
+  // The upstream does not take calls: nothing starts but the dispatcher's probes.
+  void hold(bool held) { held_.store(held); }
+  bool held() const { return held_.load(std::memory_order_relaxed); }
+
+  std::uint32_t taken() const { return taken_.load(std::memory_order_relaxed); }
+  std::uint32_t max() const { return max_; }
+
+ private:
+  const std::uint32_t max_;
+  std::vector<std::function<void()>> wake_;
+  std::atomic<std::uint32_t> taken_{0};
+  std::atomic<std::uint64_t> wanted_{0};
+  std::atomic<bool> held_{false};
+};
+
+}  // namespace raincheck::proxy

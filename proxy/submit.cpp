@@ -1,0 +1,469 @@
+// From a request to a job: everything that is decided before the 202, the 202 itself, and the hybrid calls that may become
+// jobs while they run.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
+
+#include "jobs/document.hpp"
+#include "jobs/idempotency.hpp"
+#include "jobs/prefer.hpp"
+#include "proxy/client_watch.hpp"
+#include "proxy/exchange.hpp"
+#include "proxy/handlers.hpp"
+#include "proxy/job_urls.hpp"
+#include "proxy/relay.hpp"
+
+namespace raincheck::proxy {
+
+using jobs::Error;
+using jobs::Fault;
+using jobs::Job;
+using jobs::milliseconds;
+using jobs::Result;
+using jobs::State;
+using store::Insert;
+
+namespace {
+
+// However long a client asks to wait (Prefer: wait), its connection is not held longer than proxies on the way allow.
+constexpr milliseconds wait_max{60'000};
+
+jobs::Prefer prefer_of(const RequestHead& head) {
+  std::vector<std::string_view> values;
+  for (const Field& field : head.fields) {
+    if (boost::algorithm::iequals(field.name, "Prefer")) values.push_back(field.value);
+  }
+  return values.empty() ? jobs::Prefer{} : jobs::parse_prefer(values);
+}
+
+bool may_resend(config::Resend resend, std::string_view method) {
+  switch (resend) {
+    case config::Resend::always:
+      return true;
+    case config::Resend::never:
+      return false;
+    case config::Resend::idempotent:
+      return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
+             method == "DELETE";
+  }
+  return false;
+}
+
+// The job that an insert has made, as its first attempt needs it.
+Job job_of(Insert&& insert, State state, jobs::WallTime now) {
+  Job job;
+  job.id = insert.id;
+  job.state = state;
+  job.attempt = state == State::running ? 1 : 0;
+  job.created_at = insert.job.created_at;
+  job.started_at = state == State::running ? now : jobs::WallTime{};
+  job.start_by = insert.job.start_by;
+  job.finish_by = insert.job.finish_by;
+  job.may_resend = insert.job.may_resend;
+  job.route = std::move(insert.job.route);
+  job.request_id = std::move(insert.job.request_id);
+  job.head = std::move(insert.job.head);
+  job.body = std::move(insert.job.body);
+  return job;
+}
+
+// A call that runs while its client waits, and becomes a job if it outlives the window. Shared by the task that runs it
+// and the transaction that waits.
+struct HeldCall {
+  HeldCall(Services& services, std::uint64_t inline_max)
+      : answer(services.store(), inline_max),
+        answered(services.context.io, services.context.timers),
+        verdict(services.context.io, services.context.timers) {}
+
+  std::string head;
+  jobs::Body body;
+  BodyWriter answer;
+  std::unique_ptr<PoolExchange> exchange;
+  TimePoint began{};
+  Signal answered;  // the head of the answer, or a fault
+  bool is_answered = false;
+  Signal verdict;  // in line, or a job
+  std::optional<Job> job;
+  Runner* runner = nullptr;
+};
+
+awaitable<void> run_held(std::shared_ptr<HeldCall> call) {
+  co_await call->exchange->begin();
+  call->is_answered = true;
+  call->answered.notify();
+  co_await call->verdict.wait(never);
+  if (!call->job) co_return;
+  co_await call->runner->adopt(*call->job, *call->exchange, call->answer, call->began);
+}
+
+class Submission {
+ public:
+  Submission(Transaction& transaction, const SiteRoute& route, const jobs::Prefer& prefer)
+      : transaction_(transaction),
+        services_(transaction.services()),
+        route_(route),
+        upstream_(services_.upstreams[route.upstream]),
+        prefer_(prefer) {}
+
+  awaitable<void> run();
+
+ private:
+  awaitable<bool> refuse();
+  bool take_key(std::string& problem);
+  awaitable<bool> take_body();
+  void describe();
+  void settle_key();
+  bool try_slot();
+  awaitable<void> insert();
+  awaitable<void> accepted(Insert insert);
+  awaitable<void> repeated(const Insert& insert);
+  awaitable<bool> answered_in_time(const jobs::JobId& id);
+  awaitable<void> hold();
+  awaitable<void> became_job(std::shared_ptr<HeldCall> call, Insert insert);
+  awaitable<void> in_line(std::shared_ptr<HeldCall> call);
+  milliseconds window() const;
+
+  Transaction& transaction_;
+  Services& services_;
+  const SiteRoute& route_;
+  ShardUpstream& upstream_;
+  const jobs::Prefer& prefer_;
+  jobs::NewJob job_;
+  std::unique_ptr<BodyWriter> writer_;  // of a body that was not at hand
+  std::optional<jobs::IdempotencyKey> key_;
+  jobs::BodyDigest::Value digest_{};
+  TimePoint window_end_{};
+};
+
+milliseconds Submission::window() const {
+  if (prefer_.wait) return std::min(*prefer_.wait, wait_max);
+  if (prefer_.wait_without_value) return wait_max;
+  return route_.config->async.wait;
+}
+
+awaitable<void> Submission::run() {
+  const bool refused = co_await refuse();
+  if (refused) co_return;
+  const bool whole = co_await take_body();
+  if (!whole) co_return;
+  describe();
+  settle_key();
+  const milliseconds wait = window();
+  window_end_ = transaction_.arrived() + wait;
+  if (prefer_.wait) {
+    transaction_.more_fields.append(fmt::format(
+        "Preference-Applied: wait={}\r\n",
+        std::chrono::duration_cast<std::chrono::seconds>(wait).count()));
+  } else if (prefer_.respond_async) {
+    transaction_.more_fields.append("Preference-Applied: respond-async\r\n");
+  }
+  // With a key the call must be durable before it is sent, or a repetition could start a second one.
+  if (wait.count() > 0 && !job_.key && try_slot()) {
+    co_await hold();
+  } else {
+    co_await insert();
+  }
+}
+
+// What can be refused before the body is read.
+awaitable<bool> Submission::refuse() {
+  const config::Config& config = services_.site.config();
+  if (services_.draining) {
+    co_await transaction_.respond(problem_of(Error(Fault::stopping, "")));
+    co_return true;
+  }
+  const auto pending = services_.pending.count.load(std::memory_order_relaxed);
+  if (pending >= static_cast<std::int64_t>(config.jobs.max_pending)) {
+    co_await transaction_.respond(Problem{503, "queue_full", "Too many jobs are waiting.", nullptr,
+                                          "Retry-After: 10\r\n"});
+    co_return true;
+  }
+  std::string problem;
+  if (!take_key(problem)) {
+    co_await transaction_.respond(Problem{400, "bad_idempotency_key", problem, "bad_request"});
+    co_return true;
+  }
+  if (!transaction_.head().upgrade.empty()) transaction_.close_after();
+  co_return false;
+}
+
+bool Submission::take_key(std::string& problem) {
+  const config::IdempotencyKey& settings = route_.config->async.idempotency_key;
+  const auto given = transaction_.head().fields.find(settings.header);
+  if (!given) {
+    problem = "This route needs the field " + settings.header + ".";
+    return !settings.required;
+  }
+  key_ = jobs::parse_idempotency_key(*given);
+  problem = key_->error;
+  return static_cast<bool>(*key_);
+}
+
+// False: it could not be had, and the client was told.
+awaitable<bool> Submission::take_body() {
+  const std::uint64_t inline_max = services_.site.config().store.inline_max;
+  const auto at_hand = transaction_.body_at_hand();
+  if (at_hand && at_hand->size() <= inline_max) {
+    job_.body = jobs::Body::inline_bytes(std::string(*at_hand));
+    if (key_) digest_ = jobs::digest_body(*at_hand);
+    co_return true;
+  }
+  writer_ = std::make_unique<BodyWriter>(services_.store(), inline_max);
+  jobs::BodyDigest digest;
+  std::string_view rest = at_hand.value_or("");
+  while (true) {
+    std::string_view piece = rest;
+    if (!at_hand) {
+      const Result<std::string_view> read = co_await transaction_.read_body();
+      if (!read) co_return false;
+      piece = *read;
+    }
+    rest = {};
+    if (piece.empty()) break;
+    if (key_) digest.update(piece);
+    if (writer_->try_append(piece)) continue;
+    const Result<void> kept = co_await writer_->append(piece);
+    if (!kept) {
+      spdlog::warn("a request body cannot be stored: {}", kept.error().detail);
+      co_await transaction_.respond(problem_of(kept.error()));
+      co_return false;
+    }
+  }
+  if (key_) digest_ = digest.finish();
+  job_.body = writer_->name();
+  co_return true;
+}
+
+void Submission::describe() {
+  const config::Async& async = route_.config->async;
+  const RequestHead& head = transaction_.head();
+  job_.random = services_.entropy.random();
+  job_.lane = route_.lane;
+  job_.created_at = services_.timers().wall_now();
+  job_.finish_by = job_.created_at + async.job_timeout;
+  job_.start_by = job_.created_at + async.queue_timeout.value_or(async.job_timeout);
+  job_.may_resend = may_resend(async.resend, head.method);
+  job_.route = route_.config->name;
+  job_.request_id = transaction_.request_id();
+  job_.retention = route_.retention;
+  job_.head.reserve(512);
+  job_.head.append(head.method).append(" ").append(transaction_.target().text).append("\r\n");
+  append_request_fields(job_.head, head, transaction_.identity());
+}
+
+void Submission::settle_key() {
+  if (!key_) return;
+  job_.key = jobs::make_key(route_.config->name, "", key_->text, transaction_.head().method,
+                            transaction_.target().text, digest_);
+}
+
+// A slot, if nobody is before this call.
+bool Submission::try_slot() {
+  return !upstream_.slots->held() && upstream_.queue->empty() && upstream_.slots->try_take();
+}
+
+awaitable<void> Submission::insert() {
+  if (writer_) {
+    const Result<void> synced = co_await writer_->sync();
+    if (!synced) {
+      co_await transaction_.respond(problem_of(synced.error()));
+      co_return;
+    }
+  }
+  Insert command;
+  command.job = std::move(job_);
+  command.start = try_slot();
+  const bool has_slot = command.start;
+  Result<Insert> inserted = co_await services_.store().apply(std::move(command));
+  if (!inserted) {
+    if (has_slot) upstream_.slots->give();
+    co_await transaction_.respond(problem_of(inserted.error()));
+    co_return;
+  }
+  const bool runs = inserted->outcome == Insert::Outcome::running;
+  if (has_slot && !runs) upstream_.slots->give();
+  co_await accepted(std::move(*inserted));
+}
+
+awaitable<void> Submission::accepted(Insert insert) {
+  const jobs::WallTime now = services_.timers().wall_now();
+  Job job;
+  switch (insert.outcome) {
+    case Insert::Outcome::existed:
+      co_await repeated(insert);
+      co_return;
+    case Insert::Outcome::key_reused:
+      co_await transaction_.respond(
+          Problem{422, "key_reused", "This idempotency key was used with another request."});
+      co_return;
+    case Insert::Outcome::running:
+      if (writer_) writer_->release();
+      services_.pending.count.fetch_add(1, std::memory_order_relaxed);
+      job = job_of(std::move(insert), State::running, now);
+      break;
+    case Insert::Outcome::queued:
+      if (writer_) writer_->release();
+      services_.pending.count.fetch_add(1, std::memory_order_relaxed);
+      job = job_of(std::move(insert), State::queued, now);
+      upstream_.inserted(route_.lane);
+      break;
+  }
+  Job shown;
+  shown.id = job.id;
+  shown.state = job.state;
+  shown.attempt = job.attempt;
+  shown.created_at = job.created_at;
+  shown.started_at = job.started_at;
+  if (job.state == State::running) upstream_.runner->start(std::move(job));
+  if (window_end_ > services_.timers().now()) {
+    const bool answered = co_await answered_in_time(shown.id);
+    if (answered) co_return;
+  }
+  co_await accept(transaction_, route_, shown, {});
+}
+
+// The same key again: the same job, whatever it has become.
+awaitable<void> Submission::repeated(const Insert& insert) {
+  store::Find find;
+  find.id = insert.id;
+  const Result<store::Find> found = co_await services_.store().find(std::move(find));
+  if (!found) {
+    co_await transaction_.respond(problem_of(found.error()));
+    co_return;
+  }
+  co_await accept(transaction_, route_, found->job, {});
+}
+
+// Waits out the window of a job. True: it ended, and its result was given in line.
+awaitable<bool> Submission::answered_in_time(const jobs::JobId& id) {
+  Bulletin::Watch changes(services_.bulletin, id.place.key());
+  bool gone = false;
+  ClientWatch watch(transaction_.connection(), [&gone, &changes] {
+    gone = true;
+    changes.notify();
+  });
+  while (true) {
+    store::Find find;
+    find.id = id;
+    find.with_response = true;
+    const Result<store::Find> found = co_await services_.store().find(std::move(find));
+    if (!found || found->presence != store::Presence::present) co_return false;
+    if (jobs::is_final(found->job.state)) {
+      co_await give_result(transaction_, found->job);
+      co_return true;
+    }
+    if (gone || services_.timers().now() >= window_end_) co_return false;
+    co_await changes.wait(window_end_);
+  }
+}
+
+awaitable<void> Submission::hold() {
+  auto call = std::make_shared<HeldCall>(services_, services_.site.config().store.inline_max);
+  call->head = job_.head;
+  call->body = job_.body;
+  call->runner = upstream_.runner.get();
+  call->began = services_.timers().now();
+  Call described;
+  described.head = call->head;
+  described.body = &call->body;
+  described.may_resend = job_.may_resend;
+  described.deadline = call->began + upstream_.config->timeouts.attempt;
+  described.into = &call->answer;
+  call->exchange = std::make_unique<PoolExchange>(*upstream_.pool, described);
+  services_.tasks.spawn(run_held(call));
+
+  bool gone = false;
+  ClientWatch watch(transaction_.connection(), [&gone, &call] {
+    gone = true;
+    call->exchange->abort();
+  });
+  co_await call->answered.wait(window_end_);
+  if (!call->is_answered && !gone) {
+    // The window is over: the same running call is made durable. If that fails the client goes on waiting, for a 503
+    // would make it call again.
+    bool durable = true;
+    if (writer_) {
+      const Result<void> synced = co_await writer_->sync();
+      durable = synced.has_value();
+    }
+    if (durable) {
+      Insert command;
+      command.job = job_;
+      command.start = command.under_way = true;
+      Result<Insert> inserted = co_await services_.store().apply(std::move(command));
+      if (inserted) {
+        co_await became_job(call, std::move(*inserted));
+        co_return;
+      }
+    }
+    if (!call->is_answered) co_await call->answered.wait(never);
+  }
+  call->verdict.notify();
+  if (gone) {
+    if (!call->is_answered) co_await call->answered.wait(never);
+    transaction_.set_reason("client_closed");
+    transaction_.cut_short();
+    const TimePoint limit = services_.timers().now() +
+                            upstream_.config->abort_hold.value_or(upstream_.config->timeouts.attempt);
+    co_await call->exchange->settle(limit);
+    upstream_.slots->give();
+    co_return;
+  }
+  co_await in_line(call);
+}
+
+awaitable<void> Submission::became_job(std::shared_ptr<HeldCall> call, Insert insert) {
+  if (writer_) writer_->release();
+  services_.pending.count.fetch_add(1, std::memory_order_relaxed);
+  Job job = job_of(std::move(insert), State::running, services_.timers().wall_now());
+  Job shown;
+  shown.id = job.id;
+  shown.state = job.state;
+  shown.attempt = job.attempt;
+  shown.created_at = job.created_at;
+  shown.started_at = job.started_at;
+  upstream_.runner->expect(job.id.place.key(), *call->exchange);
+  call->job = std::move(job);
+  call->verdict.notify();
+  co_await accept(transaction_, route_, shown, {});
+}
+
+// The answer came within the window: it is the client's, and nothing was written.
+awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
+  const Result<void> begun = co_await call->exchange->begin();
+  std::unique_ptr<UpstreamConnection>& connection = call->exchange->connection();
+  if (!begun && !call->exchange->sent()) {
+    // Nothing was sent: as a job the call can wait for its backend.
+    upstream_.slots->give();
+    window_end_ = {};
+    co_await insert();
+    co_return;
+  }
+  if (begun) {
+    co_await relay(transaction_, *connection, transaction_.more_fields);
+    upstream_.pool->release(std::move(connection));
+  } else {
+    co_await transaction_.respond(problem_of(begun.error()));
+  }
+  upstream_.slots->give();
+}
+
+}  // namespace
+
+awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& route) {
+  const config::Async& async = route.config->async;
+  const jobs::Prefer prefer = prefer_of(transaction.head());
+  if (async.mode == config::Mode::prefer) transaction.more_fields.append("Vary: Prefer\r\n");
+  const bool asynchronous = async.mode == config::Mode::always ||
+                            (async.mode == config::Mode::prefer && prefer.respond_async);
+  if (!asynchronous || !transaction.head().upgrade.empty()) {
+    co_await forward(transaction, transaction.services().upstreams[route.upstream], &route);
+    co_return;
+  }
+  Submission submission(transaction, route, prefer);
+  co_await submission.run();
+}
+
+}  // namespace raincheck::proxy

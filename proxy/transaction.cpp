@@ -1,0 +1,342 @@
+#include "proxy/transaction.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "jobs/document.hpp"
+#include "proxy/handlers.hpp"
+
+namespace raincheck::proxy {
+
+using jobs::Error;
+using jobs::Fault;
+using jobs::Result;
+
+namespace {
+
+constexpr std::size_t read_bytes_max = 64 * 1024;
+// What a client may still be sending when it has its answer already: read for so long, so that the answer arrives.
+constexpr std::chrono::seconds linger_time{2};
+constexpr std::size_t linger_bytes = 64 * 1024;
+constexpr std::size_t request_id_max = 128;
+
+bool is_request_id(std::string_view text) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("._~+/=-").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && text.size() <= request_id_max &&
+         std::all_of(text.begin(), text.end(), allowed);
+}
+
+// The part of `path` below `base`: "" for the base itself; nothing when it is not below it.
+std::optional<std::string_view> below(std::string_view base, std::string_view path) {
+  if (!path.starts_with(base)) return std::nullopt;
+  path.remove_prefix(base.size());
+  if (!path.empty() && path.front() != '/') return std::nullopt;
+  return path.empty() ? path : path.substr(1);
+}
+
+}  // namespace
+
+void Transaction::reset(ClientConnection& client) {
+  client_ = &client;
+  parser_.reset();
+  arrived_ = services_.timers().now();
+  arrived_wall_ = services_.timers().wall_now();
+  target_ = routes::Target{};
+  request_id_.clear();
+  address_ = client.peer;
+  body_max_ = client.listener.limits.body;
+  body_read_ = 0;
+  to_consume_ = 0;
+  body_done_ = true;
+  continue_sent_ = false;
+  keep_alive_ = false;
+  chunked_response_ = false;
+  piece_written_ = false;
+  status_ = 0;
+  bytes_out_ = 0;
+  reason_ = "ok";
+  route_ = {};
+  job_id_.clear();
+  more_fields.clear();
+  kept_head_.clear();
+}
+
+awaitable<bool> Transaction::serve(ClientConnection& client) {
+  reset(client);
+  const bool whole = co_await read_head();
+  if (whole) co_await dispatch();
+  if (status_ == 0 && !whole) co_return false;
+  co_return co_await end();
+}
+
+// False: the connection is at its end, or the request was refused and answered.
+awaitable<bool> Transaction::read_head() {
+  const RequestLimits limits = parser_limits();
+  const std::size_t size_max = limits.request_line + limits.headers + 4;
+  InputBuffer& input = client_->input;
+  connection().set_deadline(arrived_ + listener().timeouts.header);
+  while (true) {
+    const Parse parse =
+        input.empty() ? Parse::more : parser_.parse(input.view(), limits);
+    if (parse == Parse::done) break;
+    if (parse == Parse::rejected) {
+      const Rejection& rejection = parser_.rejection();
+      co_await respond(Problem{rejection.status, rejection.reason, rejection.detail});
+      co_return false;
+    }
+    const std::span<char> room = input.prepare(std::max(size_max, Buffers::block_bytes));
+    Transfer transfer = room.empty() ? Transfer{Io::reset, 0} : connection().try_read(room);
+    if (transfer.io == Io::ok && transfer.size == 0) {
+      transfer.io = co_await connection().wait_readable();
+      if (transfer.io == Io::ok) continue;
+    }
+    if (transfer.io == Io::timeout && !input.empty()) {
+      connection().resume();
+      co_await respond(Problem{408, "header_timeout", "The header of the request took too long."});
+    }
+    if (transfer.io != Io::ok) co_return false;
+    input.commit(transfer.size);
+  }
+  keep_alive_ = head().keep_alive;
+  decoder_.start(head().framing, head().content_length);
+  body_done_ = decoder_.done();
+  to_consume_ = parser_.head_size();
+  connection().set_deadline(never);
+  co_return true;
+}
+
+// Who the client is and how its request is called, as far as what it says can be believed.
+void Transaction::take_request_id() {
+  const config::RequestId& settings = services_.site.config().request_id;
+  const bool accepted =
+      settings.accept == config::AcceptId::always ||
+      (settings.accept == config::AcceptId::trusted && client_->peer_trusted);
+  if (accepted) {
+    const auto given = head().fields.find(settings.header);
+    if (given && is_request_id(*given)) {
+      request_id_ = *given;
+      return;
+    }
+  }
+  request_id_ = services_.entropy.uuid(arrived_wall_);
+}
+
+Identity Transaction::identity() const {
+  Identity identity;
+  identity.client_address = client_->peer;
+  identity.peer_trusted = client_->peer_trusted;
+  identity.scheme = "http";
+  identity.host = head().authority;
+  identity.request_id = request_id_;
+  identity.request_id_header = services_.site.config().request_id.header;
+  return identity;
+}
+
+awaitable<void> Transaction::dispatch() {
+  take_request_id();
+  if (names_us(head())) {
+    co_await respond(Problem{508, "loop_detected", "The request has been here before: a loop."});
+    co_return;
+  }
+  if (head().target == "*") {
+    co_await respond(204, {}, {});
+    co_return;
+  }
+  std::string_view why;
+  const auto target = routes::normalize(head().target, normalized_, why);
+  if (!target) {
+    close_after();
+    co_await respond(Problem{400, "bad_request", std::string(why)});
+    co_return;
+  }
+  target_ = *target;
+  const Site& site = services_.site;
+  if (const auto rest = below(site.config().jobs.base_path, target_.path)) {
+    co_await answer_about_job(*this, *rest);
+    co_return;
+  }
+  const routes::RouteMatch match = site.table().match(head().method, target_.path);
+  if (!match) {
+    co_await no_route(match);
+    co_return;
+  }
+  const SiteRoute& route = site.of(*match.route);
+  set_route(route.config->name);
+  if (route.body_max != 0) limit_body(route.body_max);
+  if (!body_fits()) {
+    co_await respond(Problem{
+        413, "body_too_large", fmt::format("The body may have {} bytes at most.", body_max_)});
+    co_return;
+  }
+  co_await submit_or_forward(*this, route);
+}
+
+awaitable<void> Transaction::no_route(const routes::RouteMatch& match) {
+  const Site& site = services_.site;
+  if (site.default_upstream()) {
+    if (!body_fits()) {
+      co_await respond(Problem{
+          413, "body_too_large", fmt::format("The body may have {} bytes at most.", body_max_)});
+      co_return;
+    }
+    co_await forward(*this, services_.upstreams[*site.default_upstream()], nullptr);
+    co_return;
+  }
+  if (match.is_path_known) {
+    const std::string allowed = site.table().allowed_methods(target_.path);
+    co_await respond(Problem{405, "method_not_allowed", "This path takes: " + allowed + ".",
+                             nullptr, "Allow: " + allowed + "\r\n"});
+    co_return;
+  }
+  co_await respond(Problem{404, "not_found", "No route leads here.", "no_route"});
+}
+
+std::optional<std::string_view> Transaction::body_at_hand() {
+  if (body_done_) return std::string_view();
+  if (head().framing != Framing::length || head().content_length > body_max_) return std::nullopt;
+  const std::string_view received = client_->input.view().substr(to_consume_);
+  if (received.size() < head().content_length) return std::nullopt;
+  const std::string_view body = received.substr(0, head().content_length);
+  to_consume_ += body.size();
+  body_read_ = body.size();
+  body_done_ = true;
+  return body;
+}
+
+void Transaction::take_head() {
+  keep_head();
+  client_->input.consume(to_consume_);
+  to_consume_ = 0;
+}
+
+// The buffer is about to be used for what follows the head: what head() and target() view moves to a copy.
+void Transaction::keep_head() {
+  if (!kept_head_.empty()) return;
+  kept_head_ = client_->input.view().substr(0, parser_.head_size());
+  parser_.reset();
+  parser_.parse(kept_head_, parser_limits());
+  if (target_.text.empty()) return;
+  std::string_view why;
+  target_ = routes::normalize(head().target, normalized_, why).value_or(routes::Target{});
+}
+
+RequestLimits Transaction::parser_limits() const {
+  const config::ListenerLimits& limits = listener().limits;
+  return RequestLimits{limits.request_line, limits.headers, limits.header_count};
+}
+
+awaitable<Result<std::string_view>> Transaction::read_body() {
+  InputBuffer& input = client_->input;
+  if (!body_done_) keep_head();
+  input.consume(to_consume_);
+  to_consume_ = 0;
+  while (!body_done_) {
+    if (!input.empty()) {
+      const BodyDecoder::Step step = decoder_.next(input.view());
+      if (step.bad) {
+        close_after();
+        co_await respond(Problem{400, "bad_request", "The chunked body is malformed."});
+        co_return Error(Fault::client_gone, "malformed body");
+      }
+      body_read_ += step.payload.size();
+      if (body_read_ > body_max_) {
+        co_await respond(Problem{
+            413, "body_too_large", fmt::format("The body may have {} bytes at most.", body_max_)});
+        co_return Error(Fault::client_gone, "body too large");
+      }
+      body_done_ = step.done;
+      if (!step.payload.empty()) {
+        to_consume_ = step.consumed;
+        co_return step.payload;
+      }
+      input.consume(step.consumed);
+      if (step.done || step.consumed != 0) continue;
+    }
+    if (head().expect_continue && !continue_sent_) {
+      continue_sent_ = true;
+      connection().set_deadline(services_.timers().now() + listener().timeouts.write);
+      const Io asked = co_await connection().write("HTTP/1.1 100 Continue\r\n\r\n");
+      if (asked != Io::ok) co_return Error(Fault::client_gone, "the client has gone");
+    }
+    connection().set_deadline(services_.timers().now() + listener().timeouts.body);
+    const Io ready = co_await connection().wait_readable();
+    Transfer transfer{ready, 0};
+    if (ready == Io::ok) transfer = connection().try_read(input.prepare(read_bytes_max));
+    if (transfer.io == Io::timeout) {
+      connection().resume();
+      co_await respond(Problem{408, "body_timeout", "The body of the request took too long."});
+    }
+    if (transfer.io != Io::ok) {
+      if (status_ == 0) set_reason("client_closed");
+      close_after();
+      co_return Error(Fault::client_gone, "the client ended within its request");
+    }
+    input.commit(transfer.size);
+  }
+  connection().set_deadline(never);
+  co_return std::string_view();
+}
+
+// Whether the connection takes another request. What is left of this one's body is read over if it is here already.
+awaitable<bool> Transaction::end() {
+  InputBuffer& input = client_->input;
+  input.consume(std::min(to_consume_, input.view().size()));
+  to_consume_ = 0;
+  while (!body_done_ && status_ != 0 && keep_alive_ && !input.empty()) {
+    const BodyDecoder::Step step = decoder_.next(input.view());
+    if (step.bad) break;
+    input.consume(step.consumed);
+    body_done_ = step.done;
+    if (step.consumed == 0) break;
+  }
+  log();
+  if (status_ == 0 || connection().aborted()) co_return false;
+  const bool go_on = keep_alive_ && body_done_ && !client_->last && status_ != 101;
+  if (!go_on && status_ != 101) co_await linger();
+  co_return go_on;
+}
+
+// Closing at once while the client still sends would reset the connection, and it would never read its answer.
+awaitable<void> Transaction::linger() {
+  connection().shutdown_send();
+  if (body_done_ && client_->input.empty()) co_return;
+  connection().set_deadline(services_.timers().now() + linger_time);
+  client_->input.clear();
+  std::size_t read = 0;
+  while (read < linger_bytes * 64) {
+    const Io ready = co_await connection().wait_readable();
+    if (ready != Io::ok) co_return;
+    const std::span<char> room = client_->input.prepare();
+    const Transfer transfer = connection().try_read(room);
+    if (transfer.io != Io::ok) co_return;
+    read += transfer.size;
+  }
+}
+
+void Transaction::log() {
+  if (!services_.log.enabled()) return;
+  ExchangeLine line;
+  line.time = arrived_wall_;
+  line.request_id = request_id_;
+  line.job_id = job_id_;
+  line.client = address_;
+  line.method = head().method;
+  line.host = head().authority;
+  line.path = target_.path;
+  line.route = route_;
+  if (const auto agent = head().fields.find("User-Agent")) line.user_agent = *agent;
+  line.minor_version = head().minor_version;
+  line.status = status_;
+  line.bytes_in = body_read_;
+  line.bytes_out = bytes_out_;
+  line.duration = std::chrono::duration_cast<std::chrono::microseconds>(services_.timers().now() -
+                                                                        arrived_);
+  line.reason = reason_;
+  services_.log.exchange(line);
+}
+
+}  // namespace raincheck::proxy

@@ -1,0 +1,153 @@
+// One request of a client and its response: read it through the gate, find who answers it, answer. What the answers are is
+// in submit.cpp (jobs), forward.cpp (plain calls) and job_endpoints.cpp (status and result); this class gives them the
+// request and takes the response. A Session has one while it is not idle, from its shard's pool; lives on the shard.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "proxy/body_decoder.hpp"
+#include "proxy/connection.hpp"
+#include "proxy/fields.hpp"
+#include "proxy/input_buffer.hpp"
+#include "proxy/request_parser.hpp"
+#include "proxy/services.hpp"
+#include "routes/path.hpp"
+
+namespace raincheck::proxy {
+
+// A problem (RFC 9457) as an answer. `type` is a word of the closed list; `reason` the access log's.
+struct Problem {
+  int status = 500;
+  const char* type = "internal";
+  std::string detail;
+  const char* reason = nullptr;  // default: type
+  std::string fields;            // further fields of the answer, "Name: value\r\n" each
+};
+
+// The client's side of a connection, as its Session holds it.
+struct ClientConnection {
+  ClientConnection(const config::Listener& of, Socket socket, Timers& timers, Buffers& buffers)
+      : listener(of), connection(std::move(socket), timers), input(buffers) {}
+
+  const config::Listener& listener;
+  Connection connection;
+  InputBuffer input;
+  std::string peer;
+  bool peer_trusted = false;
+  bool last = false;  // no further request is read from it
+};
+
+class Transaction {
+ public:
+  explicit Transaction(Services& services) : services_(services) {}
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  // The next request, of which at least a byte is there or coming. False: the connection is at its end.
+  awaitable<bool> serve(ClientConnection& client);
+
+  // For the handlers.
+  Services& services() { return services_; }
+  const RequestHead& head() const { return parser_.head(); }
+  const routes::Target& target() const { return target_; }
+  const std::string& request_id() const { return request_id_; }
+  Identity identity() const;
+  const config::Listener& listener() const { return client_->listener; }
+  Connection& connection() { return client_->connection; }
+  InputBuffer& input() { return client_->input; }
+  TimePoint arrived() const { return arrived_; }
+
+  // The body may be this long; a longer one is answered 413.
+  void limit_body(std::uint64_t bytes) { body_max_ = bytes; }
+  // False if Content-Length alone says that it is over the limit.
+  bool body_fits() const {
+    return head().framing != Framing::length || head().content_length <= body_max_;
+  }
+  bool has_body() const { return head().framing != Framing::none; }
+  // All of the body, when all of it was received along with the head; without waiting.
+  std::optional<std::string_view> body_at_hand();
+  // The next piece, valid until the next call; empty at the end. Asks for it (100 Continue) when the client waits.
+  awaitable<jobs::Result<std::string_view>> read_body();
+  bool body_done() const { return body_done_; }
+  // What follows the head in input() is not HTTP.
+  void take_head();
+
+  // One answer with a body in memory. `fields` are "Name: value\r\n" each; framing and connection fields are added.
+  awaitable<void> respond(int status, std::string_view fields, std::string_view body);
+  awaitable<void> respond(Problem problem);
+  // An answer piece by piece: the head, which says how the body is framed, ...
+  enum class Length { known, chunked, none };
+  awaitable<Io> begin_response(int status,
+                               std::string_view reason,
+                               std::string_view fields,
+                               Length length,
+                               std::uint64_t size = 0);
+  // ... then the pieces, and the end. A body that cannot be finished: cut_short().
+  awaitable<Io> write_piece(std::string_view piece);
+  awaitable<Io> end_response();
+  void cut_short();
+  // The head of a 101; what follows is not HTTP.
+  awaitable<Io> begin_tunnel(std::string_view fields);
+  // True if chunked framing can be used with this client.
+  bool speaks_chunked() const { return head().minor_version >= 1; }
+  bool response_begun() const { return status_ != 0; }
+
+  // Fields that the answer gets whoever makes it, "Name: value\r\n" each.
+  std::string more_fields;
+
+  // For the access log.
+  void set_reason(const char* reason) { reason_ = reason; }
+  void set_route(std::string_view name) { route_ = name; }
+  void set_job(std::string_view id) { job_id_.assign(id); }
+  void add_bytes_out(std::uint64_t bytes) { bytes_out_ += bytes; }
+  // The connection is not kept after this exchange.
+  void close_after() { keep_alive_ = false; }
+
+ private:
+  void reset(ClientConnection& client);
+  void keep_head();
+  RequestLimits parser_limits() const;
+  awaitable<bool> read_head();
+  awaitable<void> dispatch();
+  awaitable<void> no_route(const routes::RouteMatch& match);
+  void take_request_id();
+  awaitable<bool> end();
+  awaitable<void> linger();
+  void log();
+  std::string response_head(int status,
+                            std::string_view reason,
+                            std::string_view fields,
+                            Length length,
+                            std::uint64_t size);
+
+  Services& services_;
+  ClientConnection* client_ = nullptr;
+  RequestParser parser_;
+  std::string kept_head_;
+  BodyDecoder decoder_;
+  TimePoint arrived_{};
+  jobs::WallTime arrived_wall_{};
+  std::string normalized_;
+  routes::Target target_;
+  std::string request_id_;
+  std::string address_;  // of the client, as far as it can be believed
+  std::uint64_t body_max_ = 0;
+  std::uint64_t body_read_ = 0;
+  std::size_t to_consume_ = 0;
+  bool body_done_ = true;
+  bool continue_sent_ = false;
+  bool keep_alive_ = true;
+  bool chunked_response_ = false;
+  bool piece_written_ = false;
+  int status_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  const char* reason_ = "ok";
+  std::string_view route_;
+  std::string job_id_;
+};
+
+// Standard reason phrase of a status; empty for one that has none.
+std::string_view reason_phrase(int status);
+
+}  // namespace raincheck::proxy

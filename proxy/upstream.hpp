@@ -1,0 +1,57 @@
+// The seam to the network: one attempt to carry out a job's call at its backend. UpstreamPool is the real one; tests
+// script another. All on one shard.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "jobs/error.hpp"
+#include "jobs/job.hpp"
+#include "proxy/body.hpp"
+#include "proxy/timers.hpp"
+
+namespace raincheck::proxy {
+
+// What is to be sent, as it is stored: `head` is "METHOD target\r\n" and end-to-end fields. References must outlive the
+// exchange.
+struct Call {
+  std::string_view head;
+  const jobs::Body* body = nullptr;
+  bool may_resend = false;
+  TimePoint deadline = never;  // of the attempt
+  BodyWriter* into = nullptr;  // takes the response's body
+};
+
+// What came of it. Without a fault, the whole response is there.
+struct Reply {
+  std::optional<jobs::Fault> fault;
+  std::string detail;  // of the fault, for the log
+  bool sent = false;   // a byte of the request was accepted by a connection
+  int status = 0;
+  std::string head;         // end-to-end fields
+  std::string retry_after;  // the field's value
+  std::string server;       // host:port that was asked, for the log
+  std::optional<jobs::milliseconds> first_byte;  // from the start to the answer's first byte
+};
+
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+
+  // Once.
+  virtual awaitable<Reply> run() = 0;
+  // The answer is not wanted any more: run() ends soon, with a fault. From another coroutine.
+  virtual void abort() = 0;
+  // After run(): until the backend has ended too, or `limit` has passed. At once where `on_abort: close`.
+  virtual awaitable<void> settle(TimePoint limit) = 0;
+};
+
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+  virtual std::unique_ptr<Exchange> open(const Call& call) = 0;
+};
+
+}  // namespace raincheck::proxy

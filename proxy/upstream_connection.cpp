@@ -1,0 +1,175 @@
+#include "proxy/upstream_connection.hpp"
+
+#include <fmt/format.h>
+
+namespace raincheck::proxy {
+
+using jobs::Error;
+using jobs::Fault;
+using jobs::Result;
+
+namespace {
+
+// A backend that sends nothing but interim answers is not answering.
+constexpr int interim_answers_max = 100;
+constexpr std::size_t read_bytes_max = 64 * 1024;
+
+}  // namespace
+
+UpstreamConnection::UpstreamConnection(Socket socket,
+                                       Timers& timers,
+                                       Buffers& buffers,
+                                       const config::Upstream& upstream,
+                                       const config::Server& server)
+    : connection_(std::move(socket), timers),
+      timers_(timers),
+      input_(buffers),
+      upstream_(upstream),
+      server_(server) {}
+
+void UpstreamConnection::begin() {
+  written_before_ = connection_.written();
+  request_whole_ = false;
+  answered_ = false;
+  head_read_ = false;
+  body_done_ = false;
+  patient = false;
+  to_consume_ = 0;
+}
+
+void UpstreamConnection::wait_at_most(jobs::milliseconds time) {
+  connection_.set_deadline(patient ? attempt : std::min(attempt, timers_.now() + time));
+}
+
+void UpstreamConnection::expect_answer() {
+  if (!answered_) wait_at_most(upstream_.timeouts.first_byte.value_or(upstream_.timeouts.attempt));
+}
+
+void UpstreamConnection::take_head() {
+  input_.consume(to_consume_);
+  to_consume_ = 0;
+}
+
+Error UpstreamConnection::fault(Io io, std::string_view doing) const {
+  if (io == Io::timeout) {
+    return Error(Fault::upstream_timeout, fmt::format("timeout while {}", doing));
+  }
+  if (answered_) {
+    return Error(Fault::upstream_protocol_error,
+                 fmt::format("the connection ended while {}", doing));
+  }
+  return Error(Fault::upstream_lost, fmt::format("the connection was lost while {}", doing));
+}
+
+awaitable<Result<void>> UpstreamConnection::send(std::string_view head, std::string_view body) {
+  wait_at_most(upstream_.timeouts.write);
+  const Io io = co_await connection_.write(head, body, upstream_.timeouts.write);
+  if (io != Io::ok) co_return fault(io, "sending the request");
+  request_whole_ = true;
+  co_return Result<void>();
+}
+
+awaitable<Result<void>> UpstreamConnection::send(BodyReader& body) {
+  request_whole_ = false;
+  while (body.left() != 0) {
+    const Result<std::string_view> piece = co_await body.next();
+    if (!piece) co_return piece.error();
+    wait_at_most(upstream_.timeouts.write);
+    const Io io = co_await connection_.write_unless_readable(*piece, upstream_.timeouts.write);
+    // An answer that came early is read; if there is none after all, reading tells what happened.
+    if (io == Io::end || io == Io::reset) co_return Result<void>();
+    if (io != Io::ok) co_return fault(io, "sending the request body");
+  }
+  request_whole_ = true;
+  co_return Result<void>();
+}
+
+awaitable<Result<std::size_t>> UpstreamConnection::fill(std::size_t size_max) {
+  const Io ready = co_await connection_.wait_readable();
+  if (ready != Io::ok) co_return fault(ready, "waiting for the answer");
+  const std::span<char> room = input_.prepare(size_max);
+  if (room.empty()) {
+    co_return Error(Fault::upstream_protocol_error, "the answer's header is over the limit");
+  }
+  const Transfer transfer = connection_.try_read(room);
+  if (transfer.io == Io::end) co_return std::size_t{0};
+  if (transfer.io != Io::ok) co_return fault(transfer.io, "reading the answer");
+  if (transfer.size != 0) {
+    input_.commit(transfer.size);
+    answered_ = true;
+    wait_at_most(upstream_.timeouts.between_bytes);
+  }
+  co_return transfer.size == 0 ? 1 : transfer.size;
+}
+
+awaitable<Result<void>> UpstreamConnection::read_head(bool head_request, bool upgrade_requested) {
+  expect_answer();
+  parser_.reset();
+  const std::size_t limit = upstream_.limits.response_headers;
+  for (int interim = 0; interim <= interim_answers_max;) {
+    const Parse parse = input_.empty() ? Parse::more
+                                       : parser_.parse(input_.view(), limit, head_request,
+                                                       upgrade_requested);
+    if (parse == Parse::rejected) {
+      co_return Error(Fault::upstream_protocol_error, std::string(parser_.error()));
+    }
+    if (parse == Parse::more) {
+      const Result<std::size_t> filled = co_await fill(limit);
+      if (!filled) co_return filled.error();
+      if (*filled == 0) co_return fault(Io::end, "waiting for the answer");
+      continue;
+    }
+    const ResponseHead& head = parser_.head();
+    if (head.status >= 200 || head.status == 101) {
+      to_consume_ = parser_.head_size();
+      head_read_ = true;
+      decoder_.start(head.framing, head.content_length, BodyDecoder::Extensions::skipped);
+      body_done_ = decoder_.done();
+      co_return Result<void>();
+    }
+    input_.consume(parser_.head_size());
+    parser_.reset();
+    ++interim;
+    // An interim answer says that the backend is at work, not that it has begun to answer.
+    answered_ = !input_.empty();
+    expect_answer();
+  }
+  co_return Error(Fault::upstream_protocol_error, "interim answers without an end");
+}
+
+awaitable<Result<std::string_view>> UpstreamConnection::read_body() {
+  input_.consume(to_consume_);
+  to_consume_ = 0;
+  while (!body_done_) {
+    if (!input_.empty()) {
+      const BodyDecoder::Step step = decoder_.next(input_.view());
+      if (step.bad) co_return Error(Fault::upstream_protocol_error, "malformed chunked body");
+      body_done_ = step.done;
+      if (!step.payload.empty()) {
+        to_consume_ = step.consumed;
+        co_return step.payload;
+      }
+      input_.consume(step.consumed);
+      if (step.done) break;
+      if (step.consumed != 0) continue;
+    }
+    const Result<std::size_t> filled = co_await fill(read_bytes_max);
+    if (!filled) co_return filled.error();
+    if (*filled == 0) {
+      if (!decoder_.end_of_input()) {
+        co_return Error(Fault::upstream_protocol_error, "the answer was cut short");
+      }
+      body_done_ = true;
+    }
+  }
+  co_return std::string_view();
+}
+
+bool UpstreamConnection::reusable() const {
+  const ResponseHead& answer = parser_.head();
+  return request_whole_ && body_done_ && answer.keep_alive && answer.status != 101 &&
+         answer.framing != Framing::until_close && input_.view().size() == to_consume_ &&
+         !connection_.aborted();
+}
+
+}  // namespace raincheck::proxy

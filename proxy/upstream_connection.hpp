@@ -1,0 +1,84 @@
+// One connection to a backend server and the HTTP/1.1 spoken over it: send a request, read the head of the answer, read
+// its body piece by piece. Lives on one shard, in an UpstreamPool while idle, and in one exchange at a time.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "config/config.hpp"
+#include "jobs/error.hpp"
+#include "proxy/body.hpp"
+#include "proxy/body_decoder.hpp"
+#include "proxy/connection.hpp"
+#include "proxy/input_buffer.hpp"
+#include "proxy/response_parser.hpp"
+
+namespace raincheck::proxy {
+
+class UpstreamConnection {
+ public:
+  UpstreamConnection(Socket socket,
+                     Timers& timers,
+                     Buffers& buffers,
+                     const config::Upstream& upstream,
+                     const config::Server& server);
+
+  // The request's head, and its body when that is in memory. Afterwards sent() tells if a byte has left.
+  awaitable<jobs::Result<void>> send(std::string_view head, std::string_view body);
+  // A large body. Ends early, in order, when the backend answers before it has read everything.
+  awaitable<jobs::Result<void>> send(BodyReader& body);
+
+  // The head of the final answer. Interim ones (1xx) are read over, but for a 101 that was asked for. The views in head()
+  // last until the next call.
+  awaitable<jobs::Result<void>> read_head(bool head_request, bool upgrade_requested);
+  const ResponseHead& head() const { return parser_.head(); }
+  // The next piece of the body, valid until the next call; empty at its end. A body that is cut short is a fault.
+  awaitable<jobs::Result<std::string_view>> read_body();
+
+  bool sent() const { return connection_.written() != written_before_; }
+  // The request went out whole, the answer came in whole, and nothing speaks against another.
+  bool reusable() const;
+  // Before the next request on the same connection.
+  void begin();
+  // A byte of the present answer was received.
+  bool answered() const { return answered_; }
+  // For a body that is sent beside the reading: the answer may take its time again, counted from now.
+  void expect_answer();
+  void set_request_whole(bool whole) { request_whole_ = whole; }
+  // What follows the head in input() is not HTTP.
+  void take_head();
+  bool request_whole() const { return request_whole_; }
+  bool head_read() const { return head_read_; }
+  bool body_done() const { return body_done_; }
+
+  Connection& connection() { return connection_; }
+  InputBuffer& input() { return input_; }
+  const config::Server& server() const { return server_; }
+  const config::Upstream& upstream() const { return upstream_; }
+
+  bool reused = false;         // it has carried an exchange before
+  TimePoint idle_since{};      // while in the pool
+  TimePoint attempt = never;   // no wait goes beyond it
+  bool patient = false;        // waits end at `attempt` only, whatever the upstream's timeouts
+
+ private:
+  awaitable<jobs::Result<std::size_t>> fill(std::size_t size_max);
+  void wait_at_most(jobs::milliseconds time);
+  jobs::Error fault(Io io, std::string_view doing) const;
+
+  Connection connection_;
+  Timers& timers_;
+  InputBuffer input_;
+  const config::Upstream& upstream_;
+  const config::Server& server_;
+  ResponseParser parser_;
+  BodyDecoder decoder_;
+  std::uint64_t written_before_ = 0;
+  std::size_t to_consume_ = 0;  // of input_, when the piece given out last is done with
+  bool request_whole_ = false;
+  bool answered_ = false;
+  bool head_read_ = false;
+  bool body_done_ = false;
+};
+
+}  // namespace raincheck::proxy

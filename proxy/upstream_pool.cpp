@@ -1,0 +1,192 @@
+#include "proxy/upstream_pool.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+
+#include "proxy/exchange.hpp"
+
+namespace raincheck::proxy {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using jobs::Error;
+using jobs::Fault;
+using jobs::Result;
+
+namespace {
+
+// Names are looked up again after this long, so that a backend may move.
+constexpr std::chrono::seconds resolved_for{30};
+// A request that must not be sent twice takes no connection that was idle for longer: the backend may be closing it.
+constexpr std::chrono::seconds recent_for{1};
+constexpr std::chrono::seconds close_idle_every{1};
+
+}  // namespace
+
+// One server: its addresses and its idle connections, the last used at the back.
+struct UpstreamPool::Site {
+  explicit Site(const config::Server& of) : server(of) {}
+
+  const config::Server& server;
+  std::vector<Endpoint> endpoints;
+  TimePoint resolved_at{};
+  std::vector<std::unique_ptr<UpstreamConnection>> idle;
+};
+
+UpstreamPool::UpstreamPool(ShardContext context, const config::Upstream& upstream)
+    : context_(context), upstream_(upstream) {
+  for (const config::Server& server : upstream.servers) {
+    sites_.push_back(std::make_unique<Site>(server));
+  }
+}
+
+UpstreamPool::~UpstreamPool() {
+  if (closing_) context_.timers.cancel(*closing_);
+}
+
+std::unique_ptr<Exchange> UpstreamPool::open(const Call& call) {
+  return std::make_unique<PoolExchange>(*this, call);
+}
+
+awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
+    Reuse reuse, TimePoint deadline, UpstreamConnection** abortable) {
+  const std::size_t first = next_site_++;
+  for (std::size_t i = 0; reuse != Reuse::none && i < sites_.size(); ++i) {
+    auto connection = take_idle(*sites_[(first + i) % sites_.size()], reuse);
+    if (connection) co_return connection;
+  }
+  Result<std::unique_ptr<UpstreamConnection>> result = Error(Fault::upstream_unreachable, "");
+  for (std::size_t i = 0; i < sites_.size(); ++i) {
+    result = co_await connect(*sites_[(first + i) % sites_.size()], deadline, abortable);
+    if (result || context_.timers.now() >= deadline) break;
+  }
+  co_return result;
+}
+
+std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(Site& site, Reuse reuse) {
+  while (!site.idle.empty()) {
+    std::unique_ptr<UpstreamConnection>& last = site.idle.back();
+    if (reuse == Reuse::recent && last->idle_since + recent_for < context_.timers.now()) {
+      return nullptr;
+    }
+    std::unique_ptr<UpstreamConnection> connection = std::move(last);
+    site.idle.pop_back();
+    if (!connection->connection().is_quiet()) continue;
+    connection->reused = true;
+    connection->begin();
+    return connection;
+  }
+  return nullptr;
+}
+
+awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(
+    Site& site, TimePoint deadline, UpstreamConnection** abortable) {
+  const Result<std::vector<Endpoint>> endpoints = co_await resolve(site);
+  if (!endpoints) co_return endpoints.error();
+  std::string why = "no address";
+  for (const Endpoint& endpoint : *endpoints) {
+    Socket socket(context_.io.get_executor());
+    boost::system::error_code error;
+    socket.open(endpoint.protocol(), error);
+    if (error) co_return Error(Fault::overloaded, "no socket: " + error.message());
+    set_options(socket);
+    auto connection = std::make_unique<UpstreamConnection>(
+        std::move(socket), context_.timers, context_.buffers, upstream_, site.server);
+    connection->connection().set_deadline(
+        std::min(deadline, context_.timers.now() + upstream_.timeouts.connect));
+    if (abortable) *abortable = connection.get();
+    const Io io = co_await Connection::connect(connection->connection(), endpoint);
+    if (abortable) *abortable = nullptr;
+    if (io == Io::ok) {
+      connection->begin();
+      co_return connection;
+    }
+    why = io == Io::timeout ? "timeout" : "refused or unreachable";
+  }
+  site.resolved_at = {};
+  co_return Error(Fault::upstream_unreachable,
+                  fmt::format("connecting to {}: {}", site.server.authority, why));
+}
+
+awaitable<Result<std::vector<UpstreamPool::Endpoint>>> UpstreamPool::resolve(Site& site) {
+  const TimePoint now = context_.timers.now();
+  if (!site.endpoints.empty() && now - site.resolved_at < resolved_for) co_return site.endpoints;
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(site.server.host, error);
+  if (!error) {
+    site.endpoints = {Endpoint(tcp::endpoint(address, site.server.port))};
+    site.resolved_at = now;
+    co_return site.endpoints;
+  }
+  asio::ip::basic_resolver<tcp, Executor> resolver(context_.io.get_executor());
+  const auto [failed, results] = co_await resolver.async_resolve(
+      site.server.host, std::to_string(site.server.port), asio::as_tuple(use_awaitable));
+  if (failed) {
+    // An old address is better than none.
+    if (!site.endpoints.empty()) co_return site.endpoints;
+    co_return Error(Fault::upstream_unreachable,
+                    fmt::format("looking up {}: {}", site.server.host, failed.message()));
+  }
+  site.endpoints.clear();
+  for (const auto& result : results) site.endpoints.push_back(Endpoint(result.endpoint()));
+  site.resolved_at = context_.timers.now();
+  co_return site.endpoints;
+}
+
+void UpstreamPool::set_options(Socket& socket) const {
+  const int file = socket.native_handle();
+  const int on = 1;
+  ::setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const auto seconds = static_cast<int>(
+      std::chrono::duration_cast<std::chrono::seconds>(upstream_.tcp_keepalive).count());
+  if (seconds == 0) return;
+  ::setsockopt(file, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(file, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+  ::setsockopt(file, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+}
+
+void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection) {
+  if (!connection->reusable()) return;
+  const auto site = std::find_if(sites_.begin(), sites_.end(), [&](const auto& candidate) {
+    return &candidate->server == &connection->server();
+  });
+  // Our own patience, and the backend's if it has told: not to the last second of it.
+  jobs::milliseconds idle = upstream_.timeouts.idle;
+  if (connection->head().keep_alive_timeout) {
+    const jobs::milliseconds told = *connection->head().keep_alive_timeout;
+    idle = std::min(idle, told - std::min(told, jobs::milliseconds(1000)));
+  }
+  connection->idle_since = context_.timers.now();
+  connection->input().release();
+  connection->connection().set_deadline(connection->idle_since + idle);
+  (*site)->idle.push_back(std::move(connection));
+  if (!closing_) {
+    closing_ =
+        context_.timers.at(context_.timers.now() + close_idle_every, [this] { close_idle(); });
+  }
+}
+
+void UpstreamPool::close_idle() {
+  closing_.reset();
+  for (const auto& site : sites_) {
+    std::erase_if(site->idle, [](const auto& connection) {
+      return connection->connection().aborted() || !connection->connection().is_quiet();
+    });
+  }
+  if (idle() != 0) {
+    closing_ =
+        context_.timers.at(context_.timers.now() + close_idle_every, [this] { close_idle(); });
+  }
+}
+
+std::size_t UpstreamPool::idle() const {
+  std::size_t count = 0;
+  for (const auto& site : sites_) count += site->idle.size();
+  return count;
+}
+
+}  // namespace raincheck::proxy

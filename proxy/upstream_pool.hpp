@@ -1,0 +1,64 @@
+// A shard's connections to one upstream: kept alive, the last used first, over its servers in turn. Lives on the shard.
+// Knows nothing of slots: who asks for a connection holds one already.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/upstream.hpp"
+#include "proxy/upstream_connection.hpp"
+
+namespace raincheck::proxy {
+
+// What every exchange on a shard needs.
+struct ShardContext {
+  boost::asio::io_context& io;
+  Timers& timers;
+  Buffers& buffers;
+  store::Client& store;
+};
+
+class UpstreamPool final : public Upstream {
+ public:
+  UpstreamPool(ShardContext context, const config::Upstream& upstream);
+  ~UpstreamPool() override;
+
+  std::unique_ptr<Exchange> open(const Call& call) override;
+
+  enum class Reuse {
+    any,     // the request may be sent again
+    recent,  // it may not: only a connection that the backend will hardly be closing at this moment
+    none,
+  };
+  // A connection that is fit for one request, before `deadline`. upstream_unreachable: no server accepts one.
+  // `abortable`, when given, holds the connection while it is being made, so that it can be aborted.
+  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
+      Reuse reuse, TimePoint deadline, UpstreamConnection** abortable = nullptr);
+  // Takes it back: kept for another request if it is reusable, else closed.
+  void release(std::unique_ptr<UpstreamConnection> connection);
+
+  const config::Upstream& upstream() const { return upstream_; }
+  ShardContext& context() { return context_; }
+  std::size_t idle() const;
+
+ private:
+  struct Site;
+  using Endpoint = boost::asio::generic::stream_protocol::endpoint;
+
+  std::unique_ptr<UpstreamConnection> take_idle(Site& site, Reuse reuse);
+  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> connect(
+      Site& site, TimePoint deadline, UpstreamConnection** abortable);
+  awaitable<jobs::Result<std::vector<Endpoint>>> resolve(Site& site);
+  void set_options(Socket& socket) const;
+  void close_idle();
+
+  ShardContext context_;
+  const config::Upstream& upstream_;
+  std::vector<std::unique_ptr<Site>> sites_;
+  std::size_t next_site_ = 0;
+  std::optional<Timers::Entry> closing_;
+};
+
+}  // namespace raincheck::proxy
