@@ -1,4 +1,5 @@
-// Every known key, from the descriptions: for "this key belongs elsewhere", and for tests.
+// Every known key, collected from the descriptions in describe.hpp: to say of a misplaced key where
+// it belongs, and for the tests that compare documents with the program. Made once, then read only.
 #pragma once
 
 #include <string>

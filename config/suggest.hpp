@@ -1,4 +1,5 @@
-// "Did you mean": the known word that is nearest to the one that was written. Pure.
+// "Did you mean": the known word that is nearest to the one that was written, if it is near enough
+// to have been meant. Pure, and bounded whatever was written.
 #pragma once
 
 #include <cstddef>
