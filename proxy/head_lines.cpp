@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "proxy/characters.hpp"
+#include "proxy/fields.hpp"
 
 namespace raincheck::proxy {
 
@@ -40,6 +41,7 @@ void note_connection(std::string_view options, HeadFacts& facts) {
     const std::string_view option = take_element(options);
     if (option.empty()) continue;
     ++facts.connection_options;
+    if (!is_token(option)) facts.has_bad_option = true;
     if (is_same_name(option, "close")) facts.close = true;
     if (is_same_name(option, "keep-alive")) facts.keep_alive = true;
     if (is_same_name(option, "upgrade")) facts.upgrade_named = true;

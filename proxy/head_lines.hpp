@@ -63,6 +63,7 @@ struct HeadFacts {
   bool close = false;  // the options of Connection
   bool keep_alive = false;
   bool upgrade_named = false;
+  bool has_bad_option = false;
 };
 
 // More options in Connection than this are refused: each of them is compared with each field.

@@ -173,6 +173,7 @@ Parse RequestParser::parse_fields(std::string_view block) {
   const char* const wrong =
       parse_field_lines(block, SpaceBeforeColon::refused, head_.fields, facts);
   if (wrong) return bad(wrong);
+  if (facts.has_bad_option) return bad("Connection is not a list of field names.");
   return interpret(facts);
 }
 

@@ -420,6 +420,14 @@ TEST_CASE("the only expectation is 100-continue, of a client that has a body") {
   CHECK(status(post + "Expect: 100-continue\r\nExpect: 100-continue\r\n\r\n") == 417);
 }
 
+TEST_CASE("Connection is a list of names") {
+  for (const char* bad : {"close;x", "X Y", "\"X\"", "close, a:b", "caf\xe9"}) {
+    CAPTURE(bad);
+    CHECK(status("GET / HTTP/1.1\r\nHost: a\r\nConnection: "s + bad + "\r\n\r\n") == 400);
+  }
+  CHECK(status("GET / HTTP/1.1\r\nHost: a\r\nConnection: , X ,,\tY,\r\n\r\n") == 200);
+}
+
 TEST_CASE("an upgrade is one only when everything is as it must be") {
   const auto upgrade = [](const std::string& line, const std::string& fields) {
     const std::string out = parsed(line + "\r\nHost: a\r\n" + fields + "\r\n");

@@ -233,6 +233,7 @@ TEST_CASE("the connection is kept as version and fields say") {
   };
   CHECK(keeps("1.1", "") == "keep");
   CHECK(keeps("1.1", "Connection: Close\r\n") == "close");
+  CHECK(keeps("1.1", "Connection: close, and more\r\n") == "close");
   CHECK(keeps("1.0", "") == "close");
   CHECK(keeps("1.0", "Connection: Keep-Alive\r\n") == "keep");
   CHECK(keeps("1.0", "Connection: Keep-Alive, close\r\n") == "close");
