@@ -96,8 +96,8 @@ void Signal::finish(bool notified) {
     if (notified) timers_.cancel(*timeout_);
     timeout_.reset();
   }
-  asio::post(io_, [waiter = std::move(waiter_), notified]() mutable { std::move(waiter)(notified); });
-  waiter_ = nullptr;
+  asio::post(io_, [waiter = std::move(*waiter_), notified]() mutable { waiter(notified); });
+  waiter_.reset();
 }
 
 awaitable<bool> Signal::wait(TimePoint deadline) {
@@ -106,8 +106,8 @@ awaitable<bool> Signal::wait(TimePoint deadline) {
     co_return true;
   }
   if (deadline <= timers_.now()) co_return false;
-  auto initiate = [this, deadline](auto handler) {
-    waiter_ = std::move(handler);
+  auto initiate = [this, deadline](Handler handler) {
+    waiter_.emplace(std::move(handler));
     if (deadline != never) {
       timeout_ = timers_.at(deadline, [this] {
         timeout_.reset();

@@ -3,12 +3,13 @@
 // Single-threaded: created, used and destroyed on the shard. Reads no clock but the one it is given.
 #pragma once
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <functional>
 #include <map>
+#include <optional>
 
 #include "jobs/clock.hpp"
 #include "store/store.hpp"
@@ -111,12 +112,14 @@ class Signal {
   awaitable<bool> wait(TimePoint deadline);
 
  private:
-  using Handler = boost::asio::any_completion_handler<void(bool)>;
+  // The one kind of handler that waits here. Not any_completion_handler: in Boost 1.81 moving one recurses for ever.
+  using Handler = boost::asio::async_result<boost::asio::use_awaitable_t<Executor>,
+                                            void(bool)>::handler_type;
   void finish(bool notified);
 
   boost::asio::io_context& io_;
   Timers& timers_;
-  Handler waiter_;
+  std::optional<Handler> waiter_;
   std::optional<Timers::Entry> timeout_;
   bool notified_ = false;
 };
