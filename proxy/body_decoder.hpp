@@ -17,8 +17,8 @@ class BodyDecoder {
   // Chunk extensions mean nothing to us. A client has no reason to send any, a backend may.
   enum class Extensions : std::uint8_t { refused, skipped };
 
-  static constexpr std::size_t extension_bytes_max = 8 * 1024;  // of one chunk
-  static constexpr std::size_t trailer_bytes_max = 8 * 1024;
+  static constexpr std::size_t extension_bytes_max = 8192;  // of one chunk
+  static constexpr std::size_t trailer_bytes_max = 8192;
 
   void start(Framing framing, std::uint64_t length, Extensions extensions = Extensions::refused);
 

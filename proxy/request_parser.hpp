@@ -14,8 +14,8 @@
 namespace raincheck::proxy {
 
 struct RequestLimits {
-  std::uint64_t request_line = 8 * 1024;  // with its line end
-  std::uint64_t headers = 32 * 1024;      // all that follows up to the body
+  std::uint64_t request_line = 8192;  // with its line end
+  std::uint64_t headers = 32768;      // all that follows up to the body
   std::uint32_t header_count = 100;
 };
 
