@@ -89,7 +89,8 @@ void AccessLog::attempt(const AttemptLine& line) {
   number("bytes_in", line.bytes_in);
   number("bytes_out", line.bytes_out);
   number("duration_ms", static_cast<std::uint64_t>(line.duration.count()));
-  if (line.first_byte) number("first_byte_ms", static_cast<std::uint64_t>(line.first_byte->count()));
+  if (line.first_byte)
+    number("first_byte_ms", static_cast<std::uint64_t>(line.first_byte->count()));
   text("reason", line.reason);
   text("error", line.error);
   end();

@@ -1,6 +1,7 @@
-// The access log: one line for each exchange with a client and one for each attempt at a backend, joined by request id and
-// job id. Lines go out through a thread of their own; when it cannot keep up the oldest are dropped, for a log must not
-// hold a request. One of these per shard. Never writes a query string, a credential or a body.
+// The access log: one line for each exchange with a client and one for each attempt at a backend,
+// joined by request id and job id. Lines go out through a thread of their own; when it cannot keep
+// up the oldest are dropped, for a log must not hold a request. One of these per shard. Never
+// writes a query string, a credential or a body.
 #pragma once
 
 #include <spdlog/logger.h>
@@ -77,8 +78,8 @@ class AccessLog {
   std::string line_;
 };
 
-// Sets up the program log: human on a terminal, "<N>" priorities for journald, JSON on request; and gives the logger of
-// the access log, null when it is off.
+// Sets up the program log: human on a terminal, "<N>" priorities for journald, JSON on request; and
+// gives the logger of the access log, null when it is off.
 std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::AccessLog& access);
 // Before leaving: what was logged is written.
 void close_logs();

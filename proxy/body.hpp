@@ -1,5 +1,5 @@
-// Bodies on their way to and from the store: small ones in memory, large ones through spool files, never wholly in
-// memory when large. Each belongs to one coroutine of one shard.
+// Bodies on their way to and from the store: small ones in memory, large ones through spool files,
+// never wholly in memory when large. Each belongs to one coroutine of one shard.
 #pragma once
 
 #include <chrono>
@@ -15,11 +15,12 @@ namespace raincheck::proxy {
 
 using store::awaitable;
 
-// Takes a body piece by piece. Its spool file is removed with it unless release() was called: the commit that names the
-// file is durable.
+// Takes a body piece by piece. Its spool file is removed with it unless release() was called: the
+// commit that names the file is durable.
 class BodyWriter {
  public:
-  BodyWriter(store::Client& store, std::uint64_t inline_max) : store_(store), inline_max_(inline_max) {}
+  BodyWriter(store::Client& store, std::uint64_t inline_max)
+      : store_(store), inline_max_(inline_max) {}
 
   // Without waiting, while it fits in memory; false: call append().
   bool try_append(std::string_view bytes) {
@@ -52,7 +53,8 @@ class BodyReader {
  public:
   static constexpr std::size_t piece_bytes = 256 * 1024;
 
-  BodyReader(store::Client& store, const jobs::Body& body) : BodyReader(store, body, 0, body.size) {}
+  BodyReader(store::Client& store, const jobs::Body& body)
+      : BodyReader(store, body, 0, body.size) {}
   BodyReader(store::Client& store, const jobs::Body& body, std::uint64_t offset, std::uint64_t size)
       : store_(store), body_(body), offset_(offset), left_(size) {}
 

@@ -36,7 +36,9 @@ Bulletin::Watch::Watch(Bulletin& bulletin, std::int64_t key)
       signal_(bulletin.io_, bulletin.timers_),
       entry_(bulletin.waiters_.emplace(key, this)) {}
 
-Bulletin::Watch::~Watch() { bulletin_.waiters_.erase(entry_); }
+Bulletin::Watch::~Watch() {
+  bulletin_.waiters_.erase(entry_);
+}
 
 void Bulletin::release_waiters() {
   for (const auto& [key, watch] : waiters_) watch->notify();

@@ -1,6 +1,6 @@
-// What a shard tells the others about jobs: who waits for one hears of its change, and every shard learns how long jobs
-// take. Collected for one turn of the loop and posted once. Each shard has its own; a Bulletin is read and written on its
-// shard only, and reaches another by message.
+// What a shard tells the others about jobs: who waits for one hears of its change, and every shard
+// learns how long jobs take. Collected for one turn of the loop and posted once. Each shard has its
+// own; a Bulletin is read and written on its shard only, and reaches another by message.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -36,7 +36,8 @@ class Bulletin {
 
   void publish(const JobChange& change);
 
-  // Somebody who waits for changes of one job. Made before the job is looked at, so that no change is missed between.
+  // Somebody who waits for changes of one job. Made before the job is looked at, so that no change
+  // is missed between.
   class Watch {
    public:
     Watch(Bulletin& bulletin, std::int64_t key);

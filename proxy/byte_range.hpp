@@ -14,7 +14,7 @@ struct ByteRange {
 
 struct RangeAnswer {
   enum class Kind : std::uint8_t {
-    whole,          // not a range of bytes, malformed, or several: the field is ignored, as the RFC allows
+    whole,  // not a range of bytes, malformed, or several: the field is ignored, as the RFC allows
     part,
     unsatisfiable,  // 416
   };
@@ -24,8 +24,8 @@ struct RangeAnswer {
 
 RangeAnswer choose_range(std::string_view value, std::uint64_t size);
 
-// Whether the condition of If-Range holds for a result with these fields ("Name: value\r\n" each): a strong ETag or a
-// Last-Modified that is equal to the letter. True without a condition.
+// Whether the condition of If-Range holds for a result with these fields ("Name: value\r\n" each):
+// a strong ETag or a Last-Modified that is equal to the letter. True without a condition.
 bool if_range_holds(std::optional<std::string_view> if_range, std::string_view fields);
 
 }  // namespace raincheck::proxy

@@ -1,5 +1,5 @@
-// Notices that a client ended its connection while its answer is still being made. Lives in the coroutine that makes it;
-// nothing else reads from the connection meanwhile.
+// Notices that a client ended its connection while its answer is still being made. Lives in the
+// coroutine that makes it; nothing else reads from the connection meanwhile.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,8 @@ namespace raincheck::proxy {
 
 class ClientWatch {
  public:
-  // `gone` is called once, on the shard, when the client has ended. A client that sends more is not watched further.
+  // `gone` is called once, on the shard, when the client has ended. A client that sends more is not
+  // watched further.
   ClientWatch(Connection& client, std::function<void()> gone);
   ~ClientWatch();
   ClientWatch(const ClientWatch&) = delete;

@@ -19,7 +19,9 @@ namespace {
 
 constexpr auto as_tuple = asio::as_tuple(use_awaitable);
 
-bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+bool would_block() {
+  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
 
 }  // namespace
 
@@ -28,7 +30,9 @@ Connection::Connection(Socket socket, Timers& timers)
   timers.watch(*this);
 }
 
-Connection::~Connection() { close(); }
+Connection::~Connection() {
+  close();
+}
 
 awaitable<Io> Connection::connect(Connection& connection,
                                   const asio::generic::stream_protocol::endpoint& endpoint) {

@@ -1,5 +1,6 @@
-// One stream socket, of a client or of a backend, with one deadline for whatever is being waited for. TCP and unix sockets
-// alike; TLS will be a property of this class, not another one. Lives on one shard; one reader and one writer at a time.
+// One stream socket, of a client or of a backend, with one deadline for whatever is being waited
+// for. TCP and unix sockets alike; TLS will be a property of this class, not another one. Lives on
+// one shard; one reader and one writer at a time.
 #pragma once
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -44,13 +45,15 @@ class Connection final : public Timed {
   // Until there is something to read (or the end of it).
   awaitable<Io> wait_readable();
 
-  // All of `bytes`. With `progress`, the deadline is moved that far ahead whenever something was written.
+  // All of `bytes`. With `progress`, the deadline is moved that far ahead whenever something was
+  // written.
   awaitable<Io> write(std::string_view bytes, std::chrono::milliseconds progress = {});
   // Both, in one system call where possible.
   awaitable<Io> write(std::string_view first,
                       std::string_view second,
                       std::chrono::milliseconds progress = {});
-  // The same, but Io::end as soon as the peer sends something or ends: it answers before it has read everything.
+  // The same, but Io::end as soon as the peer sends something or ends: it answers before it has
+  // read everything.
   awaitable<Io> write_unless_readable(std::string_view bytes, std::chrono::milliseconds progress);
   // What the socket takes now.
   Transfer try_write(std::string_view first, std::string_view second = {});

@@ -111,7 +111,8 @@ TimePoint Dispatcher::next_time() const {
   const jobs::WallTime wall = context_.timers.wall_now();
   TimePoint next = never;
   for (const jobs::LaneState& lane : lanes_) {
-    if (lane.queued != 0 && lane.next_due > wall) next = std::min(next, now + (lane.next_due - wall));
+    if (lane.queued != 0 && lane.next_due > wall)
+      next = std::min(next, now + (lane.next_due - wall));
   }
   if (not_before_ > now) next = not_before_;
   if (held_ && !probing_) next = std::max(std::min(next, held_until_), now);
@@ -174,8 +175,8 @@ awaitable<bool> Dispatcher::claim(std::size_t lane, std::uint32_t count) {
   }
   const auto got = static_cast<std::uint32_t>(claimed->jobs.size());
   slots_.give(count - got);
-  // What was inserted while the claim was on its way may or may not be in its count: too many is mended by the next
-  // claim, too few would leave a job lying.
+  // What was inserted while the claim was on its way may or may not be in its count: too many is
+  // mended by the next claim, too few would leave a job lying.
   jobs::LaneState& state = lanes_[lane];
   const std::uint64_t meanwhile = state.queued - std::min(state.queued, before);
   state.queued = claimed->queued + meanwhile;

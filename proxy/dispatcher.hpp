@@ -1,6 +1,7 @@
-// Turns one upstream's queued jobs into attempts: which lane is next is jobs::next_lane()'s to say, how many run at once the
-// Slots'. The backlog stays on disk; this holds a few numbers for each lane. While the upstream takes no calls its lanes
-// are held back and single jobs are sent as probes, at growing intervals. Owned by the shard that owns the upstream.
+// Turns one upstream's queued jobs into attempts: which lane is next is jobs::next_lane()'s to say,
+// how many run at once the Slots'. The backlog stays on disk; this holds a few numbers for each
+// lane. While the upstream takes no calls its lanes are held back and single jobs are sent as
+// probes, at growing intervals. Owned by the shard that owns the upstream.
 #pragma once
 
 #include <string>
@@ -25,7 +26,8 @@ class Dispatcher {
   awaitable<void> run();
   void stop();
 
-  // News, on this shard: of a job queued in a lane, of one to be tried again, of a slot that came free.
+  // News, on this shard: of a job queued in a lane, of one to be tried again, of a slot that came
+  // free.
   void inserted(std::uint32_t lane);
   void requeued(std::uint32_t lane, jobs::WallTime due);
   void wake() { news_.notify(); }

@@ -13,7 +13,8 @@ namespace raincheck::proxy {
 
 class Entropy {
  public:
-  // Throws std::runtime_error when the system gives none: an id that can be guessed is worse than no answer.
+  // Throws std::runtime_error when the system gives none: an id that can be guessed is worse than
+  // no answer.
   void fill(std::span<std::uint8_t> bytes);
   jobs::Random random();
   // A UUIDv7 (RFC 9562 section 5.7).

@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::chrono::milliseconds full_disk_pause{250};
 
-std::string_view method_of(std::string_view stored) { return stored.substr(0, stored.find(' ')); }
+std::string_view method_of(std::string_view stored) {
+  return stored.substr(0, stored.find(' '));
+}
 
 // A request of these methods without a body says so (RFC 9110 section 8.6).
 bool expects_body(std::string_view method) {
@@ -43,8 +45,8 @@ PoolExchange::~PoolExchange() = default;
 awaitable<Result<void>> PoolExchange::begin() {
   if (begun_) co_return *begun_;
   const TimePoint began = pool_.context().timers.now();
-  Result<void> done = co_await connect(call_.may_resend ? UpstreamPool::Reuse::any
-                                                        : UpstreamPool::Reuse::recent);
+  const auto reuse = call_.may_resend ? UpstreamPool::Reuse::any : UpstreamPool::Reuse::recent;
+  Result<void> done = co_await connect(reuse);
   if (done) done = co_await ask();
   if (!done && worth_another_connection(done.error())) {
     done = co_await connect(UpstreamPool::Reuse::none);
@@ -124,13 +126,15 @@ void PoolExchange::abort() {
 
 awaitable<void> PoolExchange::settle(TimePoint limit) {
   const bool drain = pool_.upstream().on_abort == config::OnAbort::drain;
-  if (!drain || !connection_ || !connection_->request_whole() || connection_->body_done()) co_return;
+  if (!drain || !connection_ || !connection_->request_whole() || connection_->body_done())
+    co_return;
   connection_->connection().resume();
   connection_->attempt = limit;
   connection_->patient = true;
   // Whatever the backend still says is of no interest, only that it has ended.
   if (!connection_->head_read()) {
-    const Result<void> head = co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
+    const Result<void> head =
+        co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
     if (!head) co_return;
   }
   while (true) {

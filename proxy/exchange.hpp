@@ -1,5 +1,5 @@
-// One attempt of a job over an UpstreamPool: send the stored request, read the whole answer into a BodyWriter. Lives on
-// one shard, in the attempt that runs it.
+// One attempt of a job over an UpstreamPool: send the stored request, read the whole answer into a
+// BodyWriter. Lives on one shard, in the attempt that runs it.
 #pragma once
 
 #include "proxy/upstream_pool.hpp"
@@ -12,8 +12,8 @@ class PoolExchange final : public Exchange {
   ~PoolExchange() override;
 
   awaitable<Reply> run() override;
-  // The first half of run(), up to the head of the answer. Afterwards either run() goes on from there, or the caller takes
-  // the answer from connection() itself.
+  // The first half of run(), up to the head of the answer. Afterwards either run() goes on from
+  // there, or the caller takes the answer from connection() itself.
   awaitable<jobs::Result<void>> begin();
   std::unique_ptr<UpstreamConnection>& connection() { return connection_; }
   bool sent() const { return reply_.sent; }
@@ -37,10 +37,12 @@ class PoolExchange final : public Exchange {
 };
 
 // The head of a request on the wire, from the stored form ("METHOD target\r\n" and fields).
-std::string render_head(std::string_view stored, std::string_view authority, std::uint64_t body_size);
+std::string render_head(std::string_view stored,
+                        std::string_view authority,
+                        std::uint64_t body_size);
 
-// The rest of an answer, whose head was read, into `into`, as long as it stays within the upstream's limit. While the
-// disk is full the reading pauses: a result is held, never dropped.
+// The rest of an answer, whose head was read, into `into`, as long as it stays within the
+// upstream's limit. While the disk is full the reading pauses: a result is held, never dropped.
 awaitable<jobs::Result<void>> receive_body(UpstreamConnection& connection,
                                            BodyWriter& into,
                                            ShardContext& context);

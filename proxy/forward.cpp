@@ -1,5 +1,5 @@
-// Plain calls: streamed both ways at once, with back-pressure, the connection of the backend released as soon as its
-// answer is through.
+// Plain calls: streamed both ways at once, with back-pressure, the connection of the backend
+// released as soon as its answer is through.
 #include <fmt/format.h>
 
 #include "proxy/client_watch.hpp"
@@ -96,13 +96,14 @@ awaitable<void> Forward::run() {
     }
   }
   if (!taken) {
-    co_await transaction_.respond(Problem{503, "overloaded", "The backend has no room for another call.",
-                                          "queue_full", "Retry-After: 1\r\n"});
+    co_await transaction_.respond(Problem(503, "overloaded",
+                                          "The backend has no room for another call.", "queue_full",
+                                          "Retry-After: 1\r\n"));
     co_return;
   }
   small_body_ = transaction_.body_at_hand();
-  Result<void> done = co_await exchange(resendable() ? UpstreamPool::Reuse::any
-                                                     : UpstreamPool::Reuse::recent);
+  const auto reuse = resendable() ? UpstreamPool::Reuse::any : UpstreamPool::Reuse::recent;
+  Result<void> done = co_await exchange(reuse);
   const bool stale = !done && done.error().fault == Fault::upstream_lost && connection_ &&
                      connection_->reused && !connection_->answered() && small_body_ &&
                      (resendable() || !connection_->sent());
@@ -145,7 +146,8 @@ awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
   co_return answered;
 }
 
-// Sends the request and waits for the head of the answer. A body that is not at hand goes on its way beside it.
+// Sends the request and waits for the head of the answer. A body that is not at hand goes on its
+// way beside it.
 awaitable<Result<void>> Forward::ask() {
   const std::string head = render(connection_->server().authority);
   const Result<void> sent = co_await connection_->send(head, small_body_.value_or(""));
@@ -203,11 +205,14 @@ awaitable<Result<void>> Forward::upload_pieces() {
   }
 }
 
-// Both directions until both have ended; a side that ends is told to the other. What moves either way keeps both awake.
+// Both directions until both have ended; a side that ends is told to the other. What moves either
+// way keeps both awake.
 awaitable<void> Forward::tunnel() {
   std::string fields;
   append_response_fields(fields, connection_->head());
-  fields.append("Connection: Upgrade\r\nUpgrade: ").append(connection_->head().upgrade).append("\r\n");
+  fields.append("Connection: Upgrade\r\nUpgrade: ")
+      .append(connection_->head().upgrade)
+      .append("\r\n");
   const Io io = co_await transaction_.begin_tunnel(fields);
   if (io != Io::ok) co_return;
   connection_->take_head();
@@ -266,35 +271,35 @@ Problem problem_of(const Error& error) {
   const int status = jobs::fault_status(error.fault);
   switch (error.fault) {
     case Fault::internal:
-      return Problem{status, "internal", "Something went wrong here."};
+      return Problem(status, "internal", "Something went wrong here.");
     case Fault::overloaded:
-      return Problem{status, "overloaded", "Too much is waiting to be stored.", "queue_full",
-                     "Retry-After: 1\r\n"};
+      return Problem(status, "overloaded", "Too much is waiting to be stored.", "queue_full",
+                     "Retry-After: 1\r\n");
     case Fault::store_full:
-      return Problem{status, "store_full", "There is no room to store the request.", "disk_full",
-                     "Retry-After: 10\r\n"};
+      return Problem(status, "store_full", "There is no room to store the request.", "disk_full",
+                     "Retry-After: 10\r\n");
     case Fault::store_failed:
-      return Problem{status, "store_failed", "The request could not be stored.", "store_failed",
-                     "Retry-After: 5\r\n"};
+      return Problem(status, "store_failed", "The request could not be stored.", "store_failed",
+                     "Retry-After: 5\r\n");
     case Fault::stopping:
-      return Problem{status, "draining", "This server is stopping.", "draining",
-                     "Retry-After: 1\r\n"};
+      return Problem(status, "draining", "This server is stopping.", "draining",
+                     "Retry-After: 1\r\n");
     case Fault::upstream_unreachable:
-      return Problem{status, "upstream_unreachable", "The backend takes no connections.",
-                     "upstream_connect_failed"};
+      return Problem(status, "upstream_unreachable", "The backend takes no connections.",
+                     "upstream_connect_failed");
     case Fault::upstream_lost:
-      return Problem{status, "upstream_lost", "The backend ended the connection without an answer.",
-                     "upstream_reset"};
+      return Problem(status, "upstream_lost", "The backend ended the connection without an answer.",
+                     "upstream_reset");
     case Fault::upstream_timeout:
-      return Problem{status, "upstream_timeout", "The backend took too long."};
+      return Problem(status, "upstream_timeout", "The backend took too long.");
     case Fault::upstream_protocol_error:
-      return Problem{status, "upstream_protocol_error", "The backend's answer is not valid HTTP."};
+      return Problem(status, "upstream_protocol_error", "The backend's answer is not valid HTTP.");
     case Fault::response_too_large:
-      return Problem{status, "response_too_large", "The backend's answer is too large."};
+      return Problem(status, "response_too_large", "The backend's answer is too large.");
     case Fault::client_gone:
-      return Problem{400, "client_gone", "The request ended early.", "client_closed"};
+      return Problem(400, "client_gone", "The request ended early.", "client_closed");
   }
-  return Problem{};
+  return Problem();
 }
 
 }  // namespace raincheck::proxy

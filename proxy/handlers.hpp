@@ -1,5 +1,5 @@
-// Who answers a request that has a route or is about a job. Each gives the transaction exactly one response, unless its
-// client has gone. On the shard of the transaction.
+// Who answers a request that has a route or is about a job. Each gives the transaction exactly one
+// response, unless its client has gone. On the shard of the transaction.
 #pragma once
 
 #include <string_view>
@@ -8,20 +8,19 @@
 
 namespace raincheck::proxy {
 
-// A request that matched a route: a job where the route and the client say so, a plain call otherwise.
+// A request that matched a route: a job where the route and the client say so, a plain call
+// otherwise.
 awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& route);
 
 // A plain call, streamed both ways. `route` may be null: the default upstream.
 awaitable<void> forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route);
 
-// GET and DELETE of {base_path}/{id} and {base_path}/{id}/result; `rest` is what follows the base path and its slash.
+// GET and DELETE of {base_path}/{id} and {base_path}/{id}/result; `rest` is what follows the base
+// path and its slash.
 awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest);
 
 // The answer of a client whose job is, or was just made, `job`: 202 with where to look for it.
-awaitable<void> accept(Transaction& transaction,
-                       const SiteRoute& route,
-                       const jobs::Job& job,
-                       std::string_view more_fields);
+awaitable<void> accept(Transaction& transaction, const SiteRoute& route, const jobs::Job& job);
 
 // The result of a final job, as the backend gave it, or the problem that stands in its place.
 awaitable<void> give_result(Transaction& transaction, const jobs::Job& job);

@@ -1,5 +1,5 @@
-// Bytes received and not yet consumed. Its memory comes from a shard-wide free list while it holds any, so that an idle
-// connection costs none. Lives on one shard.
+// Bytes received and not yet consumed. Its memory comes from a shard-wide free list while it holds
+// any, so that an idle connection costs none. Lives on one shard.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,8 @@ class InputBuffer {
   void consume(std::size_t size);
   void clear() { begin_ = end_ = 0; }
 
-  // Room for more, made by moving what is there to the front or, up to `size_max` in all, by growing. Empty when that is
-  // reached. Views into the buffer end here.
+  // Room for more, made by moving what is there to the front or, up to `size_max` in all, by
+  // growing. Empty when that is reached. Views into the buffer end here.
   std::span<char> prepare(std::size_t size_max = Buffers::block_bytes);
   void commit(std::size_t size) { end_ += size; }
   // Gives the memory back; what was in it is gone.

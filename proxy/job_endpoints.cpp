@@ -1,4 +1,5 @@
-// What clients ask about a job: its status (now, or when it changes), its result, to cancel it, to erase it.
+// What clients ask about a job: its status (now, or when it changes), its result, to cancel it, to
+// erase it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -27,15 +28,19 @@ constexpr milliseconds wait_max{60'000};
 constexpr milliseconds wait_default{30'000};
 
 Problem unknown_job() {
-  return Problem{404, "not_found", "There is no such job.", "not_found"};
+  return Problem(404, "not_found", "There is no such job.", "not_found");
 }
 
 Problem gone_job() {
-  return Problem{410, "gone", "The job's retention is over, or it was erased.", "gone"};
+  return Problem(410, "gone", "The job's retention is over, or it was erased.", "gone");
+}
+
+Problem no_job(Presence presence) {
+  return presence == Presence::gone ? gone_job() : unknown_job();
 }
 
 Problem pending_job(std::string fields) {
-  return Problem{404, "pending", "The job has no result yet.", "pending", std::move(fields)};
+  return Problem(404, "pending", "The job has no result yet.", "pending", std::move(fields));
 }
 
 class JobEndpoint {
@@ -94,8 +99,9 @@ jobs::Estimate estimate_of(Services& services, const Job& job) {
 }
 
 std::string retry_after_field(const jobs::Estimate& estimate) {
-  return fmt::format("Retry-After: {}\r\n",
-                     std::chrono::duration_cast<std::chrono::seconds>(estimate.retry_after).count());
+  return fmt::format(
+      "Retry-After: {}\r\n",
+      std::chrono::duration_cast<std::chrono::seconds>(estimate.retry_after).count());
 }
 
 // Two documents with the same tag tell the same but for their estimates, which move all the time.
@@ -122,7 +128,8 @@ awaitable<bool> JobEndpoint::find(bool with_response) {
     job_ = std::move(found->job);
     co_return true;
   }
-  co_await transaction_.respond(found->presence == Presence::gone ? gone_job() : unknown_job());
+  Problem problem = no_job(found->presence);
+  co_await transaction_.respond(std::move(problem));
   co_return false;
 }
 
@@ -150,7 +157,8 @@ std::optional<milliseconds> JobEndpoint::wait_asked() const {
   return std::nullopt;
 }
 
-// A long poll: until the job is in another state, or the time is over. False: the client was answered, or has gone.
+// A long poll: until the job is in another state, or the time is over. False: the client was
+// answered, or has gone.
 awaitable<bool> JobEndpoint::wait_for_change(milliseconds wait) {
   const TimePoint until = services_.timers().now() + wait;
   Bulletin::Watch changes(services_.bulletin, id_.place.key());
@@ -180,9 +188,9 @@ awaitable<void> JobEndpoint::status() {
   bool present = false;
   if (wait && wait->count() > 0) {
     present = co_await wait_for_change(*wait);
-    transaction_.more_fields.append(fmt::format(
-        "Preference-Applied: wait={}\r\n",
-        std::chrono::duration_cast<std::chrono::seconds>(*wait).count()));
+    transaction_.more_fields.append(
+        fmt::format("Preference-Applied: wait={}\r\n",
+                    std::chrono::duration_cast<std::chrono::seconds>(*wait).count()));
   } else {
     present = co_await find(false);
   }
@@ -218,7 +226,7 @@ awaitable<void> JobEndpoint::give_status() {
   transaction_.set_reason("pending");
   const auto known = transaction_.head().fields.find("If-None-Match");
   if (known && matches(*known, etag)) {
-    co_await transaction_.respond(304, fields, {});
+    co_await transaction_.respond(304, fields, "");
     co_return;
   }
   co_await transaction_.respond(pending_status, fields, body);
@@ -257,8 +265,8 @@ awaitable<void> JobEndpoint::cancel() {
     co_return;
   }
   if (canceled->presence != Presence::present) {
-    co_await transaction_.respond(canceled->presence == Presence::gone ? gone_job()
-                                                                       : unknown_job());
+    Problem problem = no_job(canceled->presence);
+    co_await transaction_.respond(std::move(problem));
     co_return;
   }
   job_ = std::move(canceled->job);
@@ -278,22 +286,21 @@ awaitable<void> JobEndpoint::erase() {
   const Result<store::Erase> erased = co_await services_.store().apply(std::move(command));
   if (!erased) {
     co_await transaction_.respond(problem_of(erased.error()));
-  } else if (erased->presence == Presence::gone) {
-    co_await transaction_.respond(gone_job());
-  } else if (erased->presence == Presence::unknown) {
-    co_await transaction_.respond(unknown_job());
+  } else if (erased->presence != Presence::present) {
+    Problem problem = no_job(erased->presence);
+    co_await transaction_.respond(std::move(problem));
   } else if (!jobs::is_final(erased->was)) {
     co_await transaction_.respond(
-        Problem{409, "pending", "The job has not ended: cancel it first.", "pending"});
+        Problem(409, "pending", "The job has not ended: cancel it first.", "pending"));
   } else {
-    co_await transaction_.respond(204, "Cache-Control: no-store\r\n", {});
+    co_await transaction_.respond(204, "Cache-Control: no-store\r\n", "");
   }
 }
 
 awaitable<void> not_allowed(Transaction& transaction) {
-  co_await transaction.respond(Problem{405, "method_not_allowed",
-                                       "A job is asked for with GET and HEAD, and ended with DELETE.",
-                                       nullptr, "Allow: GET, HEAD, DELETE\r\n"});
+  co_await transaction.respond(Problem(
+      405, "method_not_allowed", "A job is asked for with GET and HEAD, and ended with DELETE.",
+      nullptr, "Allow: GET, HEAD, DELETE\r\n"));
 }
 
 }  // namespace
@@ -326,10 +333,7 @@ awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest
   }
 }
 
-awaitable<void> accept(Transaction& transaction,
-                       const SiteRoute& route,
-                       const Job& job,
-                       std::string_view more_fields) {
+awaitable<void> accept(Transaction& transaction, const SiteRoute& route, const Job& job) {
   Services& services = transaction.services();
   const jobs::IdText id = services.codec.encode(job.id);
   const JobUrls urls(services.site.config(), jobs::view(id));
@@ -344,7 +348,7 @@ awaitable<void> accept(Transaction& transaction,
   body.reserve(512);
   jobs::append_document(body, job, context);
   std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\nLocation: ";
-  fields.append(urls.status).append("\r\n").append(retry_after_field(estimate)).append(more_fields);
+  fields.append(urls.status).append("\r\n").append(retry_after_field(estimate));
   transaction.set_reason("accepted");
   transaction.set_job(jobs::view(id));
   transaction.set_route(route.config->name);
@@ -355,10 +359,10 @@ namespace {
 
 Problem problem_of(const Job& job) {
   if (job.state == State::canceled) {
-    return Problem{410, "canceled", "The job was canceled.", "canceled"};
+    return Problem(410, "canceled", "The job was canceled.", "canceled");
   }
-  return Problem{jobs::error_status(job.error), jobs::name(job.error),
-                 std::string(jobs::error_detail(job.error))};
+  return Problem(jobs::error_status(job.error), jobs::name(job.error),
+                 std::string(jobs::error_detail(job.error)));
 }
 
 // The parts of a stored result's body that the request asks for, RFC 9110 section 14.
@@ -386,7 +390,7 @@ awaitable<void> give_body(Transaction& transaction, const jobs::Response& respon
                                 range.first + range.size - 1, response.body.size));
     }
   }
-  Io io = co_await transaction.begin_response(status, {}, fields, Transaction::Length::known,
+  Io io = co_await transaction.begin_response(status, "", fields, Transaction::Length::known,
                                               range.size);
   const bool bodiless = transaction.head().method == "HEAD" || status == 204 || status == 304;
   BodyReader body(services.store(), response.body, range.first, bodiless ? 0 : range.size);

@@ -27,11 +27,13 @@ Descriptor listen_on_unix(const std::string& address) {
   const std::string path = address.substr(sizeof "unix:" - 1);
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
-  if (path.size() >= sizeof name.sun_path) throw std::runtime_error(address + ": the path is too long");
+  if (path.size() >= sizeof name.sun_path)
+    throw std::runtime_error(address + ": the path is too long");
   std::memcpy(name.sun_path, path.data(), path.size());
   Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) fail(address, "socket");
-  // A socket that an earlier process left behind; one that somebody still answers on is not ours to take.
+  // A socket that an earlier process left behind; one that somebody still answers on is not ours to
+  // take.
   Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto* const peer = reinterpret_cast<const sockaddr*>(&name);
   if (::connect(probe.get(), peer, sizeof name) == 0) {

@@ -1,4 +1,5 @@
-// Sockets that listen: opening them at start-up, which throws, and the addresses that people read. Knows no protocol.
+// Sockets that listen: opening them at start-up, which throws, and the addresses that people read.
+// Knows no protocol.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +24,9 @@ class Descriptor {
   int file_ = -1;
 };
 
-// `address` is host:port, [v6]:port or unix:/path, as config::Listener has it. Several may listen on one TCP address
-// (SO_REUSEPORT). A port of 0 is chosen by the system; the address then in force is written back. Throws
-// std::runtime_error with the address and the reason.
+// `address` is host:port, [v6]:port or unix:/path, as config::Listener has it. Several may listen
+// on one TCP address (SO_REUSEPORT). A port of 0 is chosen by the system; the address then in force
+// is written back. Throws std::runtime_error with the address and the reason.
 Descriptor listen_on(std::string& address);
 
 }  // namespace raincheck::proxy

@@ -17,8 +17,8 @@ namespace {
 
 constexpr std::size_t access_queue_lines = 32'768;
 
-// journald says by JOURNAL_STREAM which file it reads (systemd.exec(5)): if that is ours, a line needs a priority and
-// no time.
+// journald says by JOURNAL_STREAM which file it reads (systemd.exec(5)): if that is ours, a line
+// needs a priority and no time.
 bool is_journal(int file) {
   const char* const stream = std::getenv("JOURNAL_STREAM");
   struct stat status {};
@@ -45,7 +45,8 @@ int priority(spdlog::level::level_enum level) {
   return 7;
 }
 
-// A message on one line, with nothing in it that could pass for another line or for a terminal's command.
+// A message on one line, with nothing in it that could pass for another line or for a terminal's
+// command.
 class LineFormatter final : public spdlog::formatter {
  public:
   enum class Style { text, journal, json };
@@ -135,6 +136,8 @@ std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::
   return lines;
 }
 
-void close_logs() { spdlog::shutdown(); }
+void close_logs() {
+  spdlog::shutdown();
+}
 
 }  // namespace raincheck::proxy

@@ -21,7 +21,6 @@ constexpr const char* default_config = "/etc/raincheck/raincheck.yaml";
 // The configuration with everything that can be said against it.
 config::Loaded load(const std::string& file) {
   config::Loaded loaded = config::load(file);
-  if (!loaded.ok) return loaded;
   const routes::RouteTable table(loaded.config);
   for (const routes::RouteProblem& problem : table.problems()) {
     loaded.refuse(problem.place, problem.path, problem.message);
@@ -79,8 +78,10 @@ int serve(const std::string& file) {
 int main(int argc, char** argv) {
   CLI::App app("raincheck puts an asynchronous face on slow HTTP backends.", "raincheck");
   app.require_subcommand(1);
-  app.footer("Manuals: raincheck(1), raincheck.yaml(5). Exit status: 0, or that of sysexits.h: 64 usage, 66 no such "
-             "file,\n69 cannot serve, 74 the store failed, 78 wrong configuration.");
+  app.footer(
+      "Manuals: raincheck(1), raincheck.yaml(5). Exit status: 0, or that of sysexits.h: 64 usage, "
+      "66 no such "
+      "file,\n69 cannot serve, 74 the store failed, 78 wrong configuration.");
 
   std::string file = default_config;
   bool quiet = false;

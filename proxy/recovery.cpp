@@ -20,7 +20,8 @@ void require(const std::string& doing, bool done, const jobs::Error& error) {
   if (!done) throw std::runtime_error(doing + ": " + error.detail);
 }
 
-// When an attempt of this job, given up now, may be made again: with `on_abort: drain` the backend may still be at it.
+// When an attempt of this job, given up now, may be made again: with `on_abort: drain` the backend
+// may still be at it.
 jobs::WallTime due(const Site& site, const jobs::Job& job, jobs::WallTime now) {
   const SiteRoute* const route = site.find(job.route);
   if (!route) return now;
@@ -90,7 +91,7 @@ store::awaitable<void> Recovery::abandon(const store::Lane& lane) {
       command.state = State::failed;
       command.error = ErrorType::route_removed;
       command.now = now_;
-          const auto done = co_await client_.apply(std::move(command));
+      const auto done = co_await client_.apply(std::move(command));
       require("ending a job", done.has_value(), done ? jobs::Error() : done.error());
       ++counts.abandoned;
     }

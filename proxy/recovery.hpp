@@ -1,5 +1,5 @@
-// What a new process does about the jobs of the one before it, before anything is accepted. Start-up: synchronous, on the
-// main thread, and it throws std::runtime_error.
+// What a new process does about the jobs of the one before it, before anything is accepted.
+// Start-up: synchronous, on the main thread, and it throws std::runtime_error.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,8 @@ struct Recovered {
   std::uint64_t unknown = 0;    // ended outcome_unknown
   std::uint64_t abandoned = 0;  // ended route_removed: their upstream is not configured any more
   std::uint64_t queued = 0;     // waiting now
-  // With `on_abort: drain` a backend may still be busy with what the earlier process sent: such a call keeps its slot.
+  // With `on_abort: drain` a backend may still be busy with what the earlier process sent: such a
+  // call keeps its slot.
   struct Held {
     std::size_t upstream = 0;
     jobs::milliseconds time{};

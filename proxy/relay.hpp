@@ -1,4 +1,5 @@
-// Hands a backend's answer, whose head was read, through to a client: streamed, with back-pressure. On the shard of both.
+// Hands a backend's answer, whose head was read, through to a client: streamed, with back-pressure.
+// On the shard of both.
 #pragma once
 
 #include "proxy/transaction.hpp"
@@ -6,7 +7,8 @@
 
 namespace raincheck::proxy {
 
-// `more_fields` are added to the backend's. Afterwards the connection may be released if it is reusable.
+// `more_fields` are added to the backend's. Afterwards the connection may be released if it is
+// reusable.
 awaitable<void> relay(Transaction& transaction,
                       UpstreamConnection& upstream,
                       std::string_view more_fields);

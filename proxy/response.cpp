@@ -6,47 +6,62 @@
 
 namespace raincheck::proxy {
 
+namespace {
+
+struct Phrase {
+  int status;
+  std::string_view text;
+};
+
+constexpr Phrase phrases[] = {
+    {101, "Switching Protocols"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {400, "Bad Request"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {422, "Unprocessable Content"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {508, "Loop Detected"},
+};
+
+}  // namespace
+
 std::string_view reason_phrase(int status) {
-  switch (status) {
-    case 101: return "Switching Protocols";
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 508: return "Loop Detected";
-    default: return "";
+  for (const Phrase& phrase : phrases) {
+    if (phrase.status == status) return phrase.text;
   }
+  return "";
 }
 
 namespace {
 
 // No body follows such an answer, whatever its fields say (RFC 9112 section 6.3).
-bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
+bool is_bodiless(int status) {
+  return status < 200 || status == 204 || status == 304;
+}
 
 }  // namespace
 
@@ -84,7 +99,10 @@ awaitable<void> Transaction::respond(int status, std::string_view fields, std::s
   jobs::append_http_date(own, services_.timers().wall_now());
   own.append("\r\n");
   if (!request_id_.empty()) {
-    own.append(services_.site.config().request_id.header).append(": ").append(request_id_).append("\r\n");
+    own.append(services_.site.config().request_id.header)
+        .append(": ")
+        .append(request_id_)
+        .append("\r\n");
   }
   own.append(more_fields).append(fields);
   // What the client still sends is read over if it is little, so that the connection can be kept.
@@ -93,8 +111,8 @@ awaitable<void> Transaction::respond(int status, std::string_view fields, std::s
   const bool to_head = parser_.head().method == "HEAD" || is_bodiless(status);
   if (!to_head) bytes_out_ += body.size();
   connection().set_deadline(services_.timers().now() + listener().timeouts.write);
-  const Io io = co_await connection().write(head, to_head ? std::string_view() : body,
-                                            listener().timeouts.write);
+  const std::string_view sent_body = to_head ? std::string_view() : body;
+  const Io io = co_await connection().write(head, sent_body, listener().timeouts.write);
   connection().set_deadline(never);
   if (io != Io::ok) connection().abort();
 }
@@ -145,15 +163,15 @@ awaitable<Io> Transaction::write_piece(std::string_view piece) {
 awaitable<Io> Transaction::end_response() {
   connection().set_deadline(services_.timers().now() + listener().timeouts.write);
   Io io = Io::ok;
-  if (chunked_response_) {
-    io = co_await connection().write(piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
-  }
+  const std::string_view last_chunk = piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n";
+  if (chunked_response_) io = co_await connection().write(last_chunk);
   connection().set_deadline(never);
   if (io != Io::ok) connection().abort();
   co_return io;
 }
 
-// The client must see that it does not have everything: the connection ends without the end of the body.
+// The client must see that it does not have everything: the connection ends without the end of the
+// body.
 void Transaction::cut_short() {
   keep_alive_ = false;
   connection().close();

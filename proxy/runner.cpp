@@ -63,7 +63,9 @@ Runner::Runner(ShardContext context,
       log_(log),
       events_(std::move(events)) {}
 
-void Runner::start(Job job) { tasks_.spawn(run(std::move(job))); }
+void Runner::start(Job job) {
+  tasks_.spawn(run(std::move(job)));
+}
 
 awaitable<void> Runner::run(Job job) {
   const SiteRoute* const route = site_.find(job.route);
@@ -121,7 +123,9 @@ awaitable<bool> Runner::overdue(const Job& job, const SiteRoute* route) {
   }
   if (error == ErrorType::none) co_return false;
   static const SiteRoute removed;
-  co_await finish(job, route ? *route : removed, failed(error), nullptr, nullptr, milliseconds(-1));
+  const SiteRoute& of = route ? *route : removed;
+  const Decision decision = failed(error);
+  co_await finish(job, of, decision, nullptr, nullptr, milliseconds(-1));
   co_return true;
 }
 
@@ -161,8 +165,8 @@ awaitable<void> Runner::conclude(const Job& job,
   } else {
     events_.available();
   }
-  // With `on_abort: drain` a call that was given up keeps its slot until the backend has ended, and is not tried again
-  // before; that it has failed is told at once.
+  // With `on_abort: drain` a call that was given up keeps its slot until the backend has ended, and
+  // is not tried again before; that it has failed is told at once.
   const TimePoint limit =
       stopping_ ? context_.timers.now()
                 : context_.timers.now() + config_.abort_hold.value_or(config_.timeouts.attempt);
@@ -227,7 +231,8 @@ awaitable<void> Runner::finish(const Job& job,
     spdlog::error("a job on route {} could not be ended: {}", job.route, finished.error().detail);
     co_return;
   }
-  // Not applied: it was canceled, or another process took it over. What this attempt brought is dropped.
+  // Not applied: it was canceled, or another process took it over. What this attempt brought is
+  // dropped.
   if (!finished->applied) co_return;
   if (body) body->release();
   events_.finished();
@@ -255,11 +260,8 @@ awaitable<void> Runner::requeue(const Job& job, const Decision& decision) {
   events_.requeued(job.id.place.lane, decision.due_at);
 }
 
-void Runner::log_attempt(const Job& job,
-                         const Reply& reply,
-                         std::uint64_t bytes,
-                         TimePoint began,
-                         const char* reason) {
+void Runner::log_attempt(
+    const Job& job, const Reply& reply, std::uint64_t bytes, TimePoint began, const char* reason) {
   if (!log_.enabled()) return;
   AttemptLine line;
   line.time = context_.timers.wall_now();

@@ -1,5 +1,6 @@
-// Carries out attempts of one upstream's jobs on one shard, each holding a slot: send, receive, decide, and record what
-// came of it. Owned by its Shard. The decision is jobs::decide()'s, the durability the store's; this only waits.
+// Carries out attempts of one upstream's jobs on one shard, each holding a slot: send, receive,
+// decide, and record what came of it. Owned by its Shard. The decision is jobs::decide()'s, the
+// durability the store's; this only waits.
 #pragma once
 
 #include <functional>
@@ -37,16 +38,19 @@ class Runner {
 
   // Starts an attempt of a job that is recorded as running. The caller's slot passes over.
   void start(jobs::Job job);
-  // A call that is under way was made durable: from now on it is this job's attempt, to be concluded by adopt().
+  // A call that is under way was made durable: from now on it is this job's attempt, to be
+  // concluded by adopt().
   void expect(std::int64_t key, Exchange& exchange) { running_[key] = Attempt{&exchange}; }
   // Runs it to its end. The slot passes over.
   awaitable<void> adopt(jobs::Job job, Exchange& exchange, BodyWriter& into, TimePoint began);
-  // The job was canceled: what its attempt still brings is not wanted. Nothing if it does not run here.
+  // The job was canceled: what its attempt still brings is not wanted. Nothing if it does not run
+  // here.
   void abort(std::int64_t key);
 
   std::size_t running() const { return running_.size(); }
-  // Gives up every attempt: what may have been executed ends `outcome_unknown`, or is queued again where that is allowed.
-  // Results that cannot be written now are given up too; their jobs are found by the next process.
+  // Gives up every attempt: what may have been executed ends `outcome_unknown`, or is queued again
+  // where that is allowed. Results that cannot be written now are given up too; their jobs are
+  // found by the next process.
   void stop();
 
  private:

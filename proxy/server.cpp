@@ -15,7 +15,6 @@
 namespace raincheck::proxy {
 
 using jobs::milliseconds;
-using std::chrono::steady_clock;
 
 namespace {
 
@@ -61,7 +60,8 @@ Server::Server(config::Config config)
   const Shared shared{*site_,   *store_,  slots_,         connections_,
                       pending_, trusted_, access_logger_, store_->backend().secret()};
   const std::size_t count = shard_count();
-  for (std::size_t i = 0; i < count; ++i) shards_.push_back(std::make_unique<Shard>(i, count, shared));
+  for (std::size_t i = 0; i < count; ++i)
+    shards_.push_back(std::make_unique<Shard>(i, count, shared));
   for (const auto& shard : shards_) shard->connect(shards_);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     std::vector<std::function<void()>> wake;
@@ -75,7 +75,8 @@ Server::Server(config::Config config)
 
 Server::~Server() = default;
 
-// What was running when an earlier process ended is queued again or ended; only then is anything accepted.
+// What was running when an earlier process ended is queued again or ended; only then is anything
+// accepted.
 void Server::recover() {
   const Recovered recovered = recover_jobs(*store_, *site_);
   for (const Recovered::Held& held : recovered.held) {
@@ -89,7 +90,8 @@ void Server::recover() {
   pending_.count = static_cast<std::int64_t>(recovered.queued);
   if (recovered.requeued + recovered.unknown + recovered.abandoned != 0) {
     spdlog::warn(
-        "after an earlier process: {} jobs queued again, {} ended as outcome_unknown, {} as route_removed",
+        "after an earlier process: {} jobs queued again, {} ended as outcome_unknown, {} as "
+        "route_removed",
         recovered.requeued, recovered.unknown, recovered.abandoned);
   }
   spdlog::info("{} jobs are waiting", recovered.queued);
@@ -142,10 +144,11 @@ void Server::watch_store() {
       return;
     }
     spdlog::critical(
-        "the store has failed: nothing more can be recorded. Ending, so that a new process reads what is true");
+        "the store has failed: nothing more can be recorded. Ending, so that a new process reads "
+        "what is true");
     status_ = EX_IOERR;
     if (!draining_) begin_drain();
-    drain_until_ = steady_clock::now();
+    drain_until_ = jobs::system_clock().now();
   });
 }
 
@@ -153,7 +156,7 @@ void Server::begin_drain() {
   draining_ = true;
   ::sd_notify(0, "STOPPING=1\nSTATUS=draining");
   const auto delay = status_ == 0 ? config_.shutdown.delay : milliseconds(0);
-  drain_until_ = steady_clock::now() + delay + config_.shutdown.grace_period;
+  drain_until_ = jobs::system_clock().now() + delay + config_.shutdown.grace_period;
   timer_.expires_after(delay);
   timer_.async_wait([this](boost::system::error_code) {
     for (const auto& shard : shards_) shard->begin_drain();
@@ -166,11 +169,12 @@ void Server::poll_drain() {
   timer_.async_wait([this](boost::system::error_code) {
     const bool idle = std::all_of(shards_.begin(), shards_.end(),
                                   [](const auto& shard) { return shard->is_idle(); });
-    const auto now = steady_clock::now();
+    const auto now = jobs::system_clock().now();
     if (idle) {
       finish();
     } else if (aborted_ && now >= drain_until_ + abort_grace) {
-      // What could not be given up in order is found as running by the next process; nothing durable is lost.
+      // What could not be given up in order is found as running by the next process; nothing
+      // durable is lost.
       spdlog::error("some work did not end; leaving it to the next process");
       close_logs();
       std::_Exit(status_);

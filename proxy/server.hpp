@@ -1,5 +1,6 @@
-// The whole program once its configuration is read: opens the store, recovers, builds the shards, serves, drains, stops.
-// Lives on the main thread, which only waits for signals. Construction throws std::runtime_error; run() does not.
+// The whole program once its configuration is read: opens the store, recovers, builds the shards,
+// serves, drains, stops. Lives on the main thread, which only waits for signals. Construction
+// throws std::runtime_error; run() does not.
 #pragma once
 
 #include <boost/asio/signal_set.hpp>
@@ -18,8 +19,9 @@ class Server {
   explicit Server(config::Config config);
   ~Server();
 
-  // Serves until SIGTERM, SIGINT or SIGQUIT, then drains; a second one ends the process at once. Gives the exit status:
-  // 0, or EX_IOERR (74) after the store has failed, so that a new process reads what is true.
+  // Serves until SIGTERM, SIGINT or SIGQUIT, then drains; a second one ends the process at once.
+  // Gives the exit status: 0, or EX_IOERR (74) after the store has failed, so that a new process
+  // reads what is true.
   int run();
 
  private:

@@ -19,8 +19,8 @@
 
 namespace raincheck::proxy {
 
-// Calls that hold their client's connection and wait for a slot of an upstream, first come first served. Bounded: beyond
-// it the answer is 503.
+// Calls that hold their client's connection and wait for a slot of an upstream, first come first
+// served. Bounded: beyond it the answer is 503.
 class SlotQueue {
  public:
   static constexpr std::size_t waiting_max = 1'024;

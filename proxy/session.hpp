@@ -1,5 +1,6 @@
-// One client connection: wait for a request, let a Transaction serve it, again. Idle it holds no buffer and no request, so
-// that ten thousand cost little. Owned by its Shard's TaskGroup; lives on the shard.
+// One client connection: wait for a request, let a Transaction serve it, again. Idle it holds no
+// buffer and no request, so that ten thousand cost little. Owned by its Shard's TaskGroup; lives on
+// the shard.
 #pragma once
 
 #include <memory>

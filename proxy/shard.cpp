@@ -101,13 +101,13 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
   upstream.slots = shared_.slots[index].get();
   upstream.queue = std::make_unique<SlotQueue>(io_, timers_, *upstream.slots, index_);
   upstream.pool = std::make_unique<UpstreamPool>(services_.context, *upstream.config);
-  upstream.runner = std::make_unique<Runner>(services_.context, shared_.site, *upstream.config,
-                                             *upstream.pool, *upstream.slots, tasks_, bulletin_,
-                                             log_, events_for(index, owner));
+  upstream.runner =
+      std::make_unique<Runner>(services_.context, shared_.site, *upstream.config, *upstream.pool,
+                               *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));
   if (&owner == this) {
-    dispatchers_[index] = std::make_unique<Dispatcher>(
-        services_.context, upstream.config->name, *upstream.slots, *upstream.runner,
-        shared_.site.lanes(index), index_);
+    dispatchers_[index] =
+        std::make_unique<Dispatcher>(services_.context, upstream.config->name, *upstream.slots,
+                                     *upstream.runner, shared_.site.lanes(index), index_);
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
     upstream.inserted = [&owner, index](std::uint32_t lane) {
@@ -169,7 +169,9 @@ void Shard::wake(std::size_t upstream) {
   });
 }
 
-void Shard::post(std::function<void()> call) { asio::post(io_, std::move(call)); }
+void Shard::post(std::function<void()> call) {
+  asio::post(io_, std::move(call));
+}
 
 awaitable<void> Shard::accept(std::size_t at) {
   while (!draining_) {

@@ -1,6 +1,6 @@
-// One thread, one io_context, and all that lives on it: listeners, sessions, connections to backends, attempts, and the
-// dispatchers of the upstreams that it owns. Shards share the store, the slots and a count of jobs; all else between them
-// is messages. Owned by the Server.
+// One thread, one io_context, and all that lives on it: listeners, sessions, connections to
+// backends, attempts, and the dispatchers of the upstreams that it owns. Shards share the store,
+// the slots and a count of jobs; all else between them is messages. Owned by the Server.
 #pragma once
 
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
@@ -38,7 +38,7 @@ class ConnectionCounts {
 struct Shared {
   const Site& site;
   store::Store& store;
-  std::vector<std::unique_ptr<Slots>>& slots;                // of each upstream
+  std::vector<std::unique_ptr<Slots>>& slots;                   // of each upstream
   std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
   Pending& pending;
   const TrustedProxies& trusted;

@@ -1,5 +1,5 @@
-// One configuration, made ready to serve: its routes with their rules and their lanes, found by request or by name.
-// Immutable once built; read from any shard.
+// One configuration, made ready to serve: its routes with their rules and their lanes, found by
+// request or by name. Immutable once built; read from any shard.
 #pragma once
 
 #include <deque>
@@ -28,14 +28,16 @@ struct SiteRoute {
 
 class Site {
  public:
-  // Throws std::runtime_error when the routes contradict each other. Opens the lanes that the routes need.
+  // Throws std::runtime_error when the routes contradict each other. Opens the lanes that the
+  // routes need.
   Site(config::Config config, store::Backend& backend);
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
 
   const config::Config& config() const { return config_; }
   const std::deque<SiteRoute>& routes() const { return routes_; }
-  // The lanes of an upstream, one for each priority that its routes use, and those with jobs of former routes.
+  // The lanes of an upstream, one for each priority that its routes use, and those with jobs of
+  // former routes.
   const std::vector<store::Lane>& lanes(std::size_t upstream) const { return lanes_[upstream]; }
   // Of upstreams that the configuration no longer has.
   const std::vector<store::Lane>& abandoned_lanes() const { return abandoned_; }

@@ -4,7 +4,9 @@
 
 namespace raincheck::proxy {
 
-bool Slots::try_take() { return take_up_to(1) == 1; }
+bool Slots::try_take() {
+  return take_up_to(1) == 1;
+}
 
 std::uint32_t Slots::take_up_to(std::uint32_t count) {
   std::uint32_t taken = taken_.load();

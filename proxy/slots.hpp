@@ -1,6 +1,6 @@
-// How many calls may be in flight to one upstream, over all shards (P6), and whether it is being held back. The one piece
-// of memory that shards share: a counter, because every shard's calls count, and a round trip to an owner would cost
-// more than the call's own bookkeeping. Any thread.
+// How many calls may be in flight to one upstream, over all shards (P6), and whether it is being
+// held back. The one piece of memory that shards share: a counter, because every shard's calls
+// count, and a round trip to an owner would cost more than the call's own bookkeeping. Any thread.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,8 @@ class Slots {
   // As many as there are, `count` at most.
   std::uint32_t take_up_to(std::uint32_t count);
   void give(std::uint32_t count = 1);
-  // Shard `shard` is to be woken when one comes free. Try again afterwards, or a slot given meanwhile is missed.
+  // Shard `shard` is to be woken when one comes free. Try again afterwards, or a slot given
+  // meanwhile is missed.
   void want(std::size_t shard) { wanted_.fetch_or(std::uint64_t{1} << shard); }
 
   // The upstream does not take calls: nothing starts but the dispatcher's probes.

@@ -1,5 +1,5 @@
-// From a request to a job: everything that is decided before the 202, the 202 itself, and the hybrid calls that may become
-// jobs while they run.
+// From a request to a job: everything that is decided before the 202, the 202 itself, and the
+// hybrid calls that may become jobs while they run.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -27,7 +27,8 @@ using store::Insert;
 
 namespace {
 
-// However long a client asks to wait (Prefer: wait), its connection is not held longer than proxies on the way allow.
+// However long a client asks to wait (Prefer: wait), its connection is not held longer than proxies
+// on the way allow.
 constexpr milliseconds wait_max{60'000};
 
 jobs::Prefer prefer_of(const RequestHead& head) {
@@ -69,8 +70,8 @@ Job job_of(Insert&& insert, State state, jobs::WallTime now) {
   return job;
 }
 
-// A call that runs while its client waits, and becomes a job if it outlives the window. Shared by the task that runs it
-// and the transaction that waits.
+// A call that runs while its client waits, and becomes a job if it outlives the window. Shared by
+// the task that runs it and the transaction that waits.
 struct HeldCall {
   HeldCall(Services& services, std::uint64_t inline_max)
       : answer(services.store(), inline_max),
@@ -153,13 +154,14 @@ awaitable<void> Submission::run() {
   const milliseconds wait = window();
   window_end_ = transaction_.arrived() + wait;
   if (prefer_.wait) {
-    transaction_.more_fields.append(fmt::format(
-        "Preference-Applied: wait={}\r\n",
-        std::chrono::duration_cast<std::chrono::seconds>(wait).count()));
+    transaction_.more_fields.append(
+        fmt::format("Preference-Applied: wait={}\r\n",
+                    std::chrono::duration_cast<std::chrono::seconds>(wait).count()));
   } else if (prefer_.respond_async) {
     transaction_.more_fields.append("Preference-Applied: respond-async\r\n");
   }
-  // With a key the call must be durable before it is sent, or a repetition could start a second one.
+  // With a key the call must be durable before it is sent, or a repetition could start a second
+  // one.
   if (wait.count() > 0 && !job_.key && try_slot()) {
     co_await hold();
   } else {
@@ -176,13 +178,13 @@ awaitable<bool> Submission::refuse() {
   }
   const auto pending = services_.pending.count.load(std::memory_order_relaxed);
   if (pending >= static_cast<std::int64_t>(config.jobs.max_pending)) {
-    co_await transaction_.respond(Problem{503, "queue_full", "Too many jobs are waiting.", nullptr,
-                                          "Retry-After: 10\r\n"});
+    co_await transaction_.respond(
+        Problem(503, "queue_full", "Too many jobs are waiting.", nullptr, "Retry-After: 10\r\n"));
     co_return true;
   }
   std::string problem;
   if (!take_key(problem)) {
-    co_await transaction_.respond(Problem{400, "bad_idempotency_key", problem, "bad_request"});
+    co_await transaction_.respond(Problem(400, "bad_idempotency_key", problem, "bad_request"));
     co_return true;
   }
   if (!transaction_.head().upgrade.empty()) transaction_.close_after();
@@ -296,7 +298,7 @@ awaitable<void> Submission::accepted(Insert insert) {
       co_return;
     case Insert::Outcome::key_reused:
       co_await transaction_.respond(
-          Problem{422, "key_reused", "This idempotency key was used with another request."});
+          Problem(422, "key_reused", "This idempotency key was used with another request."));
       co_return;
     case Insert::Outcome::running:
       if (writer_) writer_->release();
@@ -321,7 +323,7 @@ awaitable<void> Submission::accepted(Insert insert) {
     const bool answered = co_await answered_in_time(shown.id);
     if (answered) co_return;
   }
-  co_await accept(transaction_, route_, shown, {});
+  co_await accept(transaction_, route_, shown);
 }
 
 // The same key again: the same job, whatever it has become.
@@ -333,7 +335,7 @@ awaitable<void> Submission::repeated(const Insert& insert) {
     co_await transaction_.respond(problem_of(found.error()));
     co_return;
   }
-  co_await accept(transaction_, route_, found->job, {});
+  co_await accept(transaction_, route_, found->job);
 }
 
 // Waits out the window of a job. True: it ended, and its result was given in line.
@@ -381,8 +383,8 @@ awaitable<void> Submission::hold() {
   });
   co_await call->answered.wait(window_end_);
   if (!call->is_answered && !gone) {
-    // The window is over: the same running call is made durable. If that fails the client goes on waiting, for a 503
-    // would make it call again.
+    // The window is over: the same running call is made durable. If that fails the client goes on
+    // waiting, for a 503 would make it call again.
     bool durable = true;
     if (writer_) {
       const Result<void> synced = co_await writer_->sync();
@@ -405,8 +407,8 @@ awaitable<void> Submission::hold() {
     if (!call->is_answered) co_await call->answered.wait(never);
     transaction_.set_reason("client_closed");
     transaction_.cut_short();
-    const TimePoint limit = services_.timers().now() +
-                            upstream_.config->abort_hold.value_or(upstream_.config->timeouts.attempt);
+    const TimePoint limit = services_.timers().now() + upstream_.config->abort_hold.value_or(
+                                                           upstream_.config->timeouts.attempt);
     co_await call->exchange->settle(limit);
     upstream_.slots->give();
     co_return;
@@ -427,7 +429,7 @@ awaitable<void> Submission::became_job(std::shared_ptr<HeldCall> call, Insert in
   upstream_.runner->expect(job.id.place.key(), *call->exchange);
   call->job = std::move(job);
   call->verdict.notify();
-  co_await accept(transaction_, route_, shown, {});
+  co_await accept(transaction_, route_, shown);
 }
 
 // The answer came within the window: it is the client's, and nothing was written.

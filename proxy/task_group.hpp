@@ -1,5 +1,6 @@
-// The owner of coroutines that nobody awaits: a Shard's sessions and attempts. An exception that leaves one is logged and
-// ends that one only. Lives on one shard; must be empty when it is destroyed.
+// The owner of coroutines that nobody awaits: a Shard's sessions and attempts. An exception that
+// leaves one is logged and ends that one only. Lives on one shard; must be empty when it is
+// destroyed.
 #pragma once
 
 #include <boost/asio/co_spawn.hpp>

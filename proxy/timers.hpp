@@ -1,6 +1,7 @@
-// Time on one shard, with one timer of the operating system. Exact waits are kept in order of their time (Timers); the
-// deadlines of connections, which move with every request and nearly never pass, are looked at in one coarse sweep.
-// Single-threaded: created, used and destroyed on the shard. Reads no clock but the one it is given.
+// Time on one shard, with one timer of the operating system. Exact waits are kept in order of their
+// time (Timers); the deadlines of connections, which move with every request and nearly never pass,
+// are looked at in one coarse sweep. Single-threaded: created, used and destroyed on the shard.
+// Reads no clock but the one it is given.
 #pragma once
 
 #include <boost/asio/async_result.hpp>
@@ -24,7 +25,8 @@ constexpr boost::asio::use_awaitable_t<Executor> use_awaitable{};
 
 constexpr TimePoint never = TimePoint::max();
 
-// Something whose deadline is looked at every `Timers::sweep_every`. Links itself into its shard's sweep.
+// Something whose deadline is looked at every `Timers::sweep_every`. Links itself into its shard's
+// sweep.
 class Timed {
  public:
   Timed() = default;
@@ -81,9 +83,10 @@ class Timers {
   void stop();
 
  private:
-  using SteadyTimer = boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                                        boost::asio::wait_traits<std::chrono::steady_clock>,
-                                                        Executor>;
+  using SteadyTimer =
+      boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                        boost::asio::wait_traits<std::chrono::steady_clock>,
+                                        Executor>;
   void arm();
   void arm_sweep();
 
@@ -99,7 +102,8 @@ class Timers {
   TimePoint armed_ = never;
 };
 
-// One waiter, woken by notify() or by time. A notify() without a waiter is remembered for the next wait().
+// One waiter, woken by notify() or by time. A notify() without a waiter is remembered for the next
+// wait().
 class Signal {
  public:
   explicit Signal(boost::asio::io_context& io, Timers& timers) : io_(io), timers_(timers) {}
@@ -108,13 +112,15 @@ class Signal {
   Signal& operator=(const Signal&) = delete;
 
   void notify();
-  // True: notified; false: `deadline` passed first. Resumes through the io_context, never from within notify().
+  // True: notified; false: `deadline` passed first. Resumes through the io_context, never from
+  // within notify().
   awaitable<bool> wait(TimePoint deadline);
 
  private:
-  // The one kind of handler that waits here. Not any_completion_handler: in Boost 1.81 moving one recurses for ever.
-  using Handler = boost::asio::async_result<boost::asio::use_awaitable_t<Executor>,
-                                            void(bool)>::handler_type;
+  // The one kind of handler that waits here. Not any_completion_handler: in Boost 1.81 moving one
+  // recurses for ever.
+  using Handler =
+      boost::asio::async_result<boost::asio::use_awaitable_t<Executor>, void(bool)>::handler_type;
   void finish(bool notified);
 
   boost::asio::io_context& io_;

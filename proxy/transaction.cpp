@@ -16,7 +16,8 @@ using jobs::Result;
 namespace {
 
 constexpr std::size_t read_bytes_max = 64 * 1024;
-// What a client may still be sending when it has its answer already: read for so long, so that the answer arrives.
+// What a client may still be sending when it has its answer already: read for so long, so that the
+// answer arrives.
 constexpr std::chrono::seconds linger_time{2};
 constexpr std::size_t linger_bytes = 64 * 1024;
 constexpr std::size_t request_id_max = 128;
@@ -80,12 +81,11 @@ awaitable<bool> Transaction::read_head() {
   InputBuffer& input = client_->input;
   connection().set_deadline(arrived_ + listener().timeouts.header);
   while (true) {
-    const Parse parse =
-        input.empty() ? Parse::more : parser_.parse(input.view(), limits);
+    const Parse parse = input.empty() ? Parse::more : parser_.parse(input.view(), limits);
     if (parse == Parse::done) break;
     if (parse == Parse::rejected) {
       const Rejection& rejection = parser_.rejection();
-      co_await respond(Problem{rejection.status, rejection.reason, rejection.detail});
+      co_await respond(Problem(rejection.status, rejection.reason, rejection.detail));
       co_return false;
     }
     const std::span<char> room = input.prepare(std::max(size_max, Buffers::block_bytes));
@@ -96,7 +96,7 @@ awaitable<bool> Transaction::read_head() {
     }
     if (transfer.io == Io::timeout && !input.empty()) {
       connection().resume();
-      co_await respond(Problem{408, "header_timeout", "The header of the request took too long."});
+      co_await respond(Problem(408, "header_timeout", "The header of the request took too long."));
     }
     if (transfer.io != Io::ok) co_return false;
     input.commit(transfer.size);
@@ -110,11 +110,15 @@ awaitable<bool> Transaction::read_head() {
 }
 
 // Who the client is and how its request is called, as far as what it says can be believed.
-void Transaction::take_request_id() {
+void Transaction::identify() {
+  if (client_->peer_trusted) {
+    address_ = client_address(head(), client_->peer, [this](std::string_view address) {
+      return services_.trusted.contains(address);
+    });
+  }
   const config::RequestId& settings = services_.site.config().request_id;
-  const bool accepted =
-      settings.accept == config::AcceptId::always ||
-      (settings.accept == config::AcceptId::trusted && client_->peer_trusted);
+  const bool accepted = settings.accept == config::AcceptId::always ||
+                        (settings.accept == config::AcceptId::trusted && client_->peer_trusted);
   if (accepted) {
     const auto given = head().fields.find(settings.header);
     if (given && is_request_id(*given)) {
@@ -137,20 +141,20 @@ Identity Transaction::identity() const {
 }
 
 awaitable<void> Transaction::dispatch() {
-  take_request_id();
+  identify();
   if (names_us(head())) {
-    co_await respond(Problem{508, "loop_detected", "The request has been here before: a loop."});
+    co_await respond(Problem(508, "loop_detected", "The request has been here before: a loop."));
     co_return;
   }
   if (head().target == "*") {
-    co_await respond(204, {}, {});
+    co_await respond(204, "", "");
     co_return;
   }
   std::string_view why;
   const auto target = routes::normalize(head().target, normalized_, why);
   if (!target) {
     close_after();
-    co_await respond(Problem{400, "bad_request", std::string(why)});
+    co_await respond(Problem(400, "bad_request", std::string(why)));
     co_return;
   }
   target_ = *target;
@@ -168,8 +172,8 @@ awaitable<void> Transaction::dispatch() {
   set_route(route.config->name);
   if (route.body_max != 0) limit_body(route.body_max);
   if (!body_fits()) {
-    co_await respond(Problem{
-        413, "body_too_large", fmt::format("The body may have {} bytes at most.", body_max_)});
+    co_await respond(Problem(413, "body_too_large",
+                             fmt::format("The body may have {} bytes at most.", body_max_)));
     co_return;
   }
   co_await submit_or_forward(*this, route);
@@ -179,8 +183,8 @@ awaitable<void> Transaction::no_route(const routes::RouteMatch& match) {
   const Site& site = services_.site;
   if (site.default_upstream()) {
     if (!body_fits()) {
-      co_await respond(Problem{
-          413, "body_too_large", fmt::format("The body may have {} bytes at most.", body_max_)});
+      co_await respond(Problem(413, "body_too_large",
+                               fmt::format("The body may have {} bytes at most.", body_max_)));
       co_return;
     }
     co_await forward(*this, services_.upstreams[*site.default_upstream()], nullptr);
@@ -188,11 +192,11 @@ awaitable<void> Transaction::no_route(const routes::RouteMatch& match) {
   }
   if (match.is_path_known) {
     const std::string allowed = site.table().allowed_methods(target_.path);
-    co_await respond(Problem{405, "method_not_allowed", "This path takes: " + allowed + ".",
-                             nullptr, "Allow: " + allowed + "\r\n"});
+    co_await respond(Problem(405, "method_not_allowed", "This path takes: " + allowed + ".",
+                             nullptr, "Allow: " + allowed + "\r\n"));
     co_return;
   }
-  co_await respond(Problem{404, "not_found", "No route leads here.", "no_route"});
+  co_await respond(Problem(404, "not_found", "No route leads here.", "no_route"));
 }
 
 std::optional<std::string_view> Transaction::body_at_hand() {
@@ -213,7 +217,8 @@ void Transaction::take_head() {
   to_consume_ = 0;
 }
 
-// The buffer is about to be used for what follows the head: what head() and target() view moves to a copy.
+// The buffer is about to be used for what follows the head: what head() and target() view moves to
+// a copy.
 void Transaction::keep_head() {
   if (!kept_head_.empty()) return;
   kept_head_ = client_->input.view().substr(0, parser_.head_size());
@@ -239,13 +244,13 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
       const BodyDecoder::Step step = decoder_.next(input.view());
       if (step.bad) {
         close_after();
-        co_await respond(Problem{400, "bad_request", "The chunked body is malformed."});
+        co_await respond(Problem(400, "bad_request", "The chunked body is malformed."));
         co_return Error(Fault::client_gone, "malformed body");
       }
       body_read_ += step.payload.size();
       if (body_read_ > body_max_) {
-        co_await respond(Problem{
-            413, "body_too_large", fmt::format("The body may have {} bytes at most.", body_max_)});
+        co_await respond(Problem(413, "body_too_large",
+                                 fmt::format("The body may have {} bytes at most.", body_max_)));
         co_return Error(Fault::client_gone, "body too large");
       }
       body_done_ = step.done;
@@ -268,7 +273,7 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
     if (ready == Io::ok) transfer = connection().try_read(input.prepare(read_bytes_max));
     if (transfer.io == Io::timeout) {
       connection().resume();
-      co_await respond(Problem{408, "body_timeout", "The body of the request took too long."});
+      co_await respond(Problem(408, "body_timeout", "The body of the request took too long."));
     }
     if (transfer.io != Io::ok) {
       if (status_ == 0) set_reason("client_closed");
@@ -281,7 +286,8 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
   co_return std::string_view();
 }
 
-// Whether the connection takes another request. What is left of this one's body is read over if it is here already.
+// Whether the connection takes another request. What is left of this one's body is read over if it
+// is here already.
 awaitable<bool> Transaction::end() {
   InputBuffer& input = client_->input;
   input.consume(std::min(to_consume_, input.view().size()));
@@ -300,7 +306,8 @@ awaitable<bool> Transaction::end() {
   co_return go_on;
 }
 
-// Closing at once while the client still sends would reset the connection, and it would never read its answer.
+// Closing at once while the client still sends would reset the connection, and it would never read
+// its answer.
 awaitable<void> Transaction::linger() {
   connection().shutdown_send();
   if (body_done_ && client_->input.empty()) co_return;
@@ -333,8 +340,8 @@ void Transaction::log() {
   line.status = status_;
   line.bytes_in = body_read_;
   line.bytes_out = bytes_out_;
-  line.duration = std::chrono::duration_cast<std::chrono::microseconds>(services_.timers().now() -
-                                                                        arrived_);
+  line.duration =
+      std::chrono::duration_cast<std::chrono::microseconds>(services_.timers().now() - arrived_);
   line.reason = reason_;
   services_.log.exchange(line);
 }

@@ -1,6 +1,7 @@
-// One request of a client and its response: read it through the gate, find who answers it, answer. What the answers are is
-// in submit.cpp (jobs), forward.cpp (plain calls) and job_endpoints.cpp (status and result); this class gives them the
-// request and takes the response. A Session has one while it is not idle, from its shard's pool; lives on the shard.
+// One request of a client and its response: read it through the gate, find who answers it, answer.
+// What the answers are is in submit.cpp (jobs), forward.cpp (plain calls) and job_endpoints.cpp
+// (status and result); this class gives them the request and takes the response. A Session has one
+// while it is not idle, from its shard's pool; lives on the shard.
 #pragma once
 
 #include <string>
@@ -16,8 +17,22 @@
 
 namespace raincheck::proxy {
 
-// A problem (RFC 9457) as an answer. `type` is a word of the closed list; `reason` the access log's.
+// A problem (RFC 9457) as an answer. `type` is a word of the closed list; `reason` the access
+// log's.
 struct Problem {
+  // A constructor, not an aggregate: g++ 12 destroys those twice in a statement with co_await.
+  Problem() = default;
+  Problem(int of_status,
+          const char* of_type,
+          std::string text,
+          const char* why = nullptr,
+          std::string more = {})
+      : status(of_status),
+        type(of_type),
+        detail(std::move(text)),
+        reason(why),
+        fields(std::move(more)) {}
+
   int status = 500;
   const char* type = "internal";
   std::string detail;
@@ -44,7 +59,8 @@ class Transaction {
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
-  // The next request, of which at least a byte is there or coming. False: the connection is at its end.
+  // The next request, of which at least a byte is there or coming. False: the connection is at its
+  // end.
   awaitable<bool> serve(ClientConnection& client);
 
   // For the handlers.
@@ -67,13 +83,15 @@ class Transaction {
   bool has_body() const { return head().framing != Framing::none; }
   // All of the body, when all of it was received along with the head; without waiting.
   std::optional<std::string_view> body_at_hand();
-  // The next piece, valid until the next call; empty at the end. Asks for it (100 Continue) when the client waits.
+  // The next piece, valid until the next call; empty at the end. Asks for it (100 Continue) when
+  // the client waits.
   awaitable<jobs::Result<std::string_view>> read_body();
   bool body_done() const { return body_done_; }
   // What follows the head in input() is not HTTP.
   void take_head();
 
-  // One answer with a body in memory. `fields` are "Name: value\r\n" each; framing and connection fields are added.
+  // One answer with a body in memory. `fields` are "Name: value\r\n" each; framing and connection
+  // fields are added.
   awaitable<void> respond(int status, std::string_view fields, std::string_view body);
   awaitable<void> respond(Problem problem);
   // An answer piece by piece: the head, which says how the body is framed, ...
@@ -111,7 +129,7 @@ class Transaction {
   awaitable<bool> read_head();
   awaitable<void> dispatch();
   awaitable<void> no_route(const routes::RouteMatch& match);
-  void take_request_id();
+  void identify();
   awaitable<bool> end();
   awaitable<void> linger();
   void log();

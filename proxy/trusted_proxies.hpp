@@ -1,4 +1,5 @@
-// The networks whose forwarding fields (X-Forwarded-For and its kin) are believed. Immutable; any thread.
+// The networks whose forwarding fields (X-Forwarded-For and its kin) are believed. Immutable; any
+// thread.
 #pragma once
 
 #include <boost/asio/ip/network_v4.hpp>

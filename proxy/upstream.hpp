@@ -1,5 +1,5 @@
-// The seam to the network: one attempt to carry out a job's call at its backend. UpstreamPool is the real one; tests
-// script another. All on one shard.
+// The seam to the network: one attempt to carry out a job's call at its backend. UpstreamPool is
+// the real one; tests script another. All on one shard.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@
 
 namespace raincheck::proxy {
 
-// What is to be sent, as it is stored: `head` is "METHOD target\r\n" and end-to-end fields. References must outlive the
-// exchange.
+// What is to be sent, as it is stored: `head` is "METHOD target\r\n" and end-to-end fields.
+// References must outlive the exchange.
 struct Call {
   std::string_view head;
   const jobs::Body* body = nullptr;
@@ -30,9 +30,9 @@ struct Reply {
   std::string detail;  // of the fault, for the log
   bool sent = false;   // a byte of the request was accepted by a connection
   int status = 0;
-  std::string head;         // end-to-end fields
-  std::string retry_after;  // the field's value
-  std::string server;       // host:port that was asked, for the log
+  std::string head;                              // end-to-end fields
+  std::string retry_after;                       // the field's value
+  std::string server;                            // host:port that was asked, for the log
   std::optional<jobs::milliseconds> first_byte;  // from the start to the answer's first byte
 };
 
@@ -44,7 +44,8 @@ class Exchange {
   virtual awaitable<Reply> run() = 0;
   // The answer is not wanted any more: run() ends soon, with a fault. From another coroutine.
   virtual void abort() = 0;
-  // After run(): until the backend has ended too, or `limit` has passed. At once where `on_abort: close`.
+  // After run(): until the backend has ended too, or `limit` has passed. At once where `on_abort:
+  // close`.
   virtual awaitable<void> settle(TimePoint limit) = 0;
 };
 

@@ -107,9 +107,9 @@ awaitable<Result<void>> UpstreamConnection::read_head(bool head_request, bool up
   parser_.reset();
   const std::size_t limit = upstream_.limits.response_headers;
   for (int interim = 0; interim <= interim_answers_max;) {
-    const Parse parse = input_.empty() ? Parse::more
-                                       : parser_.parse(input_.view(), limit, head_request,
-                                                       upgrade_requested);
+    const Parse parse = input_.empty()
+                            ? Parse::more
+                            : parser_.parse(input_.view(), limit, head_request, upgrade_requested);
     if (parse == Parse::rejected) {
       co_return Error(Fault::upstream_protocol_error, std::string(parser_.error()));
     }

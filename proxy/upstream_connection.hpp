@@ -1,5 +1,6 @@
-// One connection to a backend server and the HTTP/1.1 spoken over it: send a request, read the head of the answer, read
-// its body piece by piece. Lives on one shard, in an UpstreamPool while idle, and in one exchange at a time.
+// One connection to a backend server and the HTTP/1.1 spoken over it: send a request, read the head
+// of the answer, read its body piece by piece. Lives on one shard, in an UpstreamPool while idle,
+// and in one exchange at a time.
 #pragma once
 
 #include <string>
@@ -23,16 +24,18 @@ class UpstreamConnection {
                      const config::Upstream& upstream,
                      const config::Server& server);
 
-  // The request's head, and its body when that is in memory. Afterwards sent() tells if a byte has left.
+  // The request's head, and its body when that is in memory. Afterwards sent() tells if a byte has
+  // left.
   awaitable<jobs::Result<void>> send(std::string_view head, std::string_view body);
   // A large body. Ends early, in order, when the backend answers before it has read everything.
   awaitable<jobs::Result<void>> send(BodyReader& body);
 
-  // The head of the final answer. Interim ones (1xx) are read over, but for a 101 that was asked for. The views in head()
-  // last until the next call.
+  // The head of the final answer. Interim ones (1xx) are read over, but for a 101 that was asked
+  // for. The views in head() last until the next call.
   awaitable<jobs::Result<void>> read_head(bool head_request, bool upgrade_requested);
   const ResponseHead& head() const { return parser_.head(); }
-  // The next piece of the body, valid until the next call; empty at its end. A body that is cut short is a fault.
+  // The next piece of the body, valid until the next call; empty at its end. A body that is cut
+  // short is a fault.
   awaitable<jobs::Result<std::string_view>> read_body();
 
   bool sent() const { return connection_.written() != written_before_; }
@@ -42,7 +45,8 @@ class UpstreamConnection {
   void begin();
   // A byte of the present answer was received.
   bool answered() const { return answered_; }
-  // For a body that is sent beside the reading: the answer may take its time again, counted from now.
+  // For a body that is sent beside the reading: the answer may take its time again, counted from
+  // now.
   void expect_answer();
   void set_request_whole(bool whole) { request_whole_ = whole; }
   // What follows the head in input() is not HTTP.
@@ -56,10 +60,10 @@ class UpstreamConnection {
   const config::Server& server() const { return server_; }
   const config::Upstream& upstream() const { return upstream_; }
 
-  bool reused = false;         // it has carried an exchange before
-  TimePoint idle_since{};      // while in the pool
-  TimePoint attempt = never;   // no wait goes beyond it
-  bool patient = false;        // waits end at `attempt` only, whatever the upstream's timeouts
+  bool reused = false;        // it has carried an exchange before
+  TimePoint idle_since{};     // while in the pool
+  TimePoint attempt = never;  // no wait goes beyond it
+  bool patient = false;       // waits end at `attempt` only, whatever the upstream's timeouts
 
  private:
   awaitable<jobs::Result<std::size_t>> fill(std::size_t size_max);

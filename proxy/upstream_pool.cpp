@@ -21,7 +21,8 @@ namespace {
 
 // Names are looked up again after this long, so that a backend may move.
 constexpr std::chrono::seconds resolved_for{30};
-// A request that must not be sent twice takes no connection that was idle for longer: the backend may be closing it.
+// A request that must not be sent twice takes no connection that was idle for longer: the backend
+// may be closing it.
 constexpr std::chrono::seconds recent_for{1};
 constexpr std::chrono::seconds close_idle_every{1};
 

@@ -1,5 +1,5 @@
-// A shard's connections to one upstream: kept alive, the last used first, over its servers in turn. Lives on the shard.
-// Knows nothing of slots: who asks for a connection holds one already.
+// A shard's connections to one upstream: kept alive, the last used first, over its servers in turn.
+// Lives on the shard. Knows nothing of slots: who asks for a connection holds one already.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -32,8 +32,9 @@ class UpstreamPool final : public Upstream {
     recent,  // it may not: only a connection that the backend will hardly be closing at this moment
     none,
   };
-  // A connection that is fit for one request, before `deadline`. upstream_unreachable: no server accepts one.
-  // `abortable`, when given, holds the connection while it is being made, so that it can be aborted.
+  // A connection that is fit for one request, before `deadline`. upstream_unreachable: no server
+  // accepts one. `abortable`, when given, holds the connection while it is being made, so that it
+  // can be aborted.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
       Reuse reuse, TimePoint deadline, UpstreamConnection** abortable = nullptr);
   // Takes it back: kept for another request if it is reusable, else closed.
