@@ -67,6 +67,8 @@ class SqliteRows {
 
   // False: no further row.
   bool next();
+  // No further row is wanted: what was read is not valid any more, and may be changed.
+  void end() { sqlite3_reset(statement_); }
 
   bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   std::int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }

@@ -28,11 +28,11 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
                        "request_id, spool, size, head, body FROM req WHERE key >= ? AND key < ? "
                        "ORDER BY key LIMIT ?"),
       select_ending_(connection,
-                     "SELECT random, created, retention, route, request_id, idem, spool FROM req "
-                     "WHERE key = ?"),
+                     "SELECT random, created, retention, route, request_id, idem, spool, attempt, "
+                     "epoch, started FROM req LEFT JOIN run USING (key) WHERE req.key = ?"),
       delete_request_(connection, "DELETE FROM req WHERE key = ?"),
       insert_run_(connection, "INSERT INTO run VALUES (?, ?, ?, ?, 0)"),
-      select_run_(connection, "SELECT attempt, epoch, started FROM run WHERE key = ?"),
+      select_run_(connection, "SELECT attempt, epoch FROM run WHERE key = ?"),
       start_again_(connection,
                    "UPDATE run SET attempt = ?, epoch = ?, started = ?, due = 0 WHERE key = ?"),
       stop_run_(connection, "UPDATE run SET attempt = ?, epoch = 0, due = ? WHERE key = ?"),
@@ -213,58 +213,46 @@ struct SqliteWriter::Ending {
   std::int64_t key = 0;
   jobs::State state = jobs::State::failed;
   jobs::ErrorType error = jobs::ErrorType::none;
-  std::uint32_t attempt = 0;
-  jobs::WallTime started{};
   jobs::WallTime now{};
   jobs::milliseconds retention{};
   const jobs::Response& response;
 };
 
 void SqliteWriter::apply(Finish& command) {
-  std::uint32_t attempt = 0;
-  jobs::WallTime started{};
-  command.applied = end_attempt(command.fence, attempt, started);
-  if (!command.applied) {
-    if (!control::fence) overwrite(command);
-    return;
-  }
   const std::int64_t key = command.fence.place.key();
-  delete_run_.run(key);
-  make_final(Ending{key, command.state, command.error, attempt, started, command.now,
-                    command.retention, command.response});
-}
-
-bool SqliteWriter::end_attempt(const Fence& fence,
-                               std::uint32_t& attempt,
-                               jobs::WallTime& started) {
-  if (fence.place.partition != partition_) return false;
-  SqliteRows rows = select_run_.query(fence.place.key());
-  if (!rows.next()) return false;
-  attempt = rows.number<std::uint32_t>(0);
-  started = rows.time(2);
-  const std::uint64_t epoch = fence.epoch == 0 ? epoch_ : fence.epoch;
-  return attempt == fence.attempt && rows.number<std::uint64_t>(1) == epoch;
-}
-
-jobs::WallTime SqliteWriter::make_final(const Ending& ending) {
-  const jobs::Response& response = ending.response;
-  jobs::WallTime expires;
-  std::uint64_t request_spool = 0;
-  {
-    SqliteRows request = select_ending_.query(ending.key);
-    if (!request.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
-    const auto own = jobs::milliseconds(request.integer(2));
-    expires = ending.now + (ending.retention.count() ? ending.retention : own);
-    std::optional<Blob> hash;
-    if (!request.is_null(5)) hash = Blob{request.bytes(5)};
-    request_spool = request.number<std::uint64_t>(6);
-    insert_final_.run(ending.key, Blob{request.bytes(0)}, ending.state, ending.error,
-                      ending.attempt, request.integer(1), ending.started, ending.now, expires,
-                      request.bytes(3), request.bytes(4), hash, response.status,
-                      response.body.spool, response.body.size, blob(response.head),
-                      blob(response.body.bytes));
+  SqliteRows job = select_ending_.query(key);
+  command.applied = job.next() && !job.is_null(7) &&
+                    holds(command.fence, job.number<std::uint32_t>(7), job.integer(8));
+  if (command.applied) {
+    make_final(job, Ending{key, command.state, command.error, command.now, command.retention,
+                           command.response});
+  } else if (!control::fence) {
+    overwrite(command);
   }
+}
+
+bool SqliteWriter::holds(const Fence& fence, std::uint32_t attempt, std::int64_t epoch) const {
+  const std::uint64_t wanted = fence.epoch == 0 ? epoch_ : fence.epoch;
+  return fence.place.partition == partition_ && fence.attempt == attempt &&
+         static_cast<std::uint64_t>(epoch) == wanted;
+}
+
+// `job` stands on the row of select_ending_, and is ended here.
+jobs::WallTime SqliteWriter::make_final(SqliteRows& job, const Ending& ending) {
+  const jobs::Response& response = ending.response;
+  const auto own = jobs::milliseconds(job.integer(2));
+  const jobs::WallTime expires = ending.now + (ending.retention.count() ? ending.retention : own);
+  const auto request_spool = job.number<std::uint64_t>(6);
+  const bool begun = !job.is_null(7);
+  std::optional<Blob> hash;
+  if (!job.is_null(5)) hash = Blob{job.bytes(5)};
+  insert_final_.run(ending.key, Blob{job.bytes(0)}, ending.state, ending.error, job.integer(7),
+                    job.integer(1), job.integer(9), ending.now, expires, job.bytes(3), job.bytes(4),
+                    hash, response.status, response.body.spool, response.body.size,
+                    blob(response.head), blob(response.body.bytes));
+  job.end();
   insert_expiry_.run(expires, ending.key);
+  if (begun) delete_run_.run(ending.key);
   if (response.body.spool != 0) name_spool(response.body.spool, ending.key);
   if (ending.state != jobs::State::failed) erase_request(ending.key, request_spool);
   return expires;
@@ -283,11 +271,15 @@ void SqliteWriter::erase_request(std::int64_t key, std::uint64_t spool) {
 }
 
 void SqliteWriter::apply(Requeue& command) {
-  std::uint32_t attempt = 0;
-  jobs::WallTime started{};
-  command.applied = end_attempt(command.fence, attempt, started);
-  if (!command.applied) return;
   const jobs::Place& place = command.fence.place;
+  std::uint32_t attempt = 0;
+  {
+    SqliteRows run = select_run_.query(place.key());
+    if (!run.next()) return;
+    attempt = run.number<std::uint32_t>(0);
+    command.applied = holds(command.fence, attempt, run.integer(1));
+  }
+  if (!command.applied) return;
   // The epoch stands for "not due later" elsewhere.
   const jobs::WallTime due = std::max(command.due_at, jobs::WallTime(jobs::milliseconds(1)));
   stop_run_.run(command.counts ? attempt : attempt - 1, due, place.key());
@@ -319,10 +311,11 @@ void SqliteWriter::apply(Cancel& command) {
   if (jobs::is_final(job.state)) return;
   if (job.state == jobs::State::queued) leave_queue(job);
   const std::int64_t key = command.id.place.key();
-  delete_run_.run(key);
   const jobs::Response none;
-  job.expires_at = make_final(Ending{key, jobs::State::canceled, jobs::ErrorType::none, job.attempt,
-                                     job.started_at, command.now, command.retention, none});
+  SqliteRows row = select_ending_.query(key);
+  if (!row.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
+  job.expires_at = make_final(row, Ending{key, jobs::State::canceled, jobs::ErrorType::none,
+                                          command.now, command.retention, none});
   job.state = jobs::State::canceled;
   job.finished_at = command.now;
   job.due_at = jobs::WallTime();

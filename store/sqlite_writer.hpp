@@ -44,9 +44,9 @@ class SqliteWriter {
   void claim_later(Claim& command, LaneCounters& lane);
   void claim_queued(Claim& command, LaneCounters& lane);
   jobs::Job read_request(const SqliteRows& rows);
-  // Takes a running job's attempt off, if the fence holds.
-  bool end_attempt(const Fence& fence, std::uint32_t& attempt, jobs::WallTime& started);
-  jobs::WallTime make_final(const Ending& ending);
+  bool holds(const Fence& fence, std::uint32_t attempt, std::int64_t epoch) const;
+  // Returns when the job expires.
+  jobs::WallTime make_final(SqliteRows& job, const Ending& ending);
   void overwrite(const Finish& command);
   void erase_request(std::int64_t key, std::uint64_t spool);
   void erase_job(std::int64_t key);

@@ -1,0 +1,267 @@
+// What is SQLite's alone: files, locks, damage, full and broken disks, the log.
+#include "store/sqlite_backend.hpp"
+
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "store/sqlite_schema.hpp"
+#include "tests/store/backend_under_test.hpp"
+#include "tests/store/faulty_vfs.hpp"
+
+using namespace raincheck::store;
+using raincheck::jobs::Fault;
+using raincheck::jobs::JobId;
+using raincheck::jobs::State;
+namespace jobs = raincheck::jobs;
+
+namespace {
+
+// What opening the store in the directory says, empty when it opens.
+std::string open_error(const std::string& directory) {
+  try {
+    Spool spool(directory + "/spool", 0);
+    SqliteBackend backend({directory, 0, 0}, spool);
+    return "";
+  } catch (const std::runtime_error& error) {
+    return error.what();
+  }
+}
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+void execute(const std::string& database, const char* sql) {
+  sqlite3* db = nullptr;
+  REQUIRE(sqlite3_open(database.c_str(), &db) == SQLITE_OK);
+  CHECK(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(db);
+}
+
+void overwrite(const std::string& path, std::streamoff offset, const std::string& bytes) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  REQUIRE(file);
+  file.seekp(offset);
+  file << bytes;
+}
+
+jobs::Result<void> apply(SqliteUnderTest& store, std::vector<Command>& commands) {
+  std::vector<Command*> batch;
+  for (Command& each : commands) batch.push_back(&each);
+  return store->apply(batch);
+}
+
+std::vector<Command> many_inserts(std::uint32_t lane, int count, std::size_t size) {
+  std::vector<Command> commands;
+  for (int i = 0; i < count; ++i) {
+    Insert insert = an_insert(lane, static_cast<std::uint8_t>(i + 100));
+    insert.job.body = jobs::Body::inline_bytes(std::string(size, 'x'));
+    commands.emplace_back(std::move(insert));
+  }
+  return commands;
+}
+
+}  // namespace
+
+TEST_CASE("the store's directory is 0700 and its files are 0600") {
+  SqliteUnderTest store;
+  store.apply(an_insert(store->open_lane("reports", 0).number, 1));
+  struct stat status {};
+  REQUIRE(::stat(store.directory().c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0700);
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(store.directory())) {
+    if (!entry.is_regular_file()) continue;
+    REQUIRE(::stat(entry.path().c_str(), &status) == 0);
+    CHECK_MESSAGE((status.st_mode & 0777) == 0600, entry.path().string());
+    ++files;
+  }
+  CHECK(files == 4);  // database, log, its index, lock
+}
+
+TEST_CASE("a second process is refused in words") {
+  SqliteUnderTest store;
+  CHECK(contains(open_error(store.directory()), "is in use by another raincheck process"));
+}
+
+TEST_CASE("a damaged, a foreign and a newer database are refused in words and left as they are") {
+  SqliteUnderTest store;
+  store.apply(an_insert(store->open_lane("reports", 0).number, 1));
+  const std::string directory = store.directory();
+  const std::string database = directory + "/raincheck.db";
+  store.close();
+  SUBCASE("not a database") {
+    overwrite(database, 0, std::string(100, 'x'));
+    CHECK(contains(open_error(directory), "damaged or not a store"));
+  }
+  SUBCASE("damaged inside") {
+    overwrite(database, 100, std::string(8'000, '\x55'));
+    CHECK(contains(open_error(directory), "damaged or not a store"));
+  }
+  SUBCASE("another program's") {
+    execute(database, "PRAGMA application_id=1");
+    CHECK(contains(open_error(directory), "is not a store of raincheck"));
+  }
+  SUBCASE("newer") {
+    execute(database, "UPDATE meta SET value = 1000 WHERE name = 'schema'");
+    CHECK(contains(open_error(directory), "has format 1000"));
+  }
+  CHECK(std::filesystem::file_size(database) > 8'192);
+}
+
+TEST_CASE("no new database is made where an old one was") {
+  SqliteUnderTest store;
+  auto writer = store.spool().create();
+  REQUIRE(writer.has_value());
+  (*writer)->release();
+  writer->reset();
+  const std::string directory = store.directory();
+  store.close();
+  SUBCASE("missing") {
+    std::filesystem::remove(directory + "/raincheck.db");
+    CHECK(contains(open_error(directory), "is missing or empty"));
+    CHECK_FALSE(std::filesystem::exists(directory + "/raincheck.db"));
+  }
+  SUBCASE("emptied") {
+    std::filesystem::resize_file(directory + "/raincheck.db", 0);
+    CHECK(contains(open_error(directory), "is missing or empty"));
+  }
+}
+
+TEST_CASE("a store whose making was cut short is made again") {
+  TemporaryDirectory directory;
+  std::filesystem::create_directory(directory / "store");
+  SUBCASE("nothing written") {
+    std::ofstream(directory / "store/raincheck.db");
+  }
+  SUBCASE("no tables") {
+    execute(directory / "store/raincheck.db", "PRAGMA page_size=8192; PRAGMA journal_mode=WAL");
+  }
+  CHECK(open_error(directory / "store") == "");
+}
+
+TEST_CASE("a full disk refuses the batch whole, and the next one works when space is back") {
+  FaultyVfs disk;
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId kept = store.apply(an_insert(lane, 1, true)).id;
+  for (int after = 0;; ++after) {
+    disk.fail_writes(after, SQLITE_FULL);
+    std::vector<Command> batch = many_inserts(lane, 3, 10'000);
+    batch.emplace_back(a_finish(a_fence(kept, 1)));
+    const jobs::Result<void> applied = apply(store, batch);
+    if (!disk.has_failed()) {
+      CHECK(applied.has_value());
+      break;
+    }
+    REQUIRE_FALSE(applied.has_value());
+    CHECK(applied.error().fault == Fault::store_full);
+    disk.heal();
+    CHECK(store.find(kept).job.state == State::running);
+    CHECK(store->lanes()[0].queued == static_cast<std::uint64_t>(after));
+    const Insert next = store.apply(an_insert(lane, 2));
+    CHECK(next.outcome == Insert::Outcome::queued);
+    CHECK(next.id.place.sequence == static_cast<std::uint64_t>(after) + 2);
+  }
+  disk.heal();
+  store.crash();
+  CHECK(store.find(kept).job.state == State::succeeded);
+}
+
+TEST_CASE("after a failed sync nothing is applied any more, and a new process reads the truth") {
+  for (int after = 0; after < 2; ++after) {
+    FaultyVfs disk;
+    SqliteUnderTest store;
+    const auto lane = store->open_lane("reports", 0).number;
+    const JobId kept = store.apply(an_insert(lane, 1)).id;
+    disk.fail_syncs(after, SQLITE_IOERR_FSYNC);
+    jobs::Result<void> applied;
+    for (int i = 0; i <= after && applied; ++i) {
+      std::vector<Command> batch = many_inserts(lane, 1, 100);
+      applied = apply(store, batch);
+    }
+    REQUIRE_FALSE(applied.has_value());
+    CHECK(applied.error().fault == Fault::store_failed);
+    disk.heal();
+    std::vector<Command> batch = many_inserts(lane, 1, 100);
+    CHECK(apply(store, batch).error().fault == Fault::store_failed);
+    CHECK(store.find(kept).presence == Presence::present);
+    CHECK_FALSE(store->checkpoint_due());
+    store->checkpoint();
+    store.crash();
+    CHECK(store.find(kept).presence == Presence::present);
+    CHECK(store.apply(an_insert(lane, 2)).outcome == Insert::Outcome::queued);
+  }
+}
+
+TEST_CASE("another failure of a write is final too") {
+  FaultyVfs disk;
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  disk.fail_writes(0, SQLITE_IOERR_WRITE);
+  std::vector<Command> batch = many_inserts(lane, 1, 100);
+  CHECK(apply(store, batch).error().fault == Fault::store_failed);
+  disk.heal();
+  CHECK(apply(store, batch).error().fault == Fault::store_failed);
+}
+
+TEST_CASE("a file named by a batch stays when nobody knows whether the batch is durable") {
+  FaultyVfs disk;
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  auto created = store.spool().create();
+  REQUIRE(created.has_value());
+  const std::uint64_t number = (*created)->number();
+  std::vector<Command> batch;
+  Insert insert = an_insert(lane, 1);
+  insert.job.body.spool = number;
+  batch.emplace_back(insert);
+  SUBCASE("failed") {
+    disk.fail_syncs(0, SQLITE_IOERR_FSYNC);
+    CHECK(apply(store, batch).error().fault == Fault::store_failed);
+    created->reset();
+    CHECK(store.spool().open(number).has_value());
+  }
+  SUBCASE("full") {
+    disk.fail_writes(0, SQLITE_FULL);
+    CHECK(apply(store, batch).error().fault == Fault::store_full);
+    created->reset();
+    CHECK_FALSE(store.spool().open(number).has_value());
+  }
+}
+
+TEST_CASE("the log starts over under constant load, also while jobs are read") {
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId id = store.apply(an_insert(lane, 1)).id;
+  std::uintmax_t largest = 0;
+  int checkpoints = 0;
+  for (int round = 0; round < 500; ++round) {
+    std::vector<Command> batch = many_inserts(lane, 64, 7'000);
+    REQUIRE(apply(store, batch).has_value());
+    CHECK(store.find(id).presence == Presence::present);
+    if (store->checkpoint_due()) {
+      store->checkpoint();
+      ++checkpoints;
+    }
+    largest =
+        std::max(largest, std::filesystem::file_size(store.directory() + "/raincheck.db-wal"));
+  }
+  // 32,000 rows of 7 kB are 260 MB of log, were it never to start over.
+  CHECK(checkpoints >= 5);
+  CHECK(checkpoints <= 12);
+  CHECK(largest < 40'000'000);
+  store.crash();
+  CHECK(store->lanes()[0].queued == 32'001);
+}
+
+TEST_CASE("a log that nobody checkpoints is bounded all the same") {
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  for (int round = 0; round < 700; ++round) {
+    std::vector<Command> batch = many_inserts(lane, 64, 7'000);
+    REQUIRE(apply(store, batch).has_value());
+  }
+  CHECK(std::filesystem::file_size(store.directory() + "/raincheck.db-wal") < 280'000'000);
+}
