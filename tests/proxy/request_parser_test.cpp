@@ -156,6 +156,7 @@ TEST_CASE("lines and fields that are not quite right are refused") {
       {"bare line feeds", 400, "POST /x HTTP/1.1\nHost: a\nContent-Length: 5\n\n"},
       {"one bare line feed", 400, post + "X: a\nContent-Length: 5\r\n\r\n"},
       {"a bare line feed at the end", 400, post + "\n"},
+      {"refused at once, before the end of the head", 400, post + "X: a\n"},
       {"a bare carriage return", 400, post + "X: a\rb\r\n\r\n"},
       {"two carriage returns", 400, post + "X: a\r\r\n\r\n"},
       {"a carriage return for a line", 400, "POST /x HTTP/1.1\rHost: a\r\n\r\n"},
