@@ -55,7 +55,7 @@ class Logs(EndToEnd):
         self.assertEqual([submission['request_id']] * 3, [line['request_id'] for line in lines])
         self.assertEqual(['legacy'] * 3, [line['upstream'] for line in lines])
         self.assertEqual([502, 200], [line['status'] for line in lines[1:]])
-        self.assertEqual('upstream_reset', lines[0]['reason'])
+        self.assertEqual('upstream_lost', lines[0]['reason'])
         self.assertEqual(submission['request_id'], self.backend.seen()[-1].get('X-Request-Id'))
 
     def test_a_plain_call_has_both_lines_too(self):
@@ -64,6 +64,7 @@ class Logs(EndToEnd):
         line, = self.lines(1, event='exchange', path='/x')
         attempt, = self.attempts(1)
         self.assertEqual(line['request_id'], attempt['request_id'])
+        self.assertEqual(('legacy', 200), (attempt['upstream'], attempt['status']))
 
     def test_what_went_wrong_has_a_reason_from_the_closed_list(self):
         self.serve(routes=[route('POST /reports/*', limits={'body': '1KiB'})], default_upstream=None,
@@ -90,16 +91,15 @@ class Logs(EndToEnd):
 
     def test_what_upstreams_do_wrong_has_a_reason_too(self):
         self.serve(upstream={'timeouts': {'first_byte': '200ms'}, 'limits': {'response_body': '1KiB'}})
-        for script, status, reason in (
-                (raw(b'nonsense\r\n\r\n'), 502, 'upstream_protocol_error'),
-                (reset_after_reading, 502, 'upstream_reset'),
-                (Gate(), 504, 'upstream_timeout')):
-            self.backend.on('/x', script)
-            self.request('GET', '/x')
-            self.assertEqual(reason, self.reason(status, path='/x'))
+        for path, script, status, reason in (
+                ('/garbled', raw(b'nonsense\r\n\r\n'), 502, 'upstream_protocol_error'),
+                ('/lost', reset_after_reading, 502, 'upstream_lost'), ('/late', Gate(), 504, 'upstream_timeout')):
+            self.backend.on(path, script)
+            self.request('GET', path)
+            self.assertEqual(reason, self.reason(status, path=path))
         self.backend.refuse()
-        self.request('GET', '/y')
-        self.assertEqual('upstream_connect_failed', self.reason(502, path='/y'))
+        self.request('GET', '/refused')
+        self.assertEqual('upstream_unreachable', self.reason(502, path='/refused'))
 
     def test_a_client_that_left_is_told(self):
         self.serve()
@@ -157,7 +157,7 @@ class Logs(EndToEnd):
         self.serve()
         for i in range(30):
             self.request('GET', f'/x{i}')
-        self.lines(60)
+        self.lines(30, event='exchange')
 
     def test_under_journald_each_line_has_its_priority_and_no_time(self):
         path = f'{self.folder}/raincheck.log'

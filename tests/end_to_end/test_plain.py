@@ -160,7 +160,7 @@ class Plain(EndToEnd):
 class Faults(EndToEnd):
     def setUp(self):
         super().setUp()
-        self.serve(upstream={'timeouts': {'attempt': '2s', 'first_byte': '400ms'}})
+        self.serve(upstream={'timeouts': {'connect': '1s', 'attempt': '2s', 'first_byte': '400ms'}})
 
     def test_a_backend_that_refuses_is_502(self):
         self.backend.refuse()

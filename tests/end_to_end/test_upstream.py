@@ -48,7 +48,7 @@ class Answers(EndToEnd):
     def test_an_odd_but_lawful_answer_is_taken(self):
         for head, body in ((b'HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n', b'a'),
                            (b'HTTP/1.1 299 \xe9t\xe9\r\nContent-Length: 0\r\n\r\n', b''),
-                           (OK + b'content-length: 2\r\n\r\n', b'ab'),
+                           (OK + b'content-length: 2\r\n\r\n', b'ab'), (OK + b'Content-Length : 2\r\n\r\n', b'ab'),
                            (OK + b'TRANSFER-ENCODING: Chunked\r\n\r\n', b'0\r\n\r\n')):
             with self.subTest(head):
                 result = self.collect(raw(head + body))
@@ -76,7 +76,6 @@ class Answers(EndToEnd):
                 'bare line feeds': b'HTTP/1.1 200 OK\nContent-Length: 1\n\na',
                 'a NUL in a field': OK + b'X: a\0b\r\nContent-Length: 0\r\n\r\n',
                 'a bad field name': OK + b'X y: a\r\nContent-Length: 0\r\n\r\n',
-                'space before the colon': OK + b'Content-Length : 0\r\n\r\n',
                 'an unasked 101': b'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
                 'endless interim answers': b'HTTP/1.1 100 Continue\r\n\r\n' * 3000,
                 'version 2': b'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n',
@@ -138,7 +137,7 @@ class Limits(EndToEnd):
         wait_until(lambda: len(self.spool_files()) <= 1, lambda: f'one spool file, not {self.spool_files()}')
 
     def test_a_backend_that_never_answers_times_out(self):
-        self.serve(upstream={'timeouts': {'attempt': '300ms'}})
+        self.serve(upstream={'timeouts': {'connect': '300ms', 'attempt': '300ms'}})
         self.backend.on('/reports', hang)
         job = self.submit().wait()
         self.assertIn(job.ended(), ('upstream_timeout', 'outcome_unknown'))
@@ -162,7 +161,7 @@ class Limits(EndToEnd):
         self.assertIn(self.submit().ended(), ('upstream_timeout', 'outcome_unknown'))
 
     def test_a_drip_is_no_silence_but_ends_with_the_attempt(self):
-        self.serve(upstream={'timeouts': {'between_bytes': '500ms', 'attempt': '1500ms'}})
+        self.serve(upstream={'timeouts': {'connect': '500ms', 'between_bytes': '500ms', 'attempt': '1500ms'}})
 
         def drip(exchange):
             exchange.send(OK + b'Content-Length: 1000\r\n\r\n')
