@@ -15,8 +15,8 @@
 namespace raincheck::store {
 namespace {
 
-// Room for 2^17 frames of the log: four times what it may grow to.
-constexpr off_t log_index_bytes = 32 * 32'768;
+// Room for 2^16 frames of the log: twice what it may grow to.
+constexpr off_t log_index_bytes = 16 * 32'768;
 
 [[noreturn]] void fail(const std::string& what, const std::string& path) {
   throw std::runtime_error(what + " " + path + ": " + std::strerror(errno));

@@ -1,0 +1,190 @@
+// What every backend does: bytes, limits, and the files of the spool.
+#include "tests/store/backend_under_test.hpp"
+
+using namespace raincheck::store;
+using raincheck::jobs::JobId;
+using raincheck::jobs::State;
+namespace jobs = raincheck::jobs;
+
+using Marks = std::vector<int>;
+
+BACKEND_TEST("bytes of every kind come back as they went in") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) all.push_back(static_cast<char>(byte));
+  std::string large;
+  for (int i = 0; i < 300; ++i) large += all;
+  for (const std::string& body : {std::string(), all, large}) {
+    Insert insert = an_insert(lane, 1);
+    insert.job.body = jobs::Body::inline_bytes(body);
+    insert.job.head = body;
+    insert.job.request_id = std::string("\xff\xfe", 2);
+    const JobId id = store.apply(insert).id;
+    const Claim claim = store.apply(a_claim(lane, 1));
+    REQUIRE(claim.jobs.size() == 1);
+    CHECK(claim.jobs[0].body.bytes == body);
+    CHECK(claim.jobs[0].head == body);
+    CHECK(claim.jobs[0].request_id == insert.job.request_id);
+    Finish finish = a_finish(a_fence(id, 1));
+    finish.response.body = jobs::Body::inline_bytes(body);
+    finish.response.head = body;
+    REQUIRE(store.apply(finish).applied);
+    const Find found = store.find(id, true);
+    CHECK(found.job.response.body.bytes == body);
+    CHECK(found.job.response.body.size == body.size());
+    CHECK(found.job.response.head == body);
+  }
+}
+
+BACKEND_TEST("new jobs are refused at the store's limit, and those that there are go on") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId id = store.apply(with_key(an_insert(lane, 1, true), 1, 1)).id;
+  store.close();
+  store.set_bytes_max(1);
+  store.open();
+  const std::uint64_t epoch = store->orphans()[0].epoch;
+  CHECK(store.apply(an_insert(lane, 2)).refused);
+  const Insert known = store.apply(with_key(an_insert(lane, 2), 1, 1));
+  CHECK_FALSE(known.refused);
+  CHECK(known.outcome == Insert::Outcome::existed);
+  CHECK(store.apply(a_finish(a_fence(id, 1, epoch))).applied);
+  CHECK(store.apply(an_erase(id)).presence == Presence::present);
+  CHECK(store->lanes()[0].queued == 0);
+}
+
+BACKEND_TEST("a refused job in a batch does not hold back the others") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const std::uint64_t before = store->bytes();
+  store.close();
+  store.set_bytes_max(before + 100'000);
+  store.open();
+  Command large(an_insert(lane, 1));
+  std::get<Insert>(large).job.body = jobs::Body::inline_bytes(std::string(1'000'000, 'x'));
+  Command small(an_insert(lane, 2));
+  Command* batch[] = {&large, &small};
+  REQUIRE(store->apply(batch).has_value());
+  CHECK(std::get<Insert>(large).refused);
+  CHECK_FALSE(std::get<Insert>(small).refused);
+  CHECK(marks(store.apply(a_claim(lane, 10))) == Marks{2});
+}
+
+BACKEND_TEST("the key of the ids stays the same") {
+  UnderTest store;
+  const jobs::IdCodec::Secret secret = store->secret();
+  store.reopen();
+  CHECK(store->secret() == secret);
+  UnderTest other;
+  CHECK(other->secret() != secret);
+}
+
+namespace {
+
+template <class UnderTest>
+std::unique_ptr<SpoolWriter> write_file(UnderTest& store, const std::string& bytes) {
+  auto writer = store.spool().create();
+  REQUIRE(writer.has_value());
+  REQUIRE((*writer)->append(bytes).has_value());
+  REQUIRE((*writer)->sync().has_value());
+  return std::move(*writer);
+}
+
+template <class UnderTest>
+bool has_file(UnderTest& store, std::uint64_t number) {
+  return store.spool().open(number).has_value();
+}
+
+jobs::Body spooled(const SpoolWriter& writer) {
+  jobs::Body body;
+  body.spool = writer.number();
+  body.size = writer.size();
+  return body;
+}
+
+}  // namespace
+
+BACKEND_TEST(
+    "a spooled request stays until the job succeeds, a spooled result until it is erased") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  auto request = write_file(store, "a large request");
+  Insert insert = an_insert(lane, 1, true);
+  insert.job.body = spooled(*request);
+  const JobId id = store.apply(insert).id;
+  const std::uint64_t request_number = request->number();
+  // Its writer's end removes nothing that a commit names, even if nobody said release().
+  request.reset();
+  CHECK(has_file(store, request_number));
+  store.crash();
+  CHECK(has_file(store, request_number));
+  const auto orphans = store->orphans();
+  CHECK(orphans[0].job.body.spool == request_number);
+  auto result = write_file(store, "a large result");
+  Finish finish = a_finish(a_fence(id, 1, orphans[0].epoch));
+  finish.response.body = spooled(*result);
+  CHECK(store.apply(finish).applied);
+  result->release();
+  const std::uint64_t result_number = result->number();
+  result.reset();
+  CHECK(store->checkpoint_due());
+  store->checkpoint();
+  CHECK_FALSE(has_file(store, request_number));
+  CHECK(store.find(id).job.response.body.spool == result_number);
+  CHECK(store.find(id).job.response.body.size == 14);
+  store.crash();
+  CHECK(has_file(store, result_number));
+  store.apply(an_erase(id));
+  store->checkpoint();
+  CHECK_FALSE(has_file(store, result_number));
+  CHECK(store.spool().bytes() == 0);
+}
+
+BACKEND_TEST("a failed job keeps its spooled request until it is erased") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  auto request = write_file(store, "a large request");
+  Insert insert = an_insert(lane, 1, true);
+  insert.job.body = spooled(*request);
+  const JobId id = store.apply(insert).id;
+  CHECK(store.apply(a_finish(a_fence(id, 1), State::failed)).applied);
+  store->checkpoint();
+  CHECK(has_file(store, request->number()));
+  CHECK(store.apply(a_prune(1'000'000)).count == 1);
+  store->checkpoint();
+  CHECK_FALSE(has_file(store, request->number()));
+}
+
+BACKEND_TEST("a file that no row names is removed at the next start") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  auto orphan = write_file(store, "never committed");
+  auto request = write_file(store, "committed");
+  Insert insert = an_insert(lane, 1);
+  insert.job.body = spooled(*request);
+  store.apply(insert);
+  const std::uint64_t orphan_number = orphan->number();
+  const std::uint64_t request_number = request->number();
+  orphan->release();
+  orphan.reset();
+  request.reset();
+  store.crash();
+  CHECK_FALSE(has_file(store, orphan_number));
+  CHECK(has_file(store, request_number));
+  CHECK(store.spool().bytes() == 9);
+}
+
+BACKEND_TEST("a result that a lost attempt brought leaves no file") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId id = store.apply(an_insert(lane, 1, true)).id;
+  store.apply(a_cancel(id));
+  auto result = write_file(store, "too late");
+  Finish finish = a_finish(a_fence(id, 1));
+  finish.response.body = spooled(*result);
+  CHECK_FALSE(store.apply(finish).applied);
+  const std::uint64_t number = result->number();
+  result.reset();
+  CHECK_FALSE(has_file(store, number));
+}

@@ -1,0 +1,271 @@
+#include "tests/store/model.hpp"
+
+#include <algorithm>
+
+namespace raincheck::store {
+
+using jobs::Job;
+using jobs::JobId;
+using jobs::State;
+using jobs::WallTime;
+
+void Model::apply(Command& command) {
+  std::visit([this](auto& each) { apply_one(each); }, command);
+}
+
+std::uint64_t Model::queued(std::uint32_t lane) const {
+  const LaneState& state = lanes_[lane - 1];
+  return state.queue.size() + state.later.size();
+}
+
+WallTime Model::next_due(std::uint32_t lane) const {
+  const LaneState& state = lanes_[lane - 1];
+  return state.later.empty() ? WallTime() : state.later.begin()->first;
+}
+
+Find Model::find(const JobId& id) const {
+  Find found;
+  found.id = id;
+  const auto entry = jobs_.find(id.place.key());
+  if (entry != jobs_.end() && entry->second.job.id.random == id.random) {
+    found.presence = Presence::present;
+    found.job = entry->second.job;
+  } else if (entry == jobs_.end() && id.place.lane >= 1 && id.place.lane <= lanes_.size() &&
+             id.place.sequence < tail(id.place.lane)) {
+    found.presence = Presence::gone;
+  }
+  return found;
+}
+
+void Model::apply_one(Insert& command) {
+  const jobs::NewJob& with = command.job;
+  for (const auto& [key, entry] : jobs_) {
+    if (!with.key || !entry.key || entry.key->key != with.key->key) continue;
+    const bool same = entry.key->fingerprint == with.key->fingerprint;
+    command.outcome = same ? Insert::Outcome::existed : Insert::Outcome::key_reused;
+    if (same) command.id = entry.job.id;
+    return;
+  }
+  LaneState& lane = lanes_[with.lane - 1];
+  command.id = JobId{jobs::Place{0, with.lane, lane.tail++}, with.random};
+  const std::int64_t key = command.id.place.key();
+  Entry& entry = jobs_[key];
+  entry.job.id = command.id;
+  entry.job.created_at = with.created_at;
+  entry.job.start_by = with.start_by;
+  entry.job.finish_by = with.finish_by;
+  entry.job.may_resend = with.may_resend;
+  entry.job.route = with.route;
+  entry.job.request_id = with.request_id;
+  entry.job.body.size = with.body.size;
+  entry.head = with.head;
+  entry.body = with.body.bytes;
+  entry.key = with.key;
+  entry.retention = with.retention;
+  const bool retry_first = !lane.later.empty() && lane.later.begin()->first <= with.created_at;
+  if (command.start && lane.queue.empty() && !retry_first) {
+    start(key, with.created_at);
+    command.outcome = Insert::Outcome::running;
+  } else {
+    lane.queue.push_back(key);
+    command.outcome = Insert::Outcome::queued;
+  }
+}
+
+Job Model::start(std::int64_t key, WallTime now) {
+  Entry& entry = jobs_.at(key);
+  entry.job.state = State::running;
+  entry.job.attempt += 1;
+  entry.job.started_at = now;
+  entry.job.due_at = WallTime();
+  entry.epoch = epoch;
+  Job job = entry.job;
+  job.head = entry.head;
+  job.body.bytes = entry.body;
+  return job;
+}
+
+void Model::apply_one(Claim& command) {
+  LaneState& lane = lanes_[command.lane - 1];
+  while (command.jobs.size() < command.count && !lane.later.empty() &&
+         lane.later.begin()->first <= command.now) {
+    command.jobs.push_back(start(lane.later.begin()->second, command.now));
+    lane.later.erase(lane.later.begin());
+  }
+  while (command.jobs.size() < command.count && !lane.queue.empty()) {
+    command.jobs.push_back(start(lane.queue.front(), command.now));
+    lane.queue.pop_front();
+  }
+  command.queued = queued(command.lane);
+  command.next_due = next_due(command.lane);
+}
+
+Model::Entry* Model::fenced(const Fence& fence) {
+  const auto entry = jobs_.find(fence.place.key());
+  if (entry == jobs_.end() || entry->second.job.state != State::running) return nullptr;
+  const std::uint64_t wanted = fence.epoch == 0 ? epoch : fence.epoch;
+  const bool holds = entry->second.job.attempt == fence.attempt && entry->second.epoch == wanted;
+  return holds ? &entry->second : nullptr;
+}
+
+void Model::end(Entry& entry, State state, WallTime now, jobs::milliseconds retention) {
+  Job& job = entry.job;
+  job.state = state;
+  job.finished_at = now;
+  job.expires_at = now + (retention.count() != 0 ? retention : entry.retention);
+  // Of the request a final job tells nothing any more.
+  job.due_at = job.start_by = job.finish_by = WallTime();
+  job.may_resend = false;
+  job.body = jobs::Body();
+}
+
+void Model::apply_one(Finish& command) {
+  Entry* entry = fenced(command.fence);
+  command.applied = entry != nullptr;
+  if (!entry) return;
+  end(*entry, command.state, command.now, command.retention);
+  entry->job.error = command.error;
+  entry->job.response = command.response;
+}
+
+void Model::apply_one(Requeue& command) {
+  Entry* entry = fenced(command.fence);
+  command.applied = entry != nullptr;
+  if (!entry) return;
+  const WallTime due = std::max(command.due_at, WallTime(jobs::milliseconds(1)));
+  entry->job.state = State::queued;
+  entry->job.due_at = due;
+  if (!command.counts) entry->job.attempt -= 1;
+  lanes_[command.fence.place.lane - 1].later.emplace(due, command.fence.place.key());
+}
+
+Model::Entry* Model::present(const JobId& id, Presence& presence) {
+  presence = find(id).presence;
+  return presence == Presence::present ? &jobs_.at(id.place.key()) : nullptr;
+}
+
+void Model::apply_one(Cancel& command) {
+  Entry* entry = present(command.id, command.presence);
+  if (!entry) return;
+  Job& job = entry->job;
+  command.was = job.state;
+  if (job.state == State::queued) {
+    LaneState& lane = lanes_[command.id.place.lane - 1];
+    const std::int64_t key = command.id.place.key();
+    lane.later.erase({job.due_at, key});
+    std::erase(lane.queue, key);
+  }
+  if (!jobs::is_final(job.state)) {
+    end(*entry, State::canceled, command.now, command.retention);
+  }
+  command.job = job;
+}
+
+void Model::apply_one(Erase& command) {
+  Entry* entry = present(command.id, command.presence);
+  if (!entry) return;
+  command.was = entry->job.state;
+  if (jobs::is_final(command.was)) jobs_.erase(command.id.place.key());
+}
+
+void Model::apply_one(Prune& command) {
+  std::set<std::pair<WallTime, std::int64_t>> over;
+  for (const auto& [key, entry] : jobs_) {
+    if (jobs::is_final(entry.job.state) && entry.job.expires_at <= command.now) {
+      over.emplace(entry.job.expires_at, key);
+    }
+  }
+  for (const auto& [expires, key] : over) {
+    if (command.count == command.count_max) break;
+    jobs_.erase(key);
+    ++command.count;
+  }
+}
+
+namespace {
+
+template <class T>
+const char* unequal(const char* name, const T& expected, const T& actual) {
+  return expected == actual ? "" : name;
+}
+
+template <class... Names>
+std::string first_of(const Names&... names) {
+  std::string first;
+  ((first = first.empty() ? names : first), ...);
+  return first;
+}
+
+std::string compare(const Insert& a, const Insert& b) {
+  const bool has_id = a.outcome != Insert::Outcome::key_reused;
+  return first_of(unequal("outcome", a.outcome, b.outcome), unequal("refused", false, b.refused),
+                  has_id ? unequal("id", a.id, b.id) : "");
+}
+
+std::string compare(const Claim& a, const Claim& b) {
+  if (a.jobs.size() != b.jobs.size()) return "count";
+  for (std::size_t i = 0; i < a.jobs.size(); ++i) {
+    const std::string text = difference(a.jobs[i], b.jobs[i]);
+    if (!text.empty()) return text;
+  }
+  return first_of(unequal("queued", a.queued, b.queued),
+                  unequal("next_due", a.next_due, b.next_due));
+}
+
+std::string compare(const Finish& a, const Finish& b) {
+  return unequal("applied", a.applied, b.applied);
+}
+
+std::string compare(const Requeue& a, const Requeue& b) {
+  return unequal("applied", a.applied, b.applied);
+}
+
+std::string compare(const Cancel& a, const Cancel& b) {
+  Job expected = a.job;
+  // Bodies are not given back.
+  expected.response.head.clear();
+  expected.response.body.bytes.clear();
+  return first_of(unequal("presence", a.presence, b.presence), unequal("was", a.was, b.was),
+                  a.presence == Presence::present ? difference(expected, b.job) : "");
+}
+
+std::string compare(const Erase& a, const Erase& b) {
+  return first_of(unequal("presence", a.presence, b.presence), unequal("was", a.was, b.was));
+}
+
+std::string compare(const Prune& a, const Prune& b) {
+  return unequal("count", a.count, b.count);
+}
+
+}  // namespace
+
+std::string difference(const Job& a, const Job& b) {
+  const bool is_final = jobs::is_final(a.state);
+  return first_of(
+      unequal("id", a.id, b.id), unequal("state", a.state, b.state),
+      unequal("error", a.error, b.error), unequal("attempt", a.attempt, b.attempt),
+      unequal("created_at", a.created_at, b.created_at),
+      unequal("started_at", a.started_at, b.started_at),
+      unequal("finished_at", a.finished_at, b.finished_at),
+      unequal("expires_at", a.expires_at, b.expires_at), unequal("due_at", a.due_at, b.due_at),
+      is_final ? "" : unequal("start_by", a.start_by, b.start_by),
+      is_final ? "" : unequal("finish_by", a.finish_by, b.finish_by),
+      is_final ? "" : unequal("may_resend", a.may_resend, b.may_resend),
+      unequal("route", a.route, b.route), unequal("request_id", a.request_id, b.request_id),
+      unequal("head", a.head, b.head), unequal("body", a.body.bytes, b.body.bytes),
+      unequal("body size", a.body.size, b.body.size),
+      unequal("status", a.response.status, b.response.status),
+      unequal("response head", a.response.head, b.response.head),
+      unequal("response body", a.response.body.bytes, b.response.body.bytes),
+      unequal("response size", a.response.body.size, b.response.body.size));
+}
+
+std::string difference(const Command& expected, const Command& actual) {
+  return std::visit(
+      [&actual](const auto& each) {
+        return compare(each, std::get<std::decay_t<decltype(each)>>(actual));
+      },
+      expected);
+}
+
+}  // namespace raincheck::store
