@@ -106,16 +106,18 @@ std::uint64_t Dispatcher::queued() const {
   return queued;
 }
 
+// When to look again without news. While nothing may start, what is due does not matter.
 TimePoint Dispatcher::next_time() const {
   const TimePoint now = context_.timers.now();
+  TimePoint blocked = not_before_;
+  if (held_ && !probing_) blocked = std::max(blocked, held_until_);
+  if (blocked > now) return blocked;
   const jobs::WallTime wall = context_.timers.wall_now();
   TimePoint next = never;
   for (const jobs::LaneState& lane : lanes_) {
     if (lane.queued != 0 && lane.next_due > wall)
       next = std::min(next, now + (lane.next_due - wall));
   }
-  if (not_before_ > now) next = not_before_;
-  if (held_ && !probing_) next = std::max(std::min(next, held_until_), now);
   return next;
 }
 

@@ -1,11 +1,13 @@
 // What a new process does about the jobs of the one before it, before anything is accepted.
-// Start-up: synchronous, on the main thread, and it throws std::runtime_error.
+// Start-up: synchronous, on the opening thread, which stands in for the store's writer while that
+// has nothing to do yet. Throws std::runtime_error.
 #pragma once
 
 #include <vector>
 
+#include "jobs/clock.hpp"
 #include "proxy/site.hpp"
-#include "store/store.hpp"
+#include "store/backend.hpp"
 
 namespace raincheck::proxy {
 
@@ -23,6 +25,7 @@ struct Recovered {
   std::vector<Held> held;
 };
 
-Recovered recover_jobs(store::Store& store, const Site& site);
+// Afterwards the lanes of the site are counted anew, with what was queued again.
+Recovered recover_jobs(store::Backend& backend, Site& site, const jobs::Clock& clock);
 
 }  // namespace raincheck::proxy

@@ -78,7 +78,7 @@ Server::~Server() = default;
 // What was running when an earlier process ended is queued again or ended; only then is anything
 // accepted.
 void Server::recover() {
-  const Recovered recovered = recover_jobs(*store_, *site_);
+  const Recovered recovered = recover_jobs(store_->backend(), *site_, jobs::system_clock());
   for (const Recovered::Held& held : recovered.held) {
     Slots* const slots = slots_[held.upstream].get();
     if (!slots->try_take()) continue;

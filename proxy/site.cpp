@@ -50,7 +50,12 @@ void Site::open_lanes(store::Backend& backend) {
     const auto priority = static_cast<std::uint8_t>(route.config->async.priority);
     route.lane = backend.open_lane(route.config->upstream, priority).number;
   }
-  lanes_.resize(config_.upstreams.size());
+  count_lanes(backend);
+}
+
+void Site::count_lanes(store::Backend& backend) {
+  lanes_.assign(config_.upstreams.size(), {});
+  abandoned_.clear();
   for (store::Lane& lane : backend.lanes()) {
     const std::size_t upstream = upstream_index(lane.upstream);
     (upstream < lanes_.size() ? lanes_[upstream] : abandoned_).push_back(std::move(lane));

@@ -41,8 +41,10 @@ class Site {
   const std::vector<store::Lane>& lanes(std::size_t upstream) const { return lanes_[upstream]; }
   // Of upstreams that the configuration no longer has.
   const std::vector<store::Lane>& abandoned_lanes() const { return abandoned_; }
-  // Jobs that were queued when this was built.
+  // Jobs that were queued when the lanes were counted last.
   std::uint64_t queued() const;
+  // Start-up: counts what waits in the lanes anew, for recovery queues jobs again.
+  void count_lanes(store::Backend& backend);
 
   const SiteRoute* find(std::string_view name) const;
   const SiteRoute& of(const config::Route& route) const { return *by_config_.at(&route); }
