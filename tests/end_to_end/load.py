@@ -57,6 +57,7 @@ class Load:
         self.calls = defaultdict(list)  # target: (time, digest, method)
         self.answers = defaultdict(set)  # target: digests of the answers that were begun
         self.threads, self.errors, self.number = [], [], 0
+        self.failing = False  # the disk is gone: a poll may be answered 5xx
         backend.on('/', self.answer)
 
     def start(self):
@@ -172,7 +173,7 @@ class Load:
             submission.sightings.append((time.monotonic(), seen))
             return True
         word = {200: 'pending', 410: 'gone', 404: 'absent'}.get(polled.status, f'status {polled.status}')
-        if not word.startswith('status 503'):
+        if polled.status < 500 or not self.failing:
             submission.sightings.append((time.monotonic(), word))
         return False
 
@@ -222,8 +223,10 @@ def check_one(submission, load):
         yield f'an accepted job is {"lost" if "absent" in words else "gone"}'
     if any(isinstance(word, str) and word.startswith('status') for word in words):
         yield f'odd answers to polls: {set(w for w in words if isinstance(w, str))}'
-    if finals and any(final != finals[0] for final in finals):
-        yield f'a final state changed: {finals}'
+    for final in finals:
+        if changes := difference(finals[0], final):
+            yield f'a final state changed: {changes}'
+            break
     if finals and any(word == 'pending' for word in words[words.index(finals[0]):]):
         yield 'a final job was pending again'
     if finals:
@@ -232,6 +235,13 @@ def check_one(submission, load):
         yield 'the backend was called after the cancel was acknowledged'
     if submission.canceled_at and finals and finals[0]['status'] != 'canceled':
         yield f'canceled, and yet {finals[0]["status"]}'
+
+
+def difference(first, second):
+    """What is not the same in two final sightings, as {key: (before, after)}."""
+    before, after = ({**seen['document'], **seen} for seen in (first, second))
+    return {key: (before.get(key), after.get(key)) for key in {**before, **after}
+            if key != 'document' and before.get(key) != after.get(key)}
 
 
 def allowed(submission, load):

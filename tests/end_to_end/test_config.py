@@ -147,8 +147,8 @@ class CommandLine(unittest.TestCase):
             self.assertIn('absent.yaml', done.stderr)
 
     def test_wrong_usage_is_64(self):
-        for arguments in ((), ('frobnicate',), ('serve', '--frobnicate'), ('check', 'a', 'b'), ('check', '--frobnicate'),
-                          ('version', 'extra')):
+        for arguments in ((), ('frobnicate',), ('serve', '--frobnicate'), ('check', 'a', 'b'),
+                          ('check', '--frobnicate'), ('version', 'extra')):
             with self.subTest(arguments):
                 done = run(*arguments, cwd=self.folder)
                 self.assertEqual(64, done.returncode, done.stdout + done.stderr)

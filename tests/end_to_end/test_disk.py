@@ -1,4 +1,5 @@
 """A disk that is full, and a disk that fails. Skipped, loudly, where nothing can be mounted or strace is missing."""
+import hashlib
 import os
 import shutil
 import unittest
@@ -78,17 +79,24 @@ class FullDisk(harness.EndToEnd):
             self.assertEqual(b'plain', self.request('POST', '/plain', (), b'plain').body)
             self.disk.free()
             result = job.wait(30).result()
-            self.assertEqual((200, body), (result.status, result.body))
+            self.assertEqual((200, hashlib.sha256(body).hexdigest()), (result.status, result.digest))
         self.assertEqual(2, self.backend.count('/reports/held'))
 
-    def test_it_starts_on_a_full_disk_and_serves_what_it_has(self):
+    def test_on_a_full_disk_it_starts_or_says_why_not_and_loses_nothing(self):
         done = self.submit(body=b'kept').wait()
         self.fill()
         self.proxy.kill()
         self.disk.fill()
+        self.proxy.spawn()
+        wait_until(lambda: self.proxy.notified('READY=1') or not self.proxy.running, 'a start or its end')
+        if not self.proxy.running:
+            self.assertEqual(74, self.proxy.process.returncode)
+            self.assertIn('full', self.proxy.log().splitlines()[-1])
+        else:
+            self.proxy.kill()
+        self.disk.free()
         self.proxy.start()
         self.assertEqual(b'kept', done.result().body)
-        self.disk.free()
         wait_until(self.accepts_again, 'a 202 after space returned', 20)
 
 

@@ -33,11 +33,13 @@ def power_loop(test, rounds, seed, program=None):
     try:
         for _ in range(rounds):
             load.stopping.wait(dice.uniform(0.3, 1.2))
+            load.failing = True
             disk.cut_power()
             load.stopping.wait(0.02)  # answers that are given now rest on nothing
             proxy.kill()
             disk.return_power()
             proxy.start()
+            load.failing = False
         load.stopping.wait(0.3)
     finally:
         load.stop()
