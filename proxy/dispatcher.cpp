@@ -13,6 +13,8 @@ namespace {
 // Jobs taken by one claim: enough to fill a commit, few enough to hold in memory.
 constexpr std::uint32_t claim_max = 64;
 constexpr milliseconds claim_again{250};
+// How late a job that waits may be told that its time is over.
+constexpr milliseconds overdue_every{500};
 constexpr milliseconds probe_first{250};
 constexpr milliseconds probe_max{15'000};
 
@@ -34,7 +36,7 @@ Dispatcher::Dispatcher(ShardContext context,
     numbers_.push_back(lane.number);
     jobs::LaneState& state = lanes_.emplace_back();
     state.queued = lane.queued;
-    state.priority = lane.priority;
+    state.priority = lane.priority & ~held_lane_mark;
   }
 }
 
@@ -42,6 +44,10 @@ awaitable<void> Dispatcher::run() {
   while (!stopping_) {
     const bool more = co_await round();
     if (more || stopping_) continue;
+    if (context_.timers.now() >= overdue_at_ && queued() != 0) {
+      co_await end_overdue();
+      overdue_at_ = context_.timers.now() + overdue_every;
+    }
     co_await news_.wait(next_time());
   }
 }
@@ -88,7 +94,8 @@ void Dispatcher::unavailable(milliseconds hold) {
 }
 
 void Dispatcher::available() {
-  if (!held_) return;
+  // Calls that were under way before say nothing of new ones: only a probe does.
+  if (!held_ || !probing_) return;
   spdlog::info("upstream {} takes calls again", upstream_);
   held_ = probing_ = false;
   slots_.hold(false);
@@ -113,7 +120,7 @@ TimePoint Dispatcher::next_time() const {
   if (held_ && !probing_) blocked = std::max(blocked, held_until_);
   if (blocked > now) return blocked;
   const jobs::WallTime wall = context_.timers.wall_now();
-  TimePoint next = never;
+  TimePoint next = queued() == 0 ? never : std::max(overdue_at_, now + overdue_every / 2);
   for (const jobs::LaneState& lane : lanes_) {
     if (lane.queued != 0 && lane.next_due > wall)
       next = std::min(next, now + (lane.next_due - wall));
@@ -161,6 +168,24 @@ awaitable<bool> Dispatcher::round() {
   }
   if (!started) probing_ = false;
   co_return started;
+}
+
+// Jobs whose time is over while no slot came free for them end now, not when their turn comes.
+awaitable<void> Dispatcher::end_overdue() {
+  for (std::size_t lane = 0; lane < lanes_.size() && !stopping_; ++lane) {
+    if (lanes_[lane].queued == 0) continue;
+    store::Claim command;
+    command.lane = numbers_[lane];
+    command.count = claim_max;
+    command.now = context_.timers.wall_now();
+    command.overdue = true;
+    jobs::Result<store::Claim> claimed = co_await context_.store.apply(std::move(command));
+    if (!claimed) co_return;
+    lanes_[lane].queued -= std::min<std::uint64_t>(lanes_[lane].queued, claimed->jobs.size());
+    for (jobs::Job& job : claimed->jobs) runner_.expire(std::move(job));
+    // A whole batch of them: there may be more.
+    if (claimed->jobs.size() == claim_max) --lane;
+  }
 }
 
 awaitable<bool> Dispatcher::claim(std::size_t lane, std::uint32_t count) {

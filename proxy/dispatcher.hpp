@@ -43,6 +43,7 @@ class Dispatcher {
  private:
   awaitable<bool> round();
   awaitable<bool> claim(std::size_t lane, std::uint32_t count);
+  awaitable<void> end_overdue();
   std::vector<std::uint32_t> plan(std::uint32_t slots);
   TimePoint next_time() const;
   std::size_t index_of(std::uint32_t lane);
@@ -60,6 +61,7 @@ class Dispatcher {
   bool probing_ = false;
   jobs::milliseconds probe_every_{0};
   TimePoint held_until_{};
+  TimePoint overdue_at_{};
   TimePoint not_before_{};  // after a claim that failed
 };
 

@@ -125,22 +125,8 @@ void PoolExchange::abort() {
 }
 
 awaitable<void> PoolExchange::settle(TimePoint limit) {
-  const bool drain = pool_.upstream().on_abort == config::OnAbort::drain;
-  if (!drain || !connection_ || !connection_->request_whole() || connection_->body_done())
-    co_return;
-  connection_->connection().resume();
-  connection_->attempt = limit;
-  connection_->patient = true;
-  // Whatever the backend still says is of no interest, only that it has ended.
-  if (!connection_->head_read()) {
-    const Result<void> head =
-        co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
-    if (!head) co_return;
-  }
-  while (true) {
-    const Result<std::string_view> piece = co_await connection_->read_body();
-    if (!piece || piece->empty()) co_return;
-  }
+  if (pool_.upstream().on_abort != config::OnAbort::drain || !connection_) co_return;
+  co_await connection_->outlast(method_of(call_.head) == "HEAD", limit);
 }
 
 awaitable<Result<void>> receive_body(UpstreamConnection& connection,

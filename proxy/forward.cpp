@@ -15,6 +15,10 @@ using jobs::Result;
 
 namespace {
 
+// So much of a body is there before a slot is taken for its call: a client that sends slowly holds
+// nothing of the backend's.
+constexpr std::size_t first_bytes_max = 64 * 1024;
+
 // RFC 9110 section 9.2.2.
 bool is_idempotent(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
@@ -33,6 +37,9 @@ class Forward {
   awaitable<void> run();
 
  private:
+  awaitable<bool> take_first();
+  awaitable<bool> take_slot(TimePoint deadline);
+  awaitable<void> call(TimePoint deadline);
   awaitable<Result<void>> exchange(UpstreamPool::Reuse reuse);
   awaitable<Result<void>> ask();
   awaitable<void> upload();
@@ -42,13 +49,16 @@ class Forward {
   awaitable<void> backward();
   std::string render(std::string_view authority) const;
   bool resendable() const;
+  void log(TimePoint began, const Result<void>& done) const;
 
   Transaction& transaction_;
   Services& services_;
   ShardUpstream& upstream_;
   const SiteRoute* route_;
+  TimePoint deadline_ = never;
   std::unique_ptr<UpstreamConnection> connection_;
-  std::optional<std::string_view> small_body_;
+  std::optional<std::string_view> small_body_;  // all of it, when it is small
+  std::string first_;                           // what was read of it before the call began
   bool uploading_ = false;
   bool client_gone_ = false;
   Signal upload_ended_;
@@ -61,7 +71,9 @@ std::string Forward::render(std::string_view authority) const {
   out.append(head.method).append(" ").append(transaction_.target().text);
   out.append(" HTTP/1.1\r\nHost: ").append(authority).append("\r\n");
   append_request_fields(out, head, transaction_.identity());
-  if (head.framing == Framing::length) {
+  if (small_body_ && head.framing != Framing::none) {
+    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", small_body_->size());
+  } else if (head.framing == Framing::length) {
     fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", head.content_length);
   } else if (head.framing == Framing::chunked) {
     out.append("Transfer-Encoding: chunked\r\n");
@@ -78,53 +90,102 @@ bool Forward::resendable() const {
 }
 
 awaitable<void> Forward::run() {
-  const TimePoint deadline = services_.timers().now() + upstream_.config->timeouts.attempt;
   if (services_.draining) transaction_.close_after();
-  bool taken = upstream_.queue->empty() && upstream_.slots->try_take();
-  if (!taken) {
-    bool gone = false;
-    Signal* waiting = nullptr;
-    ClientWatch watch(transaction_.connection(), [&gone, &waiting] {
-      gone = true;
-      if (waiting) waiting->notify();
-    });
-    taken = co_await upstream_.queue->take(deadline, gone, waiting);
-    if (gone) {
-      if (taken) upstream_.slots->give();
-      transaction_.set_reason("client_closed");
-      co_return;
-    }
+  const bool begun = co_await take_first();
+  if (!begun) co_return;
+  const TimePoint deadline = services_.timers().now() + upstream_.config->timeouts.attempt;
+  const bool taken = co_await take_slot(deadline);
+  if (!taken) co_return;
+  co_await call(deadline);
+  upstream_.slots->give();
+  connection_.reset();
+}
+
+// False: the client was answered, or has gone.
+awaitable<bool> Forward::take_first() {
+  small_body_ = transaction_.body_at_hand();
+  while (!small_body_ && !transaction_.body_done() && first_.size() < first_bytes_max) {
+    const Result<std::string_view> piece = co_await transaction_.read_body();
+    if (!piece) co_return false;
+    first_.append(*piece);
   }
-  if (!taken) {
+  if (!small_body_ && transaction_.body_done()) small_body_ = first_;
+  co_return true;
+}
+
+awaitable<bool> Forward::take_slot(TimePoint deadline) {
+  if (upstream_.queue->empty() && upstream_.slots->try_take()) co_return true;
+  bool gone = false;
+  Signal* waiting = nullptr;
+  ClientWatch watch(transaction_.connection(), [&gone, &waiting] {
+    gone = true;
+    if (waiting) waiting->notify();
+  });
+  const bool taken = co_await upstream_.queue->take(deadline, gone, waiting);
+  if (taken && !gone) co_return true;
+  if (taken) upstream_.slots->give();
+  if (gone) {
+    transaction_.set_reason("client_closed");
+    transaction_.cut_short();
+  } else {
     co_await transaction_.respond(Problem(503, "overloaded",
                                           "The backend has no room for another call.", "queue_full",
                                           "Retry-After: 1\r\n"));
-    co_return;
   }
-  small_body_ = transaction_.body_at_hand();
+  co_return false;
+}
+
+awaitable<void> Forward::call(TimePoint deadline) {
+  const TimePoint began = services_.timers().now();
   const auto reuse = resendable() ? UpstreamPool::Reuse::any : UpstreamPool::Reuse::recent;
+  deadline_ = deadline;
   Result<void> done = co_await exchange(reuse);
   const bool stale = !done && done.error().fault == Fault::upstream_lost && connection_ &&
                      connection_->reused && !connection_->answered() && small_body_ &&
                      (resendable() || !connection_->sent());
   if (stale && !client_gone_) done = co_await exchange(UpstreamPool::Reuse::none);
-  if (done && connection_) upstream_.pool->release(std::move(connection_));
-  connection_.reset();
-  upstream_.slots->give();
+  log(began, done);
   if (client_gone_) {
     transaction_.set_reason("client_closed");
     transaction_.cut_short();
   } else if (!done && !transaction_.response_begun()) {
     co_await transaction_.respond(problem_of(done.error()));
   }
+  if (done && connection_) {
+    upstream_.pool->release(std::move(connection_));
+  } else if (connection_ && upstream_.config->on_abort == config::OnAbort::drain) {
+    const auto hold = upstream_.config->abort_hold.value_or(upstream_.config->timeouts.attempt);
+    co_await connection_->outlast(transaction_.head().method == "HEAD",
+                                  services_.timers().now() + hold);
+  }
+}
+
+void Forward::log(TimePoint began, const Result<void>& done) const {
+  if (!services_.log.enabled()) return;
+  AttemptLine line;
+  line.has_job = false;
+  const auto duration =
+      std::chrono::duration_cast<jobs::milliseconds>(services_.timers().now() - began);
+  line.time = services_.timers().wall_now() - duration;
+  line.duration = duration;
+  line.request_id = transaction_.request_id();
+  if (route_) line.route = route_->config->name;
+  line.upstream = upstream_.config->name;
+  if (connection_) line.server = connection_->server().authority;
+  if (connection_ && connection_->head_read()) line.status = connection_->head().status;
+  line.reason = client_gone_ ? "client_closed" : "ok";
+  if (!done && !client_gone_) {
+    line.reason = jobs::fault_name(done.error().fault);
+    line.error = done.error().detail;
+  }
+  services_.log.attempt(line);
 }
 
 awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
-  const TimePoint deadline = services_.timers().now() + upstream_.config->timeouts.attempt;
-  auto acquired = co_await upstream_.pool->acquire(reuse, deadline);
+  auto acquired = co_await upstream_.pool->acquire(reuse, deadline_);
   if (!acquired) co_return acquired.error();
   connection_ = std::move(*acquired);
-  connection_->attempt = deadline;
+  connection_->attempt = deadline_;
   const Result<void> answered = co_await ask();
   if (answered) {
     if (connection_->head().status == 101) {
@@ -150,7 +211,12 @@ awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
 // way beside it.
 awaitable<Result<void>> Forward::ask() {
   const std::string head = render(connection_->server().authority);
-  const Result<void> sent = co_await connection_->send(head, small_body_.value_or(""));
+  std::string begin;
+  if (!small_body_ && transaction_.head().framing == Framing::chunked) {
+    begin = fmt::format("{:x}\r\n{}\r\n", first_.size(), first_);
+  }
+  const std::string_view body = small_body_ ? *small_body_ : begin.empty() ? first_ : begin;
+  const Result<void> sent = co_await connection_->send(head, body);
   if (!sent) co_return sent;
   const bool upgrade = !transaction_.head().upgrade.empty();
   if (small_body_) {
@@ -285,11 +351,10 @@ Problem problem_of(const Error& error) {
       return Problem(status, "draining", "This server is stopping.", "draining",
                      "Retry-After: 1\r\n");
     case Fault::upstream_unreachable:
-      return Problem(status, "upstream_unreachable", "The backend takes no connections.",
-                     "upstream_connect_failed");
+      return Problem(status, "upstream_unreachable", "The backend takes no connections.");
     case Fault::upstream_lost:
-      return Problem(status, "upstream_lost", "The backend ended the connection without an answer.",
-                     "upstream_reset");
+      return Problem(status, "upstream_lost",
+                     "The backend ended the connection without an answer.");
     case Fault::upstream_timeout:
       return Problem(status, "upstream_timeout", "The backend took too long.");
     case Fault::upstream_protocol_error:

@@ -24,7 +24,7 @@ using store::Presence;
 
 namespace {
 
-constexpr milliseconds wait_max{60'000};
+// A long poll that does not say how long.
 constexpr milliseconds wait_default{30'000};
 
 Problem unknown_job() {
@@ -121,7 +121,8 @@ awaitable<bool> JobEndpoint::find(bool with_response) {
   asked.with_response = with_response;
   Result<Find> found = co_await services_.store().find(std::move(asked));
   if (!found) {
-    co_await transaction_.respond(problem_of(found.error()));
+    const jobs::Error error(jobs::Fault::store_failed, found.error().detail);
+    co_await transaction_.respond(problem_of(error));
     co_return false;
   }
   if (found->presence == Presence::present) {
@@ -139,7 +140,7 @@ std::optional<milliseconds> JobEndpoint::wait_asked() const {
     if (!boost::algorithm::iequals(field.name, "Prefer")) continue;
     const std::string_view values[] = {field.value};
     const jobs::Prefer prefer = jobs::parse_prefer(values);
-    if (prefer.wait) return std::min(*prefer.wait, wait_max);
+    if (prefer.wait) return std::min(*prefer.wait, client_wait_max);
     if (prefer.wait_without_value) return wait_default;
   }
   std::string_view query = transaction_.target().query;
@@ -152,7 +153,7 @@ std::optional<milliseconds> JobEndpoint::wait_asked() const {
     const bool digits = !value.empty() && value.size() <= 5 &&
                         value.find_first_not_of("0123456789") == std::string_view::npos;
     if (!digits) return std::nullopt;
-    return std::min(milliseconds(1000 * std::stol(std::string(value))), wait_max);
+    return std::min(milliseconds(1000 * std::stol(std::string(value))), client_wait_max);
   }
   return std::nullopt;
 }
@@ -415,6 +416,8 @@ awaitable<void> give_body(Transaction& transaction, const jobs::Response& respon
 awaitable<void> give_result(Transaction& transaction, const Job& job) {
   if (job.response.status == 0) {
     Problem problem = problem_of(job);
+    // A result never changes: not the id of whoever asks, but of whoever submitted.
+    problem.instance = job.request_id;
     co_await transaction.respond(std::move(problem));
     co_return;
   }

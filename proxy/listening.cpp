@@ -45,6 +45,14 @@ Descriptor listen_on_unix(const std::string& address) {
   return socket;
 }
 
+// SO_REUSEPORT would let a second process share the address unseen: one without it tells.
+void refuse_if_taken(const std::string& address, const addrinfo& name) {
+  Descriptor probe(::socket(name.ai_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP));
+  const int on = 1;
+  ::setsockopt(probe.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(probe.get(), name.ai_addr, name.ai_addrlen) != 0) fail(address, "bind");
+}
+
 std::string bound_address(int file, const std::string& host) {
   sockaddr_storage name{};
   socklen_t size = sizeof name;
@@ -72,7 +80,7 @@ int Descriptor::release() {
   return file;
 }
 
-Descriptor listen_on(std::string& address) {
+Descriptor listen_on(std::string& address, bool first) {
   if (address.starts_with("unix:")) return listen_on_unix(address);
   const std::size_t colon = address.rfind(':');
   const std::string shown_host = address.substr(0, colon);
@@ -88,6 +96,7 @@ Descriptor listen_on(std::string& address) {
   if (error != 0) throw std::runtime_error(fmt::format("{}: {}", address, ::gai_strerror(error)));
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
 
+  if (first) refuse_if_taken(address, *found);
   Descriptor socket(
       ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
   if (!socket) fail(address, "socket");

@@ -27,6 +27,7 @@ class Descriptor {
 // `address` is host:port, [v6]:port or unix:/path, as config::Listener has it. Several may listen
 // on one TCP address (SO_REUSEPORT). A port of 0 is chosen by the system; the address then in force
 // is written back. Throws std::runtime_error with the address and the reason.
-Descriptor listen_on(std::string& address);
+// `first`: nobody may listen there yet.
+Descriptor listen_on(std::string& address, bool first);
 
 }  // namespace raincheck::proxy

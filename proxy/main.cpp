@@ -78,6 +78,7 @@ int serve(const std::string& file) {
 int main(int argc, char** argv) {
   CLI::App app("raincheck puts an asynchronous face on slow HTTP backends.", "raincheck");
   app.require_subcommand(1);
+  app.set_version_flag("--version", "raincheck " RAINCHECK_VERSION);
   app.footer(
       "Manuals: raincheck(1), raincheck.yaml(5). Exit status: 0, or that of sysexits.h: 64 usage, "
       "66 no such "
@@ -101,8 +102,8 @@ int main(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
+  } catch (const CLI::Success& shown) {
+    return app.exit(shown);
   } catch (const CLI::ParseError& error) {
     app.exit(error);
     return EX_USAGE;

@@ -9,6 +9,10 @@ awaitable<void> relay(Transaction& transaction,
   std::string fields;
   append_response_fields(fields, head);
   fields.append(more_fields);
+  const std::string& request_id_name = transaction.services().site.config().request_id.header;
+  if (!head.fields.find(request_id_name)) {
+    fields.append(request_id_name).append(": ").append(transaction.request_id()).append("\r\n");
+  }
   const bool bodiless = head.framing == Framing::none;
   auto length = Transaction::Length::chunked;
   std::uint64_t size = 0;

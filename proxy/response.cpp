@@ -121,7 +121,7 @@ awaitable<void> Transaction::respond(Problem problem) {
   set_reason(problem.reason ? problem.reason : problem.type);
   std::string body;
   jobs::append_problem(body, problem.type, reason_phrase(problem.status), problem.status,
-                       problem.detail, request_id_);
+                       problem.detail, problem.instance.empty() ? request_id_ : problem.instance);
   problem.fields.append("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
   co_await respond(problem.status, problem.fields, body);
 }

@@ -67,6 +67,15 @@ void Runner::start(Job job) {
   tasks_.spawn(run(std::move(job)));
 }
 
+void Runner::expire(Job job) {
+  tasks_.spawn(end_overdue(std::move(job)));
+}
+
+awaitable<void> Runner::end_overdue(Job job) {
+  const SiteRoute* const route = site_.find(job.route);
+  co_await overdue(job, route);
+}
+
 awaitable<void> Runner::run(Job job) {
   const SiteRoute* const route = site_.find(job.route);
   const bool ended = co_await overdue(job, route);
@@ -234,7 +243,7 @@ awaitable<void> Runner::finish(const Job& job,
   // Not applied: it was canceled, or another process took it over. What this attempt brought is
   // dropped.
   if (!finished->applied) co_return;
-  if (body) body->release();
+  if (replayed) body->release();
   events_.finished();
   JobChange change{job.id.place.key(), true, route.index};
   if (ran.count() >= 0) {
@@ -264,7 +273,7 @@ void Runner::log_attempt(
     const Job& job, const Reply& reply, std::uint64_t bytes, TimePoint began, const char* reason) {
   if (!log_.enabled()) return;
   AttemptLine line;
-  line.time = context_.timers.wall_now();
+  line.time = context_.timers.wall_now() - since(began, context_.timers.now());
   line.request_id = job.request_id;
   line.id = job.id;
   line.route = job.route;

@@ -38,6 +38,8 @@ class Runner {
 
   // Starts an attempt of a job that is recorded as running. The caller's slot passes over.
   void start(jobs::Job job);
+  // The same for a job whose time is over: it ends without a call, and without a slot.
+  void expire(jobs::Job job);
   // A call that is under way was made durable: from now on it is this job's attempt, to be
   // concluded by adopt().
   void expect(std::int64_t key, Exchange& exchange) { running_[key] = Attempt{&exchange}; }
@@ -60,6 +62,7 @@ class Runner {
   };
 
   awaitable<void> run(jobs::Job job);
+  awaitable<void> end_overdue(jobs::Job job);
   awaitable<bool> overdue(const jobs::Job& job, const SiteRoute* route);
   awaitable<void> conclude(const jobs::Job& job,
                            const SiteRoute& route,

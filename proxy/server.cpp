@@ -103,7 +103,7 @@ void Server::open_listeners() {
     std::string address = listeners[i].address;
     const bool is_unix = address.starts_with("unix:");
     for (const auto& shard : shards_) {
-      shard->add_listener(i, listen_on(address));
+      shard->add_listener(i, listen_on(address, shard == shards_.front()));
       if (is_unix) break;
     }
     spdlog::info("listening on {}", address);

@@ -49,6 +49,8 @@ void Site::open_lanes(store::Backend& backend) {
     if (route.config->async.mode == config::Mode::never) continue;
     const auto priority = static_cast<std::uint8_t>(route.config->async.priority);
     route.lane = backend.open_lane(route.config->upstream, priority).number;
+    const auto held = static_cast<std::uint8_t>(priority | held_lane_mark);
+    route.held_lane = backend.open_lane(route.config->upstream, held).number;
   }
   count_lanes(backend);
 }

@@ -15,12 +15,18 @@
 
 namespace raincheck::proxy {
 
+// The lane of held calls has the priority of the queue beside it, marked.
+constexpr std::uint8_t held_lane_mark = 0x80;
+
 // A route as requests meet it.
 struct SiteRoute {
   const config::Route* config = nullptr;
   std::size_t index = 0;     // in Site::routes()
   std::size_t upstream = 0;  // in Config::upstreams
   std::uint32_t lane = 0;    // where its jobs queue; 0 for `mode: never`
+  // Where its calls become jobs that are under way already: beside the queue, for they run whatever
+  // is queued before them.
+  std::uint32_t held_lane = 0;
   std::uint64_t body_max = 0;
   jobs::milliseconds retention{};
   jobs::Rules rules;

@@ -27,10 +27,6 @@ using store::Insert;
 
 namespace {
 
-// However long a client asks to wait (Prefer: wait), its connection is not held longer than proxies
-// on the way allow.
-constexpr milliseconds wait_max{60'000};
-
 jobs::Prefer prefer_of(const RequestHead& head) {
   std::vector<std::string_view> values;
   for (const Field& field : head.fields) {
@@ -53,13 +49,13 @@ bool may_resend(config::Resend resend, std::string_view method) {
 }
 
 // The job that an insert has made, as its first attempt needs it.
-Job job_of(Insert&& insert, State state, jobs::WallTime now) {
+Job job_of(Insert&& insert, State state) {
   Job job;
   job.id = insert.id;
   job.state = state;
   job.attempt = state == State::running ? 1 : 0;
   job.created_at = insert.job.created_at;
-  job.started_at = state == State::running ? now : jobs::WallTime{};
+  job.started_at = state == State::running ? job.created_at : jobs::WallTime{};
   job.start_by = insert.job.start_by;
   job.finish_by = insert.job.finish_by;
   job.may_resend = insert.job.may_resend;
@@ -139,8 +135,8 @@ class Submission {
 };
 
 milliseconds Submission::window() const {
-  if (prefer_.wait) return std::min(*prefer_.wait, wait_max);
-  if (prefer_.wait_without_value) return wait_max;
+  if (prefer_.wait) return std::min(*prefer_.wait, client_wait_max);
+  if (prefer_.wait_without_value) return client_wait_max;
   return route_.config->async.wait;
 }
 
@@ -290,7 +286,6 @@ awaitable<void> Submission::insert() {
 }
 
 awaitable<void> Submission::accepted(Insert insert) {
-  const jobs::WallTime now = services_.timers().wall_now();
   Job job;
   switch (insert.outcome) {
     case Insert::Outcome::existed:
@@ -303,12 +298,12 @@ awaitable<void> Submission::accepted(Insert insert) {
     case Insert::Outcome::running:
       if (writer_) writer_->release();
       services_.pending.count.fetch_add(1, std::memory_order_relaxed);
-      job = job_of(std::move(insert), State::running, now);
+      job = job_of(std::move(insert), State::running);
       break;
     case Insert::Outcome::queued:
       if (writer_) writer_->release();
       services_.pending.count.fetch_add(1, std::memory_order_relaxed);
-      job = job_of(std::move(insert), State::queued, now);
+      job = job_of(std::move(insert), State::queued);
       upstream_.inserted(route_.lane);
       break;
   }
@@ -393,9 +388,10 @@ awaitable<void> Submission::hold() {
     if (durable) {
       Insert command;
       command.job = job_;
+      command.job.lane = route_.held_lane;
       command.start = command.under_way = true;
       Result<Insert> inserted = co_await services_.store().apply(std::move(command));
-      if (inserted) {
+      if (inserted && inserted->outcome == Insert::Outcome::running) {
         co_await became_job(call, std::move(*inserted));
         co_return;
       }
@@ -419,7 +415,7 @@ awaitable<void> Submission::hold() {
 awaitable<void> Submission::became_job(std::shared_ptr<HeldCall> call, Insert insert) {
   if (writer_) writer_->release();
   services_.pending.count.fetch_add(1, std::memory_order_relaxed);
-  Job job = job_of(std::move(insert), State::running, services_.timers().wall_now());
+  Job job = job_of(std::move(insert), State::running);
   Job shown;
   shown.id = job.id;
   shown.state = job.state;

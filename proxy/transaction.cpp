@@ -15,7 +15,7 @@ using jobs::Result;
 
 namespace {
 
-constexpr std::size_t read_bytes_max = 64 * 1024;
+constexpr std::size_t body_read_max = 64 * 1024;
 // What a client may still be sending when it has its answer already: read for so long, so that the
 // answer arrives.
 constexpr std::chrono::seconds linger_time{2};
@@ -270,7 +270,7 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
     connection().set_deadline(services_.timers().now() + listener().timeouts.body);
     const Io ready = co_await connection().wait_readable();
     Transfer transfer{ready, 0};
-    if (ready == Io::ok) transfer = connection().try_read(input.prepare(read_bytes_max));
+    if (ready == Io::ok) transfer = connection().try_read(input.prepare(body_read_max));
     if (transfer.io == Io::timeout) {
       connection().resume();
       co_await respond(Problem(408, "body_timeout", "The body of the request took too long."));

@@ -38,6 +38,7 @@ struct Problem {
   std::string detail;
   const char* reason = nullptr;  // default: type
   std::string fields;            // further fields of the answer, "Name: value\r\n" each
+  std::string instance;          // default: the id of the request
 };
 
 // The client's side of a connection, as its Session holds it.

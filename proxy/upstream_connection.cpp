@@ -12,7 +12,7 @@ namespace {
 
 // A backend that sends nothing but interim answers is not answering.
 constexpr int interim_answers_max = 100;
-constexpr std::size_t read_bytes_max = 64 * 1024;
+constexpr std::size_t answer_read_max = 64 * 1024;
 
 }  // namespace
 
@@ -153,7 +153,7 @@ awaitable<Result<std::string_view>> UpstreamConnection::read_body() {
       if (step.done) break;
       if (step.consumed != 0) continue;
     }
-    const Result<std::size_t> filled = co_await fill(read_bytes_max);
+    const Result<std::size_t> filled = co_await fill(answer_read_max);
     if (!filled) co_return filled.error();
     if (*filled == 0) {
       if (!decoder_.end_of_input()) {
@@ -163,6 +163,21 @@ awaitable<Result<std::string_view>> UpstreamConnection::read_body() {
     }
   }
   co_return std::string_view();
+}
+
+awaitable<void> UpstreamConnection::outlast(bool head_request, TimePoint limit) {
+  if (!request_whole_ || body_done_) co_return;
+  connection_.resume();
+  attempt = limit;
+  patient = true;
+  if (!head_read_) {
+    const Result<void> head = co_await read_head(head_request, false);
+    if (!head) co_return;
+  }
+  while (true) {
+    const Result<std::string_view> piece = co_await read_body();
+    if (!piece || piece->empty()) co_return;
+  }
 }
 
 bool UpstreamConnection::reusable() const {

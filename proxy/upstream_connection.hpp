@@ -38,6 +38,10 @@ class UpstreamConnection {
   // short is a fault.
   awaitable<jobs::Result<std::string_view>> read_body();
 
+  // The answer is not wanted any more; returns when the backend has ended it, or at `limit`. At
+  // once if it has not even got the whole request.
+  awaitable<void> outlast(bool head_request, TimePoint limit);
+
   bool sent() const { return connection_.written() != written_before_; }
   // The request went out whole, the answer came in whole, and nothing speaks against another.
   bool reusable() const;

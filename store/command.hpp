@@ -17,7 +17,9 @@ namespace raincheck::store {
 struct Insert {
   jobs::NewJob job;
   bool start = false;
-  bool under_way = false;  // with `start`: its call has begun already, whatever is queued before it
+  // With `start`: its call has begun already. Only in a lane where nothing else is inserted, so
+  // that nothing is ever queued before it.
+  bool under_way = false;
   enum class Outcome : std::uint8_t {
     queued,
     running,
@@ -38,6 +40,7 @@ struct Claim {
   std::uint32_t lane = 0;
   std::uint32_t count = 0;
   jobs::WallTime now{};
+  bool overdue = false;  // only those at the head of the queue whose start_by or finish_by is past
   std::vector<jobs::Job> jobs;
   std::uint64_t queued = 0;   // left in the lane, due now or later
   jobs::WallTime next_due{};  // of those to be retried, the earliest; epoch: none

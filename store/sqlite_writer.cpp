@@ -102,7 +102,7 @@ void SqliteWriter::apply(Insert& command) {
   if (job.key) insert_key_.run(*hash, key, blob(job.key->fingerprint));
   if (job.body.spool != 0) name_spool(job.body.spool, key);
   const bool retry_first = lane.next_due != jobs::WallTime() && lane.next_due <= job.created_at;
-  if (command.start && lane.queued == 0 && !retry_first) {
+  if (command.start && lane.queued == 0 && (command.under_way || !retry_first)) {
     insert_run_.run(key, 1, epoch_, job.created_at);
     lane.head = lane.tail;
     command.outcome = Insert::Outcome::running;
@@ -142,7 +142,7 @@ void SqliteWriter::erase_spool(std::uint64_t number) {
 void SqliteWriter::apply(Claim& command) {
   LaneCounters& lane = lanes_.touch(command.lane);
   command.jobs.clear();
-  if (lane.later > 0) claim_later(command, lane);
+  if (lane.later > 0 && !command.overdue) claim_later(command, lane);
   if (lane.queued > 0) claim_queued(command, lane);
   command.queued = lane.waiting();
   command.next_due = lane.next_due;
@@ -174,9 +174,15 @@ void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
   if (wanted == 0) return;
   const jobs::Place first{partition_, command.lane, lane.head};
   const jobs::Place last{partition_, command.lane, lane.tail};
+  bool more = false;
   {
     SqliteRows rows = select_requests_.query(first.key(), last.key(), wanted);
-    while (rows.next()) command.jobs.push_back(read_request(rows));
+    while (rows.next()) {
+      jobs::Job job = read_request(rows);
+      more = command.overdue && job.start_by > command.now && job.finish_by > command.now;
+      if (more) break;
+      command.jobs.push_back(std::move(job));
+    }
   }
   for (std::size_t i = claimed_before; i < command.jobs.size(); ++i) {
     jobs::Job& job = command.jobs[i];
@@ -187,7 +193,11 @@ void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
   const std::size_t claimed = command.jobs.size() - claimed_before;
   if (claimed > lane.queued) throw SqliteError(nullptr, SQLITE_CORRUPT);
   lane.queued -= claimed;
-  lane.head = claimed < wanted ? lane.tail : command.jobs.back().id.place.sequence + 1;
+  if (claimed == wanted || (more && claimed != 0)) {
+    lane.head = command.jobs.back().id.place.sequence + 1;
+  } else if (!more) {
+    lane.head = lane.tail;
+  }
 }
 
 jobs::Job SqliteWriter::read_request(const SqliteRows& rows) {
