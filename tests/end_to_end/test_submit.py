@@ -109,6 +109,24 @@ class Refused(EndToEnd):
         self.assertTrue(client.ends())
         self.assertEqual(0, self.backend.count('/reports/2'))
 
+    def test_nothing_behind_a_refused_body_is_served(self):
+        self.serve(routes=[route('/reports/*', limits={'body': '1KiB'}), route('POST /only-post')],
+                   default_upstream=None)
+        hidden = b'POST /only-post HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n'
+        for status, head in ((413, b'POST /reports/1'), (404, b'POST /nowhere'), (405, b'GET /only-post')):
+            for framing, body in ((b'Content-Length: %d' % (40 * len(hidden)), hidden * 40),
+                                  (b'Transfer-Encoding: chunked', chunked(b'x' * 1000, hidden, hidden))):
+                with self.subTest(head=head, framing=framing):
+                    client = self.client()
+                    client.send(head + b' HTTP/1.1\r\nHost: a\r\n' + framing + b'\r\n\r\n' + body)
+                    answered = client.answer('POST')
+                    self.assertEqual(status, answered.status)
+                    if answered.get('Connection', '').lower() == 'close':
+                        self.assertTrue(client.ends())
+                    else:
+                        self.assertEqual(405, client.request('GET', '/only-post').status)
+        self.assertEqual(0, self.backend.count())
+
     def test_a_body_over_its_limit_is_refused_before_it_is_sent(self):
         self.serve(routes=[route(limits={'body': '1KiB'})])
         client = self.client()
