@@ -63,9 +63,33 @@ Runner::Runner(ShardContext context,
       log_(log),
       events_(std::move(events)) {}
 
+// Holds the place of an attempt in running_, however its coroutine ends.
+struct Runner::Running {
+  Running(Runner& of, std::int64_t at, Exchange& exchange) : runner(of), key(at) {
+    runner.running_.try_emplace(key, Attempt{&exchange});
+    if (runner.stopping_) exchange.abort();
+  }
+  ~Running() { runner.running_.erase(key); }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  Runner& runner;
+  const std::int64_t key;
+};
+
 void Runner::start(Job job) {
   tasks_.spawn(run(std::move(job)));
 }
+
+void Runner::give_back(Job job) {
+  Decision decision;
+  decision.action = Decision::Action::requeue;
+  decision.due_at = context_.timers.wall_now();
+  decision.counts = false;
+  tasks_.spawn(put_back(std::move(job), decision));
+}
+
+awaitable<void> Runner::put_back(Job job, Decision decision) { co_await requeue(job, decision); }
 
 void Runner::expire(Job job) {
   tasks_.spawn(end_overdue(std::move(job)));
@@ -96,7 +120,7 @@ awaitable<void> Runner::run(Job job) {
   call.deadline = began + std::min(config_.timeouts.attempt, to_live);
   call.into = &body;
   const std::unique_ptr<Exchange> exchange = upstream_.open(call);
-  running_[key] = Attempt{exchange.get()};
+  const Running entry(*this, key, *exchange);
   bulletin_.publish(JobChange{key});
 
   Reply reply = co_await exchange->run();
@@ -105,6 +129,7 @@ awaitable<void> Runner::run(Job job) {
 
 awaitable<void> Runner::adopt(Job job, Exchange& exchange, BodyWriter& into, TimePoint began) {
   const SiteRoute* const route = site_.find(job.route);
+  const Running entry(*this, job.id.place.key(), exchange);
   Reply reply = co_await exchange.run();
   co_await conclude(job, *route, std::move(reply), into, began, exchange);
 }
@@ -113,12 +138,15 @@ void Runner::abort(std::int64_t key) {
   const auto found = running_.find(key);
   if (found == running_.end()) return;
   found->second.canceled = true;
-  found->second.exchange->abort();
+  // A call that was given up already goes on being settled: the backend may still be at it.
+  if (!found->second.over) found->second.exchange->abort();
 }
 
 void Runner::stop() {
   stopping_ = true;
-  for (const auto& [key, attempt] : running_) attempt.exchange->abort();
+  for (const auto& [key, attempt] : running_) {
+    if (attempt.exchange) attempt.exchange->abort();
+  }
 }
 
 // A job whose time has passed, or whose route is gone, ends without a call.
@@ -144,12 +172,16 @@ awaitable<void> Runner::conclude(const Job& job,
                                  BodyWriter& body,
                                  TimePoint began,
                                  Exchange& exchange) {
-  const bool canceled = running_[job.id.place.key()].canceled;
+  Attempt& ended = running_[job.id.place.key()];
+  ended.over = true;
+  const bool canceled = ended.canceled;
   const milliseconds ran = since(began, context_.timers.now());
   const jobs::WallTime now = context_.timers.wall_now();
 
   jobs::Outcome outcome;
   outcome.fault = reply.fault;
+  // What was given up because the process ends says nothing of the backend.
+  if (stopping_ && reply.fault && !canceled) outcome.fault = Fault::stopping;
   outcome.status = reply.status;
   outcome.sent = reply.sent;
   if (!reply.retry_after.empty()) {
@@ -176,35 +208,32 @@ awaitable<void> Runner::conclude(const Job& job,
   }
   // With `on_abort: drain` a call that was given up keeps its slot until the backend has ended, and
   // is not tried again before; that it has failed is told at once.
-  const TimePoint limit =
-      stopping_ ? context_.timers.now()
-                : context_.timers.now() + config_.abort_hold.value_or(config_.timeouts.attempt);
   const bool given_up = canceled || reply.fault;
+  running_[job.id.place.key()].exchange = nullptr;
   if (canceled) {
-    co_await exchange.settle(limit);
-    slots_.give();
+    co_await settle(exchange);
   } else if (decision.action == Decision::Action::requeue) {
-    if (given_up) co_await exchange.settle(limit);
+    if (given_up) co_await settle(exchange);
     slots_.give();
     co_await requeue(job, decision);
+    co_return;
   } else {
-    if (!given_up) slots_.give();
     co_await finish(job, route, decision, &reply, &body, ran);
-    if (given_up) {
-      co_await exchange.settle(limit);
-      slots_.give();
-    }
+    if (given_up) co_await settle(exchange);
   }
-  running_.erase(job.id.place.key());
+  slots_.give();
+}
+
+awaitable<void> Runner::settle(Exchange& exchange) {
+  const milliseconds hold = config_.abort_hold.value_or(config_.timeouts.attempt);
+  if (!stopping_) co_await exchange.settle(context_.timers.now() + hold);
 }
 
 // What a full disk does not take now is tried again until it does: a result is held, never dropped.
 template <class C>
 awaitable<Result<C>> Runner::record(C command) {
   Result<C> recorded = co_await context_.store.apply(command);
-  while (!recorded && !stopping_ &&
-         (recorded.error().fault == Fault::store_full ||
-          recorded.error().fault == Fault::overloaded)) {
+  while (!recorded && !stopping_ && jobs::is_passing(recorded.error().fault)) {
     Signal pause(context_.io, context_.timers);
     co_await pause.wait(context_.timers.now() + record_again);
     recorded = co_await context_.store.apply(command);
@@ -225,6 +254,11 @@ awaitable<void> Runner::finish(const Job& job,
   const bool replayed = reply && !reply->fault;
   if (replayed) {
     Result<jobs::Body> whole = co_await body->finish();
+    while (!whole && jobs::is_passing(whole.error().fault) && !stopping_) {
+      Signal pause(context_.io, context_.timers);
+      co_await pause.wait(context_.timers.now() + record_again);
+      whole = co_await body->finish();
+    }
     if (!whole) {
       spdlog::error("job on route {}: its result cannot be stored: {}", job.route,
                     whole.error().detail);

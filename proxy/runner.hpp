@@ -38,11 +38,13 @@ class Runner {
 
   // Starts an attempt of a job that is recorded as running. The caller's slot passes over.
   void start(jobs::Job job);
+  // A job that was claimed when this was stopped already: it is queued again as it was.
+  void give_back(jobs::Job job);
   // The same for a job whose time is over: it ends without a call, and without a slot.
   void expire(jobs::Job job);
   // A call that is under way was made durable: from now on it is this job's attempt, to be
   // concluded by adopt().
-  void expect(std::int64_t key, Exchange& exchange) { running_[key] = Attempt{&exchange}; }
+  void expect(std::int64_t key, Exchange& exchange) { running_[key].exchange = &exchange; }
   // Runs it to its end. The slot passes over.
   awaitable<void> adopt(jobs::Job job, Exchange& exchange, BodyWriter& into, TimePoint began);
   // The job was canceled: what its attempt still brings is not wanted. Nothing if it does not run
@@ -59,10 +61,14 @@ class Runner {
   struct Attempt {
     Exchange* exchange = nullptr;
     bool canceled = false;
+    bool over = false;  // run() has returned
   };
 
   awaitable<void> run(jobs::Job job);
   awaitable<void> end_overdue(jobs::Job job);
+  awaitable<void> put_back(jobs::Job job, jobs::Decision decision);
+  struct Running;
+  awaitable<void> settle(Exchange& exchange);
   awaitable<bool> overdue(const jobs::Job& job, const SiteRoute* route);
   awaitable<void> conclude(const jobs::Job& job,
                            const SiteRoute& route,

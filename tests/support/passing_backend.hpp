@@ -1,0 +1,48 @@
+// A backend of the store that hands everything on to another one; tests override what they want to
+// watch or break. FullBackend refuses to write while the test says so. Threads as for any backend.
+#pragma once
+
+#include <memory>
+
+#include "store/backend.hpp"
+
+namespace raincheck::test {
+
+class PassingBackend : public store::Backend {
+ public:
+  explicit PassingBackend(std::unique_ptr<store::Backend> to) : to_(std::move(to)) {}
+
+  store::Lane open_lane(const std::string& upstream, std::uint8_t priority) override {
+    return to_->open_lane(upstream, priority);
+  }
+  std::vector<store::Lane> lanes() override { return to_->lanes(); }
+  std::vector<Orphan> orphans() override { return to_->orphans(); }
+  jobs::IdCodec::Secret secret() override { return to_->secret(); }
+  jobs::Result<void> apply(std::span<store::Command* const> batch) override {
+    return to_->apply(batch);
+  }
+  jobs::Result<void> find(std::span<store::Find* const> batch) override { return to_->find(batch); }
+  void checkpoint() override { to_->checkpoint(); }
+  bool checkpoint_due() const override { return to_->checkpoint_due(); }
+  std::uint64_t bytes() const override { return to_->bytes(); }
+
+ private:
+  std::unique_ptr<store::Backend> to_;
+};
+
+class FullBackend final : public PassingBackend {
+ public:
+  // `full` is the test's, and outlives this.
+  FullBackend(std::unique_ptr<store::Backend> to, const bool& full)
+      : PassingBackend(std::move(to)), full_(full) {}
+
+  jobs::Result<void> apply(std::span<store::Command* const> batch) override {
+    if (full_) return jobs::Error(jobs::Fault::store_full, "no space left");
+    return PassingBackend::apply(batch);
+  }
+
+ private:
+  const bool& full_;
+};
+
+}  // namespace raincheck::test
