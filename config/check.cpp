@@ -87,6 +87,14 @@ void check_upstream(const Upstream& upstream, Reading& reading) {
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const std::string server = path + ".servers[" + std::to_string(i) + "]";
     if (!reading.is_refused_within(server)) urls.add(upstream.servers[i].authority, server);
+    if (upstream.servers[i].weight != 1) {
+      reading.refuse(reading.place(server + ".weight"), server + ".weight",
+                     "weights are not built yet in this version: servers take turns");
+    }
+    if (upstream.servers[i].max_concurrency != 0) {
+      reading.refuse(reading.place(server + ".max_concurrency"), server + ".max_concurrency",
+                     "is not built yet in this version: limit the upstream as a whole");
+    }
   }
 }
 
@@ -178,6 +186,11 @@ void check(const Config& config, Reading& reading) {
   if (config.store.partitions > 1) {
     reading.refuse(reading.place("store.partitions"), "store.partitions",
                    "more than one partition is not built yet in this version");
+  }
+  if (config.jobs.retention.failed_request != Retention{}.failed_request) {
+    reading.refuse(reading.place("jobs.retention.failed_request"), "jobs.retention.failed_request",
+                   "is not built yet in this version: a failed job keeps its request as long as "
+                   "its result");
   }
   if (config.routes.empty() && config.default_upstream.empty() && !reading.is_refused_within("")) {
     reading.warn({}, "", "no routes and no default_upstream: every request gets 404");

@@ -45,6 +45,11 @@ using Result = boost::system::result<T, Error>;
 // The status with which a client hears of the fault when there is nothing better to replay.
 int fault_status(Fault fault);
 
+// It ends by itself: space, descriptors and room in a queue come back.
+constexpr bool is_passing(Fault fault) {
+  return fault == Fault::store_full || fault == Fault::overloaded;
+}
+
 // The fault's word, as it stands in logs and metrics.
 const char* fault_name(Fault fault);
 

@@ -34,10 +34,23 @@ Connection::~Connection() {
   close();
 }
 
+void Connection::set_read_deadline(TimePoint deadline) {
+  read_by_ = deadline;
+  set_deadline(std::min(read_by_, write_by_));
+}
+
+void Connection::set_write_deadline(TimePoint deadline) {
+  write_by_ = deadline;
+  set_deadline(std::min(read_by_, write_by_));
+}
+
 awaitable<Io> Connection::connect(Connection& connection,
-                                  const asio::generic::stream_protocol::endpoint& endpoint) {
+                                  const asio::generic::stream_protocol::endpoint& endpoint,
+                                  TimePoint deadline) {
+  connection.set_write_deadline(deadline);
   const auto [error] = co_await connection.socket_.async_connect(endpoint, as_tuple);
-  if (error) co_return connection.failure(error);
+  connection.set_write_deadline(never);
+  if (error || connection.aborted_) co_return connection.failure(error);
   boost::system::error_code ignored;
   connection.socket_.non_blocking(true, ignored);
   co_return Io::ok;
@@ -45,6 +58,7 @@ awaitable<Io> Connection::connect(Connection& connection,
 
 Io Connection::failure(boost::system::error_code error) const {
   if (timed_out_) return Io::timeout;
+  if (aborted_) return Io::reset;
   return error == asio::error::eof ? Io::end : Io::reset;
 }
 
@@ -56,18 +70,12 @@ Transfer Connection::try_read(std::span<char> into) {
   return {would_block() ? Io::ok : Io::reset, 0};
 }
 
-awaitable<Transfer> Connection::read_some(std::span<char> into) {
-  if (aborted_) co_return Transfer{timed_out_ ? Io::timeout : Io::reset, 0};
-  const auto [error, size] =
-      co_await socket_.async_read_some(asio::mutable_buffer(into.data(), into.size()), as_tuple);
-  if (error) co_return Transfer{failure(error), 0};
-  co_return Transfer{Io::ok, size};
-}
-
-awaitable<Io> Connection::wait_readable() {
+awaitable<Io> Connection::wait_readable(TimePoint deadline) {
   if (aborted_) co_return timed_out_ ? Io::timeout : Io::reset;
+  set_read_deadline(deadline);
   const auto [error] = co_await socket_.async_wait(Socket::wait_read, as_tuple);
-  if (error) co_return failure(error);
+  set_read_deadline(never);
+  if (error || aborted_) co_return failure(error);
   co_return Io::ok;
 }
 
@@ -86,7 +94,8 @@ Transfer Connection::try_write(std::string_view first, std::string_view second) 
 
 awaitable<Io> Connection::write(std::string_view first,
                                 std::string_view second,
-                                std::chrono::milliseconds progress) {
+                                std::chrono::milliseconds progress,
+                                TimePoint limit) {
   while (!first.empty() || !second.empty()) {
     if (first.empty()) std::swap(first, second);
     const Transfer transfer = try_write(first, second);
@@ -94,36 +103,30 @@ awaitable<Io> Connection::write(std::string_view first,
     const std::size_t of_first = std::min(transfer.size, first.size());
     first.remove_prefix(of_first);
     second.remove_prefix(transfer.size - of_first);
-    if (transfer.size != 0) {
-      if (progress.count() != 0) set_deadline(timers_.now() + progress);
-      continue;
-    }
+    if (transfer.size != 0) continue;
+    set_write_deadline(std::min(limit, timers_.now() + progress));
     const auto [error] = co_await socket_.async_wait(Socket::wait_write, as_tuple);
-    if (error) co_return failure(error);
+    set_write_deadline(never);
+    if (error || aborted_) co_return failure(error);
   }
   co_return Io::ok;
 }
 
-awaitable<Io> Connection::write(std::string_view bytes, std::chrono::milliseconds progress) {
-  return write(bytes, std::string_view{}, progress);
-}
-
-awaitable<Io> Connection::write_unless_readable(std::string_view bytes,
-                                                std::chrono::milliseconds progress) {
+awaitable<Io> Connection::write_unless_readable(std::string_view& bytes,
+                                                std::chrono::milliseconds progress,
+                                                TimePoint limit) {
   while (!bytes.empty()) {
     const Transfer transfer = try_write(bytes);
     if (transfer.io != Io::ok) co_return transfer.io;
     bytes.remove_prefix(transfer.size);
-    if (transfer.size != 0) {
-      set_deadline(timers_.now() + progress);
-      continue;
-    }
-    // One wait for both directions: poll() says which of them it was.
-    auto wait = socket_.async_wait(Socket::wait_read, asio::deferred);
-    auto room = socket_.async_wait(Socket::wait_write, asio::deferred);
-    auto either = asio::experimental::make_parallel_group(std::move(wait), std::move(room));
+    if (transfer.size != 0) continue;
+    set_write_deadline(std::min(limit, timers_.now() + progress));
+    auto readable = socket_.async_wait(Socket::wait_read, asio::deferred);
+    auto writable = socket_.async_wait(Socket::wait_write, asio::deferred);
+    auto either = asio::experimental::make_parallel_group(std::move(readable), std::move(writable));
     const auto [order, read_error, write_error] =
         co_await either.async_wait(asio::experimental::wait_for_one(), use_awaitable);
+    set_write_deadline(never);
     if (aborted_) co_return timed_out_ ? Io::timeout : Io::reset;
     if (order[0] == 0 && !read_error) co_return Io::end;
   }

@@ -1,6 +1,6 @@
-// One stream socket, of a client or of a backend, with one deadline for whatever is being waited
-// for. TCP and unix sockets alike; TLS will be a property of this class, not another one. Lives on
-// one shard; one reader and one writer at a time.
+// One stream socket, of a client or of a backend. Whoever waits for it says until when; a reader
+// and a writer wait each for themselves. TCP and unix sockets alike; TLS will be a property of this
+// class, not another one. Lives on one shard; one reader and one writer at a time.
 #pragma once
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -36,25 +36,25 @@ class Connection final : public Timed {
 
   // Connects a new socket to `endpoint`.
   static awaitable<Io> connect(Connection& connection,
-                               const boost::asio::generic::stream_protocol::endpoint& endpoint);
+                               const boost::asio::generic::stream_protocol::endpoint& endpoint,
+                               TimePoint deadline);
 
-  // At least one byte into `into`, unless the result says otherwise.
-  awaitable<Transfer> read_some(std::span<char> into);
   // What is there now, without waiting; ok with size 0 when nothing is.
   Transfer try_read(std::span<char> into);
-  // Until there is something to read (or the end of it).
-  awaitable<Io> wait_readable();
+  // Until there is something to read (or the end of it), or `deadline`.
+  awaitable<Io> wait_readable(TimePoint deadline);
 
-  // All of `bytes`. With `progress`, the deadline is moved that far ahead whenever something was
-  // written.
-  awaitable<Io> write(std::string_view bytes, std::chrono::milliseconds progress = {});
-  // Both, in one system call where possible.
+  // All of both, in one system call where possible, until `limit` at the latest. Times out after
+  // `progress` in which nothing could be written.
   awaitable<Io> write(std::string_view first,
                       std::string_view second,
-                      std::chrono::milliseconds progress = {});
-  // The same, but Io::end as soon as the peer sends something or ends: it answers before it has
-  // read everything.
-  awaitable<Io> write_unless_readable(std::string_view bytes, std::chrono::milliseconds progress);
+                      std::chrono::milliseconds progress,
+                      TimePoint limit = never);
+  // The same for one piece, but it returns Io::end as soon as the peer sends something or ends: it
+  // may be answering before it has read everything. What was written is taken off `bytes`.
+  awaitable<Io> write_unless_readable(std::string_view& bytes,
+                                      std::chrono::milliseconds progress,
+                                      TimePoint limit);
   // What the socket takes now.
   Transfer try_write(std::string_view first, std::string_view second = {});
 
@@ -64,7 +64,7 @@ class Connection final : public Timed {
   // Ends what is being waited for with Io::reset, and all that comes after it.
   void abort();
   bool aborted() const { return aborted_; }
-  // Takes abort() and a passed deadline back: what follows is read under a new deadline.
+  // Takes abort() and a passed deadline back: what follows is waited for anew.
   void resume() { aborted_ = timed_out_ = false; }
   // Our side ends; the peer reads everything before it.
   void shutdown_send();
@@ -77,10 +77,14 @@ class Connection final : public Timed {
 
  private:
   void on_deadline() override;
+  void set_read_deadline(TimePoint deadline);
+  void set_write_deadline(TimePoint deadline);
   Io failure(boost::system::error_code error) const;
 
   Socket socket_;
   Timers& timers_;
+  TimePoint read_by_ = never;   // while somebody waits to read
+  TimePoint write_by_ = never;  // while somebody waits to write
   std::uint64_t written_ = 0;
   bool aborted_ = false;
   bool timed_out_ = false;

@@ -21,13 +21,14 @@ constexpr milliseconds probe_max{15'000};
 }  // namespace
 
 Dispatcher::Dispatcher(ShardContext context,
-                       std::string upstream,
+                       const config::Upstream& upstream,
                        Slots& slots,
                        Runner& runner,
                        const std::vector<store::Lane>& lanes,
                        std::size_t shard)
     : context_(context),
-      upstream_(std::move(upstream)),
+      upstream_(upstream.name),
+      connect_(upstream.timeouts.connect),
       slots_(slots),
       runner_(runner),
       shard_(shard),
@@ -116,24 +117,25 @@ std::uint64_t Dispatcher::queued() const {
 // When to look again without news. While nothing may start, what is due does not matter.
 TimePoint Dispatcher::next_time() const {
   const TimePoint now = context_.timers.now();
-  TimePoint blocked = not_before_;
-  if (held_ && !probing_) blocked = std::max(blocked, held_until_);
-  if (blocked > now) return blocked;
-  const jobs::WallTime wall = context_.timers.wall_now();
   TimePoint next = queued() == 0 ? never : std::max(overdue_at_, now + overdue_every / 2);
+  if (held_ && probing_) return std::min(next, probe_taken_at_);
+  const TimePoint blocked = held_ ? std::max(not_before_, held_until_) : not_before_;
+  if (blocked > now) return std::min(next, blocked);
+  const jobs::WallTime wall = context_.timers.wall_now();
   for (const jobs::LaneState& lane : lanes_) {
-    if (lane.queued != 0 && lane.next_due > wall)
+    // Later than this round looked: what came due since then wakes the next one at once.
+    if (lane.queued != 0 && lane.next_due > looked_at_) {
       next = std::min(next, now + (lane.next_due - wall));
+    }
   }
   return next;
 }
 
 // How many jobs of each lane are next, `slots` in all at most.
 std::vector<std::uint32_t> Dispatcher::plan(std::uint32_t slots) {
-  const jobs::WallTime now = context_.timers.wall_now();
   std::vector<std::uint32_t> counts(lanes_.size());
   for (std::uint32_t i = 0; i < slots; ++i) {
-    const auto lane = jobs::next_lane(lanes_, now);
+    const auto lane = jobs::next_lane(lanes_, looked_at_);
     if (!lane) break;
     ++counts[*lane];
     --lanes_[*lane].queued;
@@ -145,6 +147,9 @@ std::vector<std::uint32_t> Dispatcher::plan(std::uint32_t slots) {
 // One turn: true if it started something, so that another may follow at once.
 awaitable<bool> Dispatcher::round() {
   const TimePoint now = context_.timers.now();
+  looked_at_ = context_.timers.wall_now();
+  // A probe that is neither refused nor answered for so long was taken: its job is just a long one.
+  if (probing_ && now >= probe_taken_at_) available();
   if (now < not_before_ || (held_ && (probing_ || now < held_until_))) co_return false;
   const auto wanted =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(held_ ? 1 : claim_max, queued()));
@@ -160,6 +165,7 @@ awaitable<bool> Dispatcher::round() {
   for (const std::uint32_t count : counts) planned += count;
   slots_.give(slots - planned);
   probing_ = held_ && planned != 0;
+  probe_taken_at_ = now + connect_ + probe_first;
   bool started = false;
   for (std::size_t lane = 0; lane < counts.size(); ++lane) {
     if (counts[lane] == 0) continue;
@@ -208,7 +214,14 @@ awaitable<bool> Dispatcher::claim(std::size_t lane, std::uint32_t count) {
   const std::uint64_t meanwhile = state.queued - std::min(state.queued, before);
   state.queued = claimed->queued + meanwhile;
   if (got < count && meanwhile == 0) state.next_due = claimed->next_due;
-  for (jobs::Job& job : claimed->jobs) runner_.start(std::move(job));
+  for (jobs::Job& job : claimed->jobs) {
+    if (stopping_) {
+      slots_.give();
+      runner_.give_back(std::move(job));
+    } else {
+      runner_.start(std::move(job));
+    }
+  }
   co_return got != 0;
 }
 

@@ -16,7 +16,7 @@ namespace raincheck::proxy {
 class Dispatcher {
  public:
   Dispatcher(ShardContext context,
-             std::string upstream,
+             const config::Upstream& upstream,
              Slots& slots,
              Runner& runner,
              const std::vector<store::Lane>& lanes,
@@ -50,6 +50,7 @@ class Dispatcher {
 
   ShardContext context_;
   const std::string upstream_;
+  const jobs::milliseconds connect_;
   Slots& slots_;
   Runner& runner_;
   const std::size_t shard_;
@@ -61,6 +62,8 @@ class Dispatcher {
   bool probing_ = false;
   jobs::milliseconds probe_every_{0};
   TimePoint held_until_{};
+  TimePoint probe_taken_at_ = never;
+  jobs::WallTime looked_at_{};  // the wall clock, once in a round
   TimePoint overdue_at_{};
   TimePoint not_before_{};  // after a claim that failed
 };

@@ -71,13 +71,13 @@ awaitable<Reply> PoolExchange::run() {
 }
 
 awaitable<Result<void>> PoolExchange::connect(UpstreamPool::Reuse reuse) {
-  if (aborted_) co_return Error(Fault::upstream_unreachable, "aborted before connecting");
-  auto connection = co_await pool_.acquire(reuse, call_.deadline, &connecting_);
+  if (abort_.requested) co_return Error(Fault::upstream_unreachable, "aborted before connecting");
+  auto connection = co_await pool_.acquire(reuse, call_.deadline, abort_);
   if (!connection) co_return connection.error();
   connection_ = std::move(*connection);
   connection_->attempt = call_.deadline;
   reply_.server = connection_->server().authority;
-  if (aborted_) co_return Error(Fault::upstream_unreachable, "aborted before sending");
+  if (abort_.requested) co_return Error(Fault::upstream_unreachable, "aborted before sending");
   co_return Result<void>();
 }
 
@@ -98,16 +98,20 @@ awaitable<Result<void>> PoolExchange::send() {
   const std::string head =
       render_head(call_.head, connection_->server().authority, call_.body->size);
   if (call_.body->spool == 0) co_return co_await connection_->send(head, call_.body->bytes);
+  // Read before anything is sent: a file that cannot be opened now is no call that may have been
+  // executed.
+  BodyReader body(pool_.context().store, *call_.body);
+  const Result<std::string_view> first = co_await body.next();
+  if (!first) co_return first.error();
   const Result<void> begun = co_await connection_->send(head, std::string_view());
   if (!begun) co_return begun;
-  BodyReader body(pool_.context().store, *call_.body);
-  co_return co_await connection_->send(body);
+  co_return co_await connection_->send(body, *first);
 }
 
 // A kept-alive connection that the backend had already given up tells nothing about the backend.
 bool PoolExchange::worth_another_connection(const Error& error) const {
   return error.fault == Fault::upstream_lost && connection_ && connection_->reused &&
-         !connection_->answered() && !aborted_ && (call_.may_resend || !reply_.sent);
+         !connection_->answered() && !abort_.requested && (call_.may_resend || !reply_.sent);
 }
 
 awaitable<Result<void>> PoolExchange::receive() {
@@ -119,14 +123,16 @@ awaitable<Result<void>> PoolExchange::receive() {
 }
 
 void PoolExchange::abort() {
-  aborted_ = true;
-  if (connecting_) connecting_->connection().abort();
+  abort_.request();
   if (connection_) connection_->connection().abort();
 }
 
 awaitable<void> PoolExchange::settle(TimePoint limit) {
-  if (pool_.upstream().on_abort != config::OnAbort::drain || !connection_) co_return;
-  co_await connection_->outlast(method_of(call_.head) == "HEAD", limit);
+  if (pool_.upstream().on_abort == config::OnAbort::drain && connection_) {
+    co_await pool_.outlast(*connection_, method_of(call_.head) == "HEAD", limit);
+  }
+  // We have hung up before the slot is free.
+  connection_.reset();
 }
 
 awaitable<Result<void>> receive_body(UpstreamConnection& connection,
@@ -144,12 +150,14 @@ awaitable<Result<void>> receive_body(UpstreamConnection& connection,
     if (into.size() + piece->size() > limit) co_return too_large;
     if (into.try_append(*piece)) continue;
     Result<void> kept = co_await into.append(*piece);
-    while (!kept && kept.error().fault == Fault::store_full) {
-      connection.connection().set_deadline(never);
+    const TimePoint paused_at = context.timers.now();
+    while (!kept && jobs::is_passing(kept.error().fault) && !connection.connection().aborted()) {
       Signal pause(context.io, context.timers);
       co_await pause.wait(context.timers.now() + full_disk_pause);
       kept = co_await into.append(*piece);
     }
+    // The time that the disk took is not the backend's.
+    if (connection.attempt != never) connection.attempt += context.timers.now() - paused_at;
     if (!kept) co_return kept.error();
   }
 }

@@ -32,8 +32,7 @@ class PoolExchange final : public Exchange {
   Reply reply_;
   std::optional<jobs::Result<void>> begun_;
   std::unique_ptr<UpstreamConnection> connection_;
-  UpstreamConnection* connecting_ = nullptr;
-  bool aborted_ = false;
+  AbortRequest abort_;
 };
 
 // The head of a request on the wire, from the stored form ("METHOD target\r\n" and fields).

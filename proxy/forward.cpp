@@ -25,6 +25,17 @@ bool is_idempotent(std::string_view method) {
          method == "DELETE";
 }
 
+// A call that nobody waits for any more keeps its slot until the backend has ended.
+awaitable<void> outlast(std::unique_ptr<UpstreamConnection> connection,
+                        ShardUpstream& upstream,
+                        bool head_request) {
+  const auto hold = upstream.config->abort_hold.value_or(upstream.config->timeouts.attempt);
+  UpstreamPool& pool = *upstream.pool;
+  co_await pool.outlast(*connection, head_request, pool.context().timers.now() + hold);
+  connection.reset();
+  upstream.slots->give();
+}
+
 class Forward {
  public:
   Forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route)
@@ -56,6 +67,7 @@ class Forward {
   ShardUpstream& upstream_;
   const SiteRoute* route_;
   TimePoint deadline_ = never;
+  TimePoint tunnel_awake_{};  // when something last moved, either way
   std::unique_ptr<UpstreamConnection> connection_;
   std::optional<std::string_view> small_body_;  // all of it, when it is small
   std::string first_;                           // what was read of it before the call began
@@ -97,8 +109,15 @@ awaitable<void> Forward::run() {
   const bool taken = co_await take_slot(deadline);
   if (!taken) co_return;
   co_await call(deadline);
-  upstream_.slots->give();
+  const bool drains = upstream_.config->on_abort == config::OnAbort::drain;
+  if (drains && connection_ && connection_->request_whole() && !connection_->body_done()) {
+    services_.tasks.spawn(
+        outlast(std::move(connection_), upstream_, transaction_.head().method == "HEAD"));
+    co_return;
+  }
+  // We have hung up before the slot is free.
   connection_.reset();
+  upstream_.slots->give();
 }
 
 // False: the client was answered, or has gone.
@@ -151,13 +170,7 @@ awaitable<void> Forward::call(TimePoint deadline) {
   } else if (!done && !transaction_.response_begun()) {
     co_await transaction_.respond(problem_of(done.error()));
   }
-  if (done && connection_) {
-    upstream_.pool->release(std::move(connection_));
-  } else if (connection_ && upstream_.config->on_abort == config::OnAbort::drain) {
-    const auto hold = upstream_.config->abort_hold.value_or(upstream_.config->timeouts.attempt);
-    co_await connection_->outlast(transaction_.head().method == "HEAD",
-                                  services_.timers().now() + hold);
-  }
+  if (done && connection_) upstream_.pool->release(std::move(connection_));
 }
 
 void Forward::log(TimePoint began, const Result<void>& done) const {
@@ -182,12 +195,13 @@ void Forward::log(TimePoint began, const Result<void>& done) const {
 }
 
 awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
-  auto acquired = co_await upstream_.pool->acquire(reuse, deadline_);
+  AbortRequest abort;
+  auto acquired = co_await upstream_.pool->acquire(reuse, deadline_, abort);
   if (!acquired) co_return acquired.error();
   connection_ = std::move(*acquired);
   connection_->attempt = deadline_;
   const Result<void> answered = co_await ask();
-  if (answered) {
+  if (answered && !transaction_.response_begun()) {
     if (connection_->head().status == 101) {
       co_await tunnel();
     } else {
@@ -197,10 +211,12 @@ awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
   if (uploading_) {
     // The answer is out, or there is none: what the client still sends is of no use to anybody.
     transaction_.close_after();
+    const bool gone = client_gone_;
     connection_->connection().abort();
     transaction_.connection().abort();
     co_await upload_ended_.wait(never);
     transaction_.connection().resume();
+    client_gone_ = gone;
     if (!answered) co_return answered;
     co_return Error(Fault::upstream_lost, "answered before the request was read");
   }
@@ -251,23 +267,15 @@ awaitable<Result<void>> Forward::upload_pieces() {
   while (true) {
     const Result<std::string_view> piece = co_await transaction_.read_body();
     if (!piece) co_return piece.error();
-    Io io = Io::ok;
-    backend.set_deadline(services_.timers().now() + progress);
-    if (piece->empty()) {
-      if (chunked) io = co_await backend.write("0\r\n\r\n");
-      if (io != Io::ok) co_return Error(Fault::upstream_lost, "sending the body");
-      connection_->expect_answer();
-      co_return Result<void>();
-    }
-    if (chunked) {
-      const std::string size = fmt::format("{:x}\r\n", piece->size());
-      io = co_await backend.write(size, *piece, progress);
-      if (io == Io::ok) io = co_await backend.write("\r\n", progress);
-    } else {
-      io = co_await backend.write(*piece, progress);
-    }
+    std::string begin;
+    std::string_view end = *piece;
+    if (chunked) begin = fmt::format("{:x}\r\n{}\r\n", piece->size(), *piece);
+    if (chunked) end = piece->empty() ? std::string_view("\r\n") : std::string_view();
+    if (chunked && piece->empty()) begin = "0\r\n";
+    const Io io = co_await backend.write(begin, end, progress);
     if (io != Io::ok) co_return Error(Fault::upstream_lost, "sending the body");
     connection_->expect_answer();
+    if (piece->empty()) co_return Result<void>();
   }
 }
 
@@ -301,7 +309,7 @@ awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& 
   const auto patience = upstream_.config->timeouts.attempt;
   while (true) {
     if (!input.empty()) {
-      const Io io = co_await to.write(input.view(), patience);
+      const Io io = co_await to.write(input.view(), "", patience);
       transaction_.add_bytes_out(input.view().size());
       if (io != Io::ok) {
         from.abort();
@@ -310,8 +318,11 @@ awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& 
       input.clear();
     }
     input.release();
-    from.set_deadline(services_.timers().now() + patience);
-    const Io ready = co_await from.wait_readable();
+    const Io ready = co_await from.wait_readable(services_.timers().now() + patience);
+    if (ready == Io::timeout && services_.timers().now() < tunnel_awake_ + patience) {
+      from.resume();
+      continue;
+    }
     Transfer transfer{ready, 0};
     if (ready == Io::ok) transfer = from.try_read(input.prepare());
     if (transfer.io == Io::end) {
@@ -323,6 +334,7 @@ awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& 
       co_return;
     }
     input.commit(transfer.size);
+    tunnel_awake_ = services_.timers().now();
   }
 }
 

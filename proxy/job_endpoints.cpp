@@ -26,6 +26,7 @@ namespace {
 
 // A long poll that does not say how long.
 constexpr milliseconds wait_default{30'000};
+constexpr milliseconds wait_malformed{-1};
 
 Problem unknown_job() {
   return Problem(404, "not_found", "There is no such job.", "not_found");
@@ -152,7 +153,7 @@ std::optional<milliseconds> JobEndpoint::wait_asked() const {
     if (value.ends_with('s')) value.remove_suffix(1);
     const bool digits = !value.empty() && value.size() <= 5 &&
                         value.find_first_not_of("0123456789") == std::string_view::npos;
-    if (!digits) return std::nullopt;
+    if (!digits) return wait_malformed;
     return std::min(milliseconds(1000 * std::stol(std::string(value))), client_wait_max);
   }
   return std::nullopt;
@@ -186,6 +187,11 @@ awaitable<bool> JobEndpoint::wait_for_change(milliseconds wait) {
 
 awaitable<void> JobEndpoint::status() {
   const std::optional<milliseconds> wait = wait_asked();
+  if (wait == wait_malformed) {
+    co_await transaction_.respond(
+        Problem(400, "bad_request", "wait takes a number of seconds, such as wait=20s."));
+    co_return;
+  }
   bool present = false;
   if (wait && wait->count() > 0) {
     present = co_await wait_for_change(*wait);

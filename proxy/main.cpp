@@ -65,6 +65,9 @@ int serve(const std::string& file) {
   try {
     proxy::Server server(std::move(loaded.config));
     status = server.run();
+  } catch (const proxy::StoreUnusable& error) {
+    spdlog::critical("{}", error.what());
+    status = EX_IOERR;
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
     status = EX_UNAVAILABLE;

@@ -25,8 +25,6 @@ awaitable<void> relay(Transaction& transaction,
     const auto told = head.fields.find("Content-Length");
     if (transaction.head().method == "HEAD" && told) {
       fields.append("Content-Length: ").append(*told).append("\r\n");
-    } else if (head.status != 204 && head.status != 304) {
-      length = Transaction::Length::known;
     }
   }
   const std::string reason(head.reason);

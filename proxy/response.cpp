@@ -70,7 +70,8 @@ std::string Transaction::response_head(int status,
                                        std::string_view fields,
                                        Length length,
                                        std::uint64_t size) {
-  if (client_->last || services_.draining) keep_alive_ = false;
+  // A client that is told so sends again what it sent after this request: none of it may be served.
+  if (client_->last || services_.draining || !body_done_) keep_alive_ = false;
   std::string out;
   out.reserve(fields.size() + 256);
   fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", status,
@@ -82,7 +83,7 @@ std::string Transaction::response_head(int status,
     out.append("Transfer-Encoding: chunked\r\n");
   }
   const bool old_client = parser_.head().minor_version == 0;
-  if (!keep_alive_ || !body_done_) {
+  if (!keep_alive_) {
     out.append("Connection: close\r\n");
   } else if (old_client) {
     out.append("Connection: keep-alive\r\n");
@@ -110,10 +111,8 @@ awaitable<void> Transaction::respond(int status, std::string_view fields, std::s
   const std::string head = response_head(status, {}, own, Length::known, body.size());
   const bool to_head = parser_.head().method == "HEAD" || is_bodiless(status);
   if (!to_head) bytes_out_ += body.size();
-  connection().set_deadline(services_.timers().now() + listener().timeouts.write);
   const std::string_view sent_body = to_head ? std::string_view() : body;
   const Io io = co_await connection().write(head, sent_body, listener().timeouts.write);
-  connection().set_deadline(never);
   if (io != Io::ok) connection().abort();
 }
 
@@ -137,8 +136,7 @@ awaitable<Io> Transaction::begin_response(int status,
   }
   chunked_response_ = length == Length::chunked;
   const std::string head = response_head(status, reason, fields, length, size);
-  connection().set_deadline(services_.timers().now() + listener().timeouts.write);
-  co_return co_await connection().write(head, listener().timeouts.write);
+  co_return co_await connection().write(head, "", listener().timeouts.write);
 }
 
 awaitable<Io> Transaction::begin_tunnel(std::string_view fields) {
@@ -146,26 +144,23 @@ awaitable<Io> Transaction::begin_tunnel(std::string_view fields) {
   status_ = 101;
   std::string head = "HTTP/1.1 101 Switching Protocols\r\n";
   head.append(fields).append("\r\n");
-  connection().set_deadline(services_.timers().now() + listener().timeouts.write);
-  co_return co_await connection().write(head, listener().timeouts.write);
+  co_return co_await connection().write(head, "", listener().timeouts.write);
 }
 
 awaitable<Io> Transaction::write_piece(std::string_view piece) {
   const auto progress = listener().timeouts.write;
   bytes_out_ += piece.size();
-  connection().set_deadline(services_.timers().now() + progress);
-  if (!chunked_response_) co_return co_await connection().write(piece, progress);
+  if (!chunked_response_) co_return co_await connection().write(piece, "", progress);
   const std::string prefix = fmt::format("{}{:x}\r\n", piece_written_ ? "\r\n" : "", piece.size());
   piece_written_ = true;
   co_return co_await connection().write(prefix, piece, progress);
 }
 
 awaitable<Io> Transaction::end_response() {
-  connection().set_deadline(services_.timers().now() + listener().timeouts.write);
   Io io = Io::ok;
   const std::string_view last_chunk = piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n";
-  if (chunked_response_) io = co_await connection().write(last_chunk);
-  connection().set_deadline(never);
+  if (chunked_response_)
+    io = co_await connection().write(last_chunk, "", listener().timeouts.write);
   if (io != Io::ok) connection().abort();
   co_return io;
 }

@@ -89,7 +89,9 @@ void Runner::give_back(Job job) {
   tasks_.spawn(put_back(std::move(job), decision));
 }
 
-awaitable<void> Runner::put_back(Job job, Decision decision) { co_await requeue(job, decision); }
+awaitable<void> Runner::put_back(Job job, Decision decision) {
+  co_await requeue(job, decision);
+}
 
 void Runner::expire(Job job) {
   tasks_.spawn(end_overdue(std::move(job)));

@@ -36,10 +36,14 @@ std::unique_ptr<store::Store> open_store(const config::Store& settings) {
   store::SqliteOptions options;
   options.directory = settings.directory;
   options.bytes_max = settings.max_bytes;
-  auto spool = std::make_unique<store::Spool>(settings.directory + "/spool", settings.max_bytes);
-  auto backend = std::make_unique<store::SqliteBackend>(options, *spool);
-  return std::make_unique<store::Store>(std::move(backend), std::move(spool),
-                                        store::StoreOptions{});
+  try {
+    auto spool = std::make_unique<store::Spool>(settings.directory + "/spool", settings.max_bytes);
+    auto backend = std::make_unique<store::SqliteBackend>(options, *spool);
+    return std::make_unique<store::Store>(std::move(backend), std::move(spool),
+                                          store::StoreOptions{});
+  } catch (const std::runtime_error& error) {
+    throw StoreUnusable(error.what());
+  }
 }
 
 }  // namespace
@@ -193,9 +197,10 @@ void Server::finish() {
   for (const auto& shard : shards_) shard->join();
   shards_.clear();
   store_.reset();
-  signals_.cancel();
-  store_timer_.cancel();
   spdlog::info("stopped");
+  // Whatever waits for this context still, such as slots held over from an earlier process, is
+  // over.
+  io_.stop();
 }
 
 }  // namespace raincheck::proxy

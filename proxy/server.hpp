@@ -6,6 +6,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "config/config.hpp"
@@ -13,6 +14,11 @@
 #include "proxy/trusted_proxies.hpp"
 
 namespace raincheck::proxy {
+
+// The store cannot be opened, or what it holds cannot be taken over.
+class StoreUnusable : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 class Server {
  public:

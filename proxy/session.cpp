@@ -37,8 +37,7 @@ awaitable<void> Session::run() {
   while (true) {
     if (client_.input.empty()) {
       client_.input.release();
-      connection.set_deadline(services_.timers().now() + patience);
-      const Io io = co_await connection.wait_readable();
+      const Io io = co_await connection.wait_readable(services_.timers().now() + patience);
       if (io != Io::ok) break;
     }
     idle_ = false;

@@ -106,7 +106,7 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
                                *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));
   if (&owner == this) {
     dispatchers_[index] =
-        std::make_unique<Dispatcher>(services_.context, upstream.config->name, *upstream.slots,
+        std::make_unique<Dispatcher>(services_.context, *upstream.config, *upstream.slots,
                                      *upstream.runner, shared_.site.lanes(index), index_);
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
@@ -147,13 +147,14 @@ void Shard::add_listener(std::size_t listener, Descriptor socket) {
   listeners_.push_back(std::make_unique<asio::posix::basic_stream_descriptor<Executor>>(
       io_.get_executor(), socket.release()));
   listener_of_.push_back(listener);
+  accept_pauses_.push_back(std::make_unique<Signal>(io_, timers_));
 }
 
 void Shard::start() {
   work_.emplace(io_.get_executor());
   timers_.start(io_);
   for (const auto& dispatcher : dispatchers_) {
-    if (dispatcher) housekeeping_.spawn(dispatcher->run());
+    if (dispatcher) tasks_.spawn(dispatcher->run());
   }
   for (std::size_t i = 0; i < listeners_.size(); ++i) housekeeping_.spawn(accept(i));
   if (index_ == 0) housekeeping_.spawn(prune());
@@ -187,8 +188,7 @@ awaitable<void> Shard::accept(std::size_t at) {
       }
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         spdlog::warn("no connection can be accepted at the moment: {}", std::strerror(errno));
-        Signal pause(io_, timers_);
-        co_await pause.wait(timers_.now() + accept_again);
+        co_await accept_pauses_[at]->wait(timers_.now() + accept_again);
       }
       break;
     }
@@ -215,13 +215,30 @@ void Shard::take(int file, std::size_t listener) {
   tasks_.spawn(serve(std::move(socket), listener, std::move(peer)));
 }
 
+// A session is known and counted as long as its coroutine lives, however that ends.
+struct Shard::OpenSession {
+  OpenSession(Shard& of, Session& opened, std::size_t at, const std::string& from)
+      : shard(of), session(opened), listener(at), peer(from) {
+    shard.sessions_.insert(&session);
+  }
+  ~OpenSession() {
+    shard.sessions_.erase(&session);
+    shard.shared_.connections[listener]->remove(peer);
+  }
+  OpenSession(const OpenSession&) = delete;
+  OpenSession& operator=(const OpenSession&) = delete;
+
+  Shard& shard;
+  Session& session;
+  const std::size_t listener;
+  const std::string& peer;
+};
+
 awaitable<void> Shard::serve(Socket socket, std::size_t listener, std::string peer) {
   Session session(services_, transactions_, shared_.site.config().listeners[listener],
                   std::move(socket), peer);
-  sessions_.insert(&session);
+  const OpenSession open(*this, session, listener, peer);
   co_await session.run();
-  sessions_.erase(&session);
-  shared_.connections[listener]->remove(peer);
 }
 
 // Erases what is past its retention, a little at a time so that no commit is held up for long.
@@ -244,7 +261,6 @@ awaitable<void> Shard::watch_counts() {
     std::size_t running = 0;
     for (const ShardUpstream& upstream : upstreams_) running += upstream.runner->running();
     running_ = running;
-    tasks_left_ = tasks_.size();
     co_await counts_pause_.wait(timers_.now() + count_every);
   }
 }
@@ -256,19 +272,23 @@ void Shard::begin_drain() {
       boost::system::error_code ignored;
       listener->close(ignored);
     }
+    for (const auto& pause : accept_pauses_) pause->notify();
     for (const auto& dispatcher : dispatchers_) {
       if (dispatcher) dispatcher->stop();
     }
     for (Session* const session : sessions_) session->drain();
     bulletin_.release_waiters();
-    tasks_left_ = tasks_.size();
     counts_pause_.notify();
+    drain_begun_ = true;
   });
 }
 
 void Shard::abort_all() {
   post([this] {
-    for (ShardUpstream& upstream : upstreams_) upstream.runner->stop();
+    for (ShardUpstream& upstream : upstreams_) {
+      upstream.runner->stop();
+      upstream.pool->stop();
+    }
     for (Session* const session : sessions_) session->abort();
     counts_pause_.notify();
   });

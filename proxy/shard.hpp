@@ -65,7 +65,7 @@ class Shard {
   // Everything still under way is given up.
   void abort_all();
   // Sessions and attempts are over.
-  bool is_idle() const { return tasks_left_.load() == 0; }
+  bool is_idle() const { return drain_begun_.load() && tasks_.size() == 0; }
   std::size_t running() const { return running_.load(); }
   void stop();
   void join();
@@ -75,6 +75,7 @@ class Shard {
 
  private:
   awaitable<void> accept(std::size_t listener);
+  struct OpenSession;
   void take(int file, std::size_t listener);
   awaitable<void> serve(Socket socket, std::size_t listener, std::string peer);
   awaitable<void> prune();
@@ -104,9 +105,10 @@ class Shard {
   std::unordered_set<Session*> sessions_;
   std::vector<std::unique_ptr<boost::asio::posix::basic_stream_descriptor<Executor>>> listeners_;
   std::vector<std::size_t> listener_of_;
+  std::vector<std::unique_ptr<Signal>> accept_pauses_;  // one for each listener
   Signal prune_pause_;
   Signal counts_pause_;
-  std::atomic<std::size_t> tasks_left_{0};
+  std::atomic<bool> drain_begun_{false};
   std::atomic<std::size_t> running_{0};
   std::optional<boost::asio::executor_work_guard<Executor>> work_;
   std::thread thread_;

@@ -95,6 +95,14 @@ awaitable<void> run_held(std::shared_ptr<HeldCall> call) {
   co_await call->runner->adopt(*call->job, *call->exchange, call->answer, call->began);
 }
 
+// A held call that nobody waits for any more keeps its slot until the backend has ended.
+awaitable<void> outlast(std::shared_ptr<HeldCall> call, ShardUpstream& upstream) {
+  const auto hold = upstream.config->abort_hold.value_or(upstream.config->timeouts.attempt);
+  Timers& timers = upstream.pool->context().timers;
+  co_await call->exchange->settle(timers.now() + hold);
+  upstream.slots->give();
+}
+
 class Submission {
  public:
   Submission(Transaction& transaction, const SiteRoute& route, const jobs::Prefer& prefer)
@@ -193,6 +201,10 @@ bool Submission::take_key(std::string& problem) {
   if (!given) {
     problem = "This route needs the field " + settings.header + ".";
     return !settings.required;
+  }
+  if (transaction_.head().fields.count(settings.header) > 1) {
+    problem = "The field " + settings.header + " may stand in a request once.";
+    return false;
   }
   key_ = jobs::parse_idempotency_key(*given);
   problem = key_->error;
@@ -326,8 +338,10 @@ awaitable<void> Submission::repeated(const Insert& insert) {
   store::Find find;
   find.id = insert.id;
   const Result<store::Find> found = co_await services_.store().find(std::move(find));
-  if (!found) {
-    co_await transaction_.respond(problem_of(found.error()));
+  if (!found || found->presence != store::Presence::present) {
+    // Erased meanwhile, and its key with it: the same request will be a new job.
+    const Error error = found ? Error(Fault::overloaded, "the job was erased") : found.error();
+    co_await transaction_.respond(problem_of(error));
     co_return;
   }
   co_await accept(transaction_, route_, found->job);
@@ -372,14 +386,18 @@ awaitable<void> Submission::hold() {
   services_.tasks.spawn(run_held(call));
 
   bool gone = false;
-  ClientWatch watch(transaction_.connection(), [&gone, &call] {
+  const auto leave = [&gone, &call] {
     gone = true;
     call->exchange->abort();
-  });
+  };
+  std::optional<ClientWatch> watch;
+  watch.emplace(transaction_.connection(), leave);
   co_await call->answered.wait(window_end_);
   if (!call->is_answered && !gone) {
     // The window is over: the same running call is made durable. If that fails the client goes on
     // waiting, for a 503 would make it call again.
+    // A client that leaves now leaves a job behind.
+    watch.reset();
     bool durable = true;
     if (writer_) {
       const Result<void> synced = co_await writer_->sync();
@@ -396,17 +414,16 @@ awaitable<void> Submission::hold() {
         co_return;
       }
     }
+    watch.emplace(transaction_.connection(), leave);
     if (!call->is_answered) co_await call->answered.wait(never);
   }
+  watch.reset();
   call->verdict.notify();
   if (gone) {
     if (!call->is_answered) co_await call->answered.wait(never);
     transaction_.set_reason("client_closed");
     transaction_.cut_short();
-    const TimePoint limit = services_.timers().now() + upstream_.config->abort_hold.value_or(
-                                                           upstream_.config->timeouts.attempt);
-    co_await call->exchange->settle(limit);
-    upstream_.slots->give();
+    services_.tasks.spawn(outlast(call, upstream_));
     co_return;
   }
   co_await in_line(call);
@@ -439,13 +456,19 @@ awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
     co_await insert();
     co_return;
   }
+  bool whole = false;
   if (begun) {
     co_await relay(transaction_, *connection, transaction_.more_fields);
-    upstream_.pool->release(std::move(connection));
+    whole = connection->body_done();
+    if (whole) upstream_.pool->release(std::move(connection));
   } else {
     co_await transaction_.respond(problem_of(begun.error()));
   }
-  upstream_.slots->give();
+  if (whole) {
+    upstream_.slots->give();
+  } else {
+    services_.tasks.spawn(outlast(call, upstream_));
+  }
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // destroyed.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
@@ -20,6 +21,7 @@ class TaskGroup {
   // Starts the coroutine. What it refers to must live until it ends.
   void spawn(awaitable<void> task);
 
+  // Any thread.
   std::size_t size() const { return size_; }
   // True when all have ended; false when `deadline` passed first. One caller at a time.
   awaitable<bool> join(TimePoint deadline);
@@ -29,7 +31,7 @@ class TaskGroup {
 
   boost::asio::io_context& io_;
   Signal empty_;
-  std::size_t size_ = 0;
+  std::atomic<std::size_t> size_{0};
 };
 
 }  // namespace raincheck::proxy

@@ -79,7 +79,7 @@ awaitable<bool> Transaction::read_head() {
   const RequestLimits limits = parser_limits();
   const std::size_t size_max = limits.request_line + limits.headers + 4;
   InputBuffer& input = client_->input;
-  connection().set_deadline(arrived_ + listener().timeouts.header);
+  const TimePoint deadline = arrived_ + listener().timeouts.header;
   while (true) {
     const Parse parse = input.empty() ? Parse::more : parser_.parse(input.view(), limits);
     if (parse == Parse::done) break;
@@ -91,7 +91,7 @@ awaitable<bool> Transaction::read_head() {
     const std::span<char> room = input.prepare(std::max(size_max, Buffers::block_bytes));
     Transfer transfer = room.empty() ? Transfer{Io::reset, 0} : connection().try_read(room);
     if (transfer.io == Io::ok && transfer.size == 0) {
-      transfer.io = co_await connection().wait_readable();
+      transfer.io = co_await connection().wait_readable(deadline);
       if (transfer.io == Io::ok) continue;
     }
     if (transfer.io == Io::timeout && !input.empty()) {
@@ -105,7 +105,6 @@ awaitable<bool> Transaction::read_head() {
   decoder_.start(head().framing, head().content_length);
   body_done_ = decoder_.done();
   to_consume_ = parser_.head_size();
-  connection().set_deadline(never);
   co_return true;
 }
 
@@ -172,8 +171,7 @@ awaitable<void> Transaction::dispatch() {
   set_route(route.config->name);
   if (route.body_max != 0) limit_body(route.body_max);
   if (!body_fits()) {
-    co_await respond(Problem(413, "body_too_large",
-                             fmt::format("The body may have {} bytes at most.", body_max_)));
+    co_await respond(too_large());
     co_return;
   }
   co_await submit_or_forward(*this, route);
@@ -183,8 +181,7 @@ awaitable<void> Transaction::no_route(const routes::RouteMatch& match) {
   const Site& site = services_.site;
   if (site.default_upstream()) {
     if (!body_fits()) {
-      co_await respond(Problem(413, "body_too_large",
-                               fmt::format("The body may have {} bytes at most.", body_max_)));
+      co_await respond(too_large());
       co_return;
     }
     co_await forward(*this, services_.upstreams[*site.default_upstream()], nullptr);
@@ -234,6 +231,15 @@ RequestLimits Transaction::parser_limits() const {
   return RequestLimits{limits.request_line, limits.headers, limits.header_count};
 }
 
+// A fault of the client's, in words unless an answer is on its way already: two writers would make
+// one response of two.
+awaitable<Result<std::string_view>> Transaction::refuse_body(Problem problem) {
+  close_after();
+  Error error(Fault::client_gone, problem.detail);
+  if (!response_begun()) co_await respond(std::move(problem));
+  co_return error;
+}
+
 awaitable<Result<std::string_view>> Transaction::read_body() {
   InputBuffer& input = client_->input;
   if (!body_done_) keep_head();
@@ -243,16 +249,11 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
     if (!input.empty()) {
       const BodyDecoder::Step step = decoder_.next(input.view());
       if (step.bad) {
-        close_after();
-        co_await respond(Problem(400, "bad_request", "The chunked body is malformed."));
-        co_return Error(Fault::client_gone, "malformed body");
+        co_return co_await refuse_body(
+            Problem(400, "bad_request", "The chunked body is malformed."));
       }
       body_read_ += step.payload.size();
-      if (body_read_ > body_max_) {
-        co_await respond(Problem(413, "body_too_large",
-                                 fmt::format("The body may have {} bytes at most.", body_max_)));
-        co_return Error(Fault::client_gone, "body too large");
-      }
+      if (body_read_ > body_max_) co_return co_await refuse_body(too_large());
       body_done_ = step.done;
       if (!step.payload.empty()) {
         to_consume_ = step.consumed;
@@ -261,29 +262,42 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
       input.consume(step.consumed);
       if (step.done || step.consumed != 0) continue;
     }
-    if (head().expect_continue && !continue_sent_) {
-      continue_sent_ = true;
-      connection().set_deadline(services_.timers().now() + listener().timeouts.write);
-      const Io asked = co_await connection().write("HTTP/1.1 100 Continue\r\n\r\n");
-      if (asked != Io::ok) co_return Error(Fault::client_gone, "the client has gone");
-    }
-    connection().set_deadline(services_.timers().now() + listener().timeouts.body);
-    const Io ready = co_await connection().wait_readable();
-    Transfer transfer{ready, 0};
-    if (ready == Io::ok) transfer = connection().try_read(input.prepare(body_read_max));
-    if (transfer.io == Io::timeout) {
+    const Io io = co_await receive_body();
+    if (io == Io::timeout) {
       connection().resume();
-      co_await respond(Problem(408, "body_timeout", "The body of the request took too long."));
+      co_return co_await refuse_body(
+          Problem(408, "body_timeout", "The body of the request took too long."));
     }
-    if (transfer.io != Io::ok) {
-      if (status_ == 0) set_reason("client_closed");
+    if (io != Io::ok) {
+      if (!response_begun()) set_reason("client_closed");
       close_after();
       co_return Error(Fault::client_gone, "the client ended within its request");
     }
-    input.commit(transfer.size);
   }
-  connection().set_deadline(never);
   co_return std::string_view();
+}
+
+// More of the body into the buffer, which is empty or ends within a chunk's framing.
+awaitable<Io> Transaction::receive_body() {
+  if (head().expect_continue && !continue_sent_ && !response_begun()) {
+    continue_sent_ = true;
+    const Io asked =
+        co_await connection().write("HTTP/1.1 100 Continue\r\n\r\n", "", listener().timeouts.write);
+    if (asked != Io::ok) co_return asked;
+  }
+  // Who is reading an answer already may send the rest when it likes.
+  TimePoint deadline = never;
+  if (!response_begun()) deadline = services_.timers().now() + listener().timeouts.body;
+  const Io ready = co_await connection().wait_readable(deadline);
+  if (ready != Io::ok) co_return ready;
+  const Transfer transfer = connection().try_read(client_->input.prepare(body_read_max));
+  client_->input.commit(transfer.size);
+  co_return transfer.io;
+}
+
+Problem Transaction::too_large() const {
+  return Problem(413, "body_too_large",
+                 fmt::format("The body may have {} bytes at most.", body_max_));
 }
 
 // Whether the connection takes another request. What is left of this one's body is read over if it
@@ -311,11 +325,11 @@ awaitable<bool> Transaction::end() {
 awaitable<void> Transaction::linger() {
   connection().shutdown_send();
   if (body_done_ && client_->input.empty()) co_return;
-  connection().set_deadline(services_.timers().now() + linger_time);
+  const TimePoint deadline = services_.timers().now() + linger_time;
   client_->input.clear();
   std::size_t read = 0;
   while (read < linger_bytes * 64) {
-    const Io ready = co_await connection().wait_readable();
+    const Io ready = co_await connection().wait_readable(deadline);
     if (ready != Io::ok) co_return;
     const std::span<char> room = client_->input.prepare();
     const Transfer transfer = connection().try_read(room);

@@ -133,6 +133,9 @@ class Transaction {
   void identify();
   awaitable<bool> end();
   awaitable<void> linger();
+  awaitable<Io> receive_body();
+  awaitable<jobs::Result<std::string_view>> refuse_body(Problem problem);
+  Problem too_large() const;
   void log();
   std::string response_head(int status,
                             std::string_view reason,

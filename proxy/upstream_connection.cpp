@@ -37,12 +37,16 @@ void UpstreamConnection::begin() {
   to_consume_ = 0;
 }
 
-void UpstreamConnection::wait_at_most(jobs::milliseconds time) {
-  connection_.set_deadline(patient ? attempt : std::min(attempt, timers_.now() + time));
+void UpstreamConnection::expect_answer() {
+  const auto first_byte = upstream_.timeouts.first_byte.value_or(upstream_.timeouts.attempt);
+  answer_by_ = timers_.now() + first_byte;
 }
 
-void UpstreamConnection::expect_answer() {
-  if (!answered_) wait_at_most(upstream_.timeouts.first_byte.value_or(upstream_.timeouts.attempt));
+// Until when the next bytes must come.
+TimePoint UpstreamConnection::read_by() const {
+  if (patient) return attempt;
+  const TimePoint next = answered_ ? timers_.now() + upstream_.timeouts.between_bytes : answer_by_;
+  return std::min(attempt, next);
 }
 
 void UpstreamConnection::take_head() {
@@ -62,30 +66,54 @@ Error UpstreamConnection::fault(Io io, std::string_view doing) const {
 }
 
 awaitable<Result<void>> UpstreamConnection::send(std::string_view head, std::string_view body) {
-  wait_at_most(upstream_.timeouts.write);
-  const Io io = co_await connection_.write(head, body, upstream_.timeouts.write);
+  const Io io = co_await connection_.write(head, body, upstream_.timeouts.write, attempt);
   if (io != Io::ok) co_return fault(io, "sending the request");
   request_whole_ = true;
   co_return Result<void>();
 }
 
-awaitable<Result<void>> UpstreamConnection::send(BodyReader& body) {
+awaitable<Result<void>> UpstreamConnection::send(BodyReader& body, std::string_view piece) {
   request_whole_ = false;
-  while (body.left() != 0) {
-    const Result<std::string_view> piece = co_await body.next();
-    if (!piece) co_return piece.error();
-    wait_at_most(upstream_.timeouts.write);
-    const Io io = co_await connection_.write_unless_readable(*piece, upstream_.timeouts.write);
+  while (!piece.empty()) {
+    const Io io =
+        co_await connection_.write_unless_readable(piece, upstream_.timeouts.write, attempt);
+    if (io == Io::timeout) co_return fault(io, "sending the request body");
     // An answer that came early is read; if there is none after all, reading tells what happened.
-    if (io == Io::end || io == Io::reset) co_return Result<void>();
-    if (io != Io::ok) co_return fault(io, "sending the request body");
+    if (io == Io::reset) co_return Result<void>();
+    if (io == Io::end) {
+      const Result<bool> interim = co_await read_interim();
+      if (!interim || !*interim) co_return Result<void>();
+      continue;
+    }
+    if (!piece.empty()) continue;
+    const Result<std::string_view> next = co_await body.next();
+    if (!next) co_return next.error();
+    piece = *next;
   }
   request_whole_ = true;
   co_return Result<void>();
 }
 
+// What the backend sends before it has read everything: true if it is no more than an interim
+// answer, which is taken off.
+awaitable<Result<bool>> UpstreamConnection::read_interim() {
+  const std::size_t limit = upstream_.limits.response_headers;
+  answered_ = true;
+  const Result<std::size_t> filled = co_await fill(limit);
+  if (!filled) co_return filled.error();
+  if (*filled == 0) co_return false;
+  parser_.reset();
+  while (!input_.empty() && parser_.parse(input_.view(), limit, false, false) == Parse::done &&
+         parser_.head().status < 200) {
+    input_.consume(parser_.head_size());
+    parser_.reset();
+  }
+  answered_ = !input_.empty();
+  co_return !answered_;
+}
+
 awaitable<Result<std::size_t>> UpstreamConnection::fill(std::size_t size_max) {
-  const Io ready = co_await connection_.wait_readable();
+  const Io ready = co_await connection_.wait_readable(read_by());
   if (ready != Io::ok) co_return fault(ready, "waiting for the answer");
   const std::span<char> room = input_.prepare(size_max);
   if (room.empty()) {
@@ -94,12 +122,10 @@ awaitable<Result<std::size_t>> UpstreamConnection::fill(std::size_t size_max) {
   const Transfer transfer = connection_.try_read(room);
   if (transfer.io == Io::end) co_return std::size_t{0};
   if (transfer.io != Io::ok) co_return fault(transfer.io, "reading the answer");
-  if (transfer.size != 0) {
-    input_.commit(transfer.size);
-    answered_ = true;
-    wait_at_most(upstream_.timeouts.between_bytes);
-  }
-  co_return transfer.size == 0 ? 1 : transfer.size;
+  input_.commit(transfer.size);
+  answered_ = answered_ || transfer.size != 0;
+  // A wake-up without a byte is no end.
+  co_return std::max<std::size_t>(transfer.size, 1);
 }
 
 awaitable<Result<void>> UpstreamConnection::read_head(bool head_request, bool upgrade_requested) {

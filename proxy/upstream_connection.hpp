@@ -27,8 +27,9 @@ class UpstreamConnection {
   // The request's head, and its body when that is in memory. Afterwards sent() tells if a byte has
   // left.
   awaitable<jobs::Result<void>> send(std::string_view head, std::string_view body);
-  // A large body. Ends early, in order, when the backend answers before it has read everything.
-  awaitable<jobs::Result<void>> send(BodyReader& body);
+  // A large body, of which `piece` is the first, not empty, and `body` has the rest. Ends early, in
+  // order, when the backend answers before it has read everything.
+  awaitable<jobs::Result<void>> send(BodyReader& body, std::string_view piece);
 
   // The head of the final answer. Interim ones (1xx) are read over, but for a 101 that was asked
   // for. The views in head() last until the next call.
@@ -65,13 +66,15 @@ class UpstreamConnection {
   const config::Upstream& upstream() const { return upstream_; }
 
   bool reused = false;        // it has carried an exchange before
+  TimePoint idle_until{};     // while in the pool
   TimePoint idle_since{};     // while in the pool
   TimePoint attempt = never;  // no wait goes beyond it
   bool patient = false;       // waits end at `attempt` only, whatever the upstream's timeouts
 
  private:
   awaitable<jobs::Result<std::size_t>> fill(std::size_t size_max);
-  void wait_at_most(jobs::milliseconds time);
+  awaitable<jobs::Result<bool>> read_interim();
+  TimePoint read_by() const;
   jobs::Error fault(Io io, std::string_view doing) const;
 
   Connection connection_;
@@ -81,6 +84,7 @@ class UpstreamConnection {
   const config::Server& server_;
   ResponseParser parser_;
   BodyDecoder decoder_;
+  TimePoint answer_by_ = never;
   std::uint64_t written_before_ = 0;
   std::size_t to_consume_ = 0;  // of input_, when the piece given out last is done with
   bool request_whole_ = false;

@@ -38,6 +38,18 @@ struct UpstreamPool::Site {
   std::vector<std::unique_ptr<UpstreamConnection>> idle;
 };
 
+// One question to the resolver.
+struct UpstreamPool::Lookup {
+  explicit Lookup(ShardContext& context)
+      : resolver(context.io.get_executor()), done(context.io, context.timers) {}
+
+  asio::ip::basic_resolver<tcp, Executor> resolver;
+  Signal done;
+  boost::system::error_code error;
+  tcp::resolver::results_type results;
+  bool waited_for = true;
+};
+
 UpstreamPool::UpstreamPool(ShardContext context, const config::Upstream& upstream)
     : context_(context), upstream_(upstream) {
   for (const config::Server& server : upstream.servers) {
@@ -53,8 +65,9 @@ std::unique_ptr<Exchange> UpstreamPool::open(const Call& call) {
   return std::make_unique<PoolExchange>(*this, call);
 }
 
-awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
-    Reuse reuse, TimePoint deadline, UpstreamConnection** abortable) {
+awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(Reuse reuse,
+                                                                             TimePoint deadline,
+                                                                             AbortRequest& abort) {
   const std::size_t first = next_site_++;
   for (std::size_t i = 0; reuse != Reuse::none && i < sites_.size(); ++i) {
     auto connection = take_idle(*sites_[(first + i) % sites_.size()], reuse);
@@ -62,8 +75,8 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
   }
   Result<std::unique_ptr<UpstreamConnection>> result = Error(Fault::upstream_unreachable, "");
   for (std::size_t i = 0; i < sites_.size(); ++i) {
-    result = co_await connect(*sites_[(first + i) % sites_.size()], deadline, abortable);
-    if (result || context_.timers.now() >= deadline) break;
+    result = co_await connect(*sites_[(first + i) % sites_.size()], deadline, abort);
+    if (result || abort.requested || context_.timers.now() >= deadline) break;
   }
   co_return result;
 }
@@ -76,7 +89,8 @@ std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(Site& site, Reuse re
     }
     std::unique_ptr<UpstreamConnection> connection = std::move(last);
     site.idle.pop_back();
-    if (!connection->connection().is_quiet()) continue;
+    const bool over = connection->idle_until <= context_.timers.now();
+    if (over || !connection->connection().is_quiet()) continue;
     connection->reused = true;
     connection->begin();
     return connection;
@@ -84,12 +98,15 @@ std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(Site& site, Reuse re
   return nullptr;
 }
 
-awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(
-    Site& site, TimePoint deadline, UpstreamConnection** abortable) {
-  const Result<std::vector<Endpoint>> endpoints = co_await resolve(site);
+awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(Site& site,
+                                                                             TimePoint deadline,
+                                                                             AbortRequest& abort) {
+  deadline = std::min(deadline, context_.timers.now() + upstream_.timeouts.connect);
+  const Result<std::vector<Endpoint>> endpoints = co_await resolve(site, deadline, abort);
   if (!endpoints) co_return endpoints.error();
   std::string why = "no address";
   for (const Endpoint& endpoint : *endpoints) {
+    if (abort.requested) break;
     Socket socket(context_.io.get_executor());
     boost::system::error_code error;
     socket.open(endpoint.protocol(), error);
@@ -97,11 +114,9 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(
     set_options(socket);
     auto connection = std::make_unique<UpstreamConnection>(
         std::move(socket), context_.timers, context_.buffers, upstream_, site.server);
-    connection->connection().set_deadline(
-        std::min(deadline, context_.timers.now() + upstream_.timeouts.connect));
-    if (abortable) *abortable = connection.get();
-    const Io io = co_await Connection::connect(connection->connection(), endpoint);
-    if (abortable) *abortable = nullptr;
+    abort.end = [&connection] { connection->connection().abort(); };
+    const Io io = co_await Connection::connect(connection->connection(), endpoint, deadline);
+    abort.end = nullptr;
     if (io == Io::ok) {
       connection->begin();
       co_return connection;
@@ -113,7 +128,9 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(
                   fmt::format("connecting to {}: {}", site.server.authority, why));
 }
 
-awaitable<Result<std::vector<UpstreamPool::Endpoint>>> UpstreamPool::resolve(Site& site) {
+awaitable<Result<std::vector<UpstreamPool::Endpoint>>> UpstreamPool::resolve(Site& site,
+                                                                             TimePoint deadline,
+                                                                             AbortRequest& abort) {
   const TimePoint now = context_.timers.now();
   if (!site.endpoints.empty() && now - site.resolved_at < resolved_for) co_return site.endpoints;
   boost::system::error_code error;
@@ -123,17 +140,28 @@ awaitable<Result<std::vector<UpstreamPool::Endpoint>>> UpstreamPool::resolve(Sit
     site.resolved_at = now;
     co_return site.endpoints;
   }
-  asio::ip::basic_resolver<tcp, Executor> resolver(context_.io.get_executor());
-  const auto [failed, results] = co_await resolver.async_resolve(
-      site.server.host, std::to_string(site.server.port), asio::as_tuple(use_awaitable));
-  if (failed) {
+  // getaddrinfo() cannot be ended: a lookup that takes too long is left behind and owns itself.
+  auto lookup = std::make_shared<Lookup>(context_);
+  lookup->resolver.async_resolve(
+      site.server.host, std::to_string(site.server.port),
+      [lookup](boost::system::error_code failed, tcp::resolver::results_type results) {
+        lookup->error = failed;
+        lookup->results = std::move(results);
+        if (lookup->waited_for) lookup->done.notify();
+      });
+  abort.end = [&lookup] { lookup->done.notify(); };
+  co_await lookup->done.wait(deadline);
+  abort.end = nullptr;
+  lookup->waited_for = false;
+  if (lookup->error || lookup->results.empty()) {
     // An old address is better than none.
     if (!site.endpoints.empty()) co_return site.endpoints;
+    const std::string why = lookup->error ? lookup->error.message() : "timeout";
     co_return Error(Fault::upstream_unreachable,
-                    fmt::format("looking up {}: {}", site.server.host, failed.message()));
+                    fmt::format("looking up {}: {}", site.server.host, why));
   }
   site.endpoints.clear();
-  for (const auto& result : results) site.endpoints.push_back(Endpoint(result.endpoint()));
+  for (const auto& result : lookup->results) site.endpoints.push_back(Endpoint(result.endpoint()));
   site.resolved_at = context_.timers.now();
   co_return site.endpoints;
 }
@@ -163,7 +191,7 @@ void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection) {
   }
   connection->idle_since = context_.timers.now();
   connection->input().release();
-  connection->connection().set_deadline(connection->idle_since + idle);
+  connection->idle_until = connection->idle_since + idle;
   (*site)->idle.push_back(std::move(connection));
   if (!closing_) {
     closing_ =
@@ -171,11 +199,25 @@ void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection) {
   }
 }
 
+awaitable<void> UpstreamPool::outlast(UpstreamConnection& connection,
+                                      bool head_request,
+                                      TimePoint limit) {
+  if (stopping_) co_return;
+  outlasted_.insert(&connection);
+  co_await connection.outlast(head_request, limit);
+  outlasted_.erase(&connection);
+}
+
+void UpstreamPool::stop() {
+  stopping_ = true;
+  for (UpstreamConnection* const connection : outlasted_) connection->connection().abort();
+}
+
 void UpstreamPool::close_idle() {
   closing_.reset();
   for (const auto& site : sites_) {
-    std::erase_if(site->idle, [](const auto& connection) {
-      return connection->connection().aborted() || !connection->connection().is_quiet();
+    std::erase_if(site->idle, [now = context_.timers.now()](const auto& connection) {
+      return connection->idle_until <= now || !connection->connection().is_quiet();
     });
   }
   if (idle() != 0) {

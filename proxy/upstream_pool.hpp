@@ -3,8 +3,10 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
+#include <functional>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "proxy/upstream.hpp"
@@ -20,6 +22,17 @@ struct ShardContext {
   store::Client& store;
 };
 
+// Ends the making of a connection from another coroutine.
+struct AbortRequest {
+  bool requested = false;
+  std::function<void()> end;  // what is being waited for; set by the pool
+
+  void request() {
+    requested = true;
+    if (end) end();
+  }
+};
+
 class UpstreamPool final : public Upstream {
  public:
   UpstreamPool(ShardContext context, const config::Upstream& upstream);
@@ -32,13 +45,17 @@ class UpstreamPool final : public Upstream {
     recent,  // it may not: only a connection that the backend will hardly be closing at this moment
     none,
   };
-  // A connection that is fit for one request, before `deadline`. upstream_unreachable: no server
-  // accepts one. `abortable`, when given, holds the connection while it is being made, so that it
-  // can be aborted.
-  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
-      Reuse reuse, TimePoint deadline, UpstreamConnection** abortable = nullptr);
+  // A connection that is fit for one request, before `deadline` and unless `abort` is requested.
+  // upstream_unreachable: no server accepts one.
+  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(Reuse reuse,
+                                                                       TimePoint deadline,
+                                                                       AbortRequest& abort);
   // Takes it back: kept for another request if it is reusable, else closed.
   void release(std::unique_ptr<UpstreamConnection> connection);
+
+  // UpstreamConnection::outlast(), which stop() ends too.
+  awaitable<void> outlast(UpstreamConnection& connection, bool head_request, TimePoint limit);
+  void stop();
 
   const config::Upstream& upstream() const { return upstream_; }
   ShardContext& context() { return context_; }
@@ -46,12 +63,16 @@ class UpstreamPool final : public Upstream {
 
  private:
   struct Site;
+  struct Lookup;
   using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 
   std::unique_ptr<UpstreamConnection> take_idle(Site& site, Reuse reuse);
-  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> connect(
-      Site& site, TimePoint deadline, UpstreamConnection** abortable);
-  awaitable<jobs::Result<std::vector<Endpoint>>> resolve(Site& site);
+  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> connect(Site& site,
+                                                                       TimePoint deadline,
+                                                                       AbortRequest& abort);
+  awaitable<jobs::Result<std::vector<Endpoint>>> resolve(Site& site,
+                                                         TimePoint deadline,
+                                                         AbortRequest& abort);
   void set_options(Socket& socket) const;
   void close_idle();
 
@@ -60,6 +81,8 @@ class UpstreamPool final : public Upstream {
   std::vector<std::unique_ptr<Site>> sites_;
   std::size_t next_site_ = 0;
   std::optional<Timers::Entry> closing_;
+  std::unordered_set<UpstreamConnection*> outlasted_;
+  bool stopping_ = false;
 };
 
 }  // namespace raincheck::proxy

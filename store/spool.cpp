@@ -26,8 +26,10 @@ Error error_of(Fault fault, const char* what) {
 }
 
 Error write_error(const char* what) {
-  const bool full = errno == ENOSPC || errno == EDQUOT;
-  return error_of(full ? Fault::store_full : Fault::store_failed, what);
+  if (errno == ENOSPC || errno == EDQUOT) return error_of(Fault::store_full, what);
+  // Descriptors and memory come back.
+  const bool passing = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+  return error_of(passing ? Fault::overloaded : Fault::store_failed, what);
 }
 
 // 16 hexadecimal digits, so that a listing is in order of time.

@@ -47,12 +47,14 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       overwrite_final_(connection,
                        "UPDATE resp SET state = ?, error = ?, status = ?, head = ?, body = ? "
                        "WHERE key = ?"),
-      select_final_(connection, "SELECT state, expires, idem, spool FROM resp WHERE key = ?"),
+      select_final_(connection, "SELECT key, expires, state, idem, spool FROM resp WHERE key = ?"),
       delete_final_(connection, "DELETE FROM resp WHERE key = ?"),
       insert_expiry_(connection, "INSERT INTO expire VALUES (?, ?)"),
       select_expired_(connection,
-                      "SELECT at, key FROM expire WHERE at <= ? ORDER BY at, key LIMIT ?"),
+                      "SELECT key, at, state, idem, spool FROM expire CROSS JOIN resp USING (key) "
+                      "WHERE at <= ? ORDER BY at, key LIMIT ?"),
       delete_expiry_(connection, "DELETE FROM expire WHERE at = ? AND key = ?"),
+      delete_expired_(connection, "DELETE FROM expire WHERE (at, key) <= (?, ?)"),
       insert_key_(connection, "INSERT INTO idem VALUES (?, ?, ?)"),
       select_key_(connection, "SELECT key, fingerprint FROM idem WHERE hash = ?"),
       delete_key_(connection, "DELETE FROM idem WHERE hash = ?"),
@@ -149,12 +151,12 @@ void SqliteWriter::apply(Claim& command) {
 }
 
 void SqliteWriter::claim_later(Claim& command, LaneCounters& lane) {
-  keys_.clear();
+  due_.clear();
   {
     SqliteRows rows = select_later_.query(command.lane, command.now, command.count);
-    while (rows.next()) keys_.emplace_back(rows.integer(0), rows.integer(1));
+    while (rows.next()) due_.emplace_back(rows.integer(0), rows.integer(1));
   }
-  for (const auto& [due, key] : keys_) {
+  for (const auto& [due, key] : due_) {
     SqliteRows run = select_run_.query(key);
     SqliteRows request = select_requests_.query(key, key + 1, 1);
     if (!run.next() || !request.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
@@ -164,8 +166,8 @@ void SqliteWriter::claim_later(Claim& command, LaneCounters& lane) {
     start_again_.run(job.attempt, epoch_, command.now, key);
     delete_later_.run(command.lane, due, key);
   }
-  lane.later -= keys_.size();
-  if (!keys_.empty()) lanes_.refresh_due(command.lane, lane);
+  lane.later -= due_.size();
+  if (!due_.empty()) lanes_.refresh_due(command.lane, lane);
 }
 
 void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
@@ -353,34 +355,45 @@ void SqliteWriter::apply(Erase& command) {
 }
 
 void SqliteWriter::erase_job(std::int64_t key) {
-  jobs::State state{};
+  FinalJob job;
   {
     SqliteRows rows = select_final_.query(key);
     if (!rows.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
-    state = rows.number<jobs::State>(0);
-    delete_expiry_.run(rows.integer(1), key);
-    if (!rows.is_null(2)) delete_key_.run(Blob{rows.bytes(2)});
-    if (rows.integer(3) != 0) erase_spool(rows.number<std::uint64_t>(3));
+    job = read_final(rows);
   }
-  delete_final_.run(key);
-  if (state != jobs::State::failed) return;
-  std::uint64_t spool = 0;
+  delete_expiry_.run(job.expires, key);
+  erase_final(job);
+}
+
+SqliteWriter::FinalJob SqliteWriter::read_final(const SqliteRows& rows) {
+  return FinalJob{rows.integer(0), rows.time(1), rows.number<jobs::State>(2), rows.string(3),
+                  rows.number<std::uint64_t>(4)};
+}
+
+// All but its row in expire.
+void SqliteWriter::erase_final(const FinalJob& job) {
+  delete_final_.run(job.key);
+  if (!job.idem.empty()) delete_key_.run(Blob{job.idem});
+  if (job.spool != 0) erase_spool(job.spool);
+  if (job.state != jobs::State::failed) return;
+  std::uint64_t request_spool = 0;
   {
-    SqliteRows rows = select_ending_.query(key);
+    SqliteRows rows = select_ending_.query(job.key);
     if (!rows.next()) return;
-    spool = rows.number<std::uint64_t>(6);
+    request_spool = rows.number<std::uint64_t>(6);
   }
-  erase_request(key, spool);
+  erase_request(job.key, request_spool);
 }
 
 void SqliteWriter::apply(Prune& command) {
-  keys_.clear();
+  expired_.clear();
   {
     SqliteRows rows = select_expired_.query(command.now, command.count_max);
-    while (rows.next()) keys_.emplace_back(rows.integer(0), rows.integer(1));
+    while (rows.next()) expired_.push_back(read_final(rows));
   }
-  for (const auto& [at, key] : keys_) erase_job(key);
-  command.count = static_cast<std::uint32_t>(keys_.size());
+  for (const FinalJob& job : expired_) erase_final(job);
+  if (!expired_.empty()) delete_expired_.run(expired_.back().expires, expired_.back().key);
+  command.count = static_cast<std::uint32_t>(expired_.size());
 }
 
 }  // namespace raincheck::store

@@ -37,6 +37,13 @@ class SqliteWriter {
 
  private:
   struct Ending;
+  struct FinalJob {
+    std::int64_t key = 0;
+    jobs::WallTime expires{};
+    jobs::State state = jobs::State::failed;
+    std::string idem;
+    std::uint64_t spool = 0;
+  };
 
   bool known(Insert& command);
   void name_spool(std::uint64_t number, std::int64_t key);
@@ -50,6 +57,8 @@ class SqliteWriter {
   void overwrite(const Finish& command);
   void erase_request(std::int64_t key, std::uint64_t spool);
   void erase_job(std::int64_t key);
+  static FinalJob read_final(const SqliteRows& rows);
+  void erase_final(const FinalJob& job);
   void leave_queue(const jobs::Job& job);
   Presence resolve(const jobs::JobId& id, jobs::Job& job);
 
@@ -58,7 +67,8 @@ class SqliteWriter {
   std::uint64_t room_ = 0;
   std::vector<std::uint64_t> named_;
   std::vector<std::uint64_t> erased_;
-  std::vector<std::pair<std::int64_t, std::int64_t>> keys_;  // scratch: due or time, key
+  std::vector<std::pair<std::int64_t, std::int64_t>> due_;  // scratch: due, key
+  std::vector<FinalJob> expired_;                           // scratch
 
   SqliteLanes lanes_;
   SqliteLookup lookup_;
@@ -82,6 +92,7 @@ class SqliteWriter {
   SqliteStatement insert_expiry_;
   SqliteStatement select_expired_;
   SqliteStatement delete_expiry_;
+  SqliteStatement delete_expired_;
   SqliteStatement insert_key_;
   SqliteStatement select_key_;
   SqliteStatement delete_key_;

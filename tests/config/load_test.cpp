@@ -49,7 +49,7 @@ constexpr std::string_view many_settings =
     "access_log: { output: none, exclude_paths: [/healthz] }\n"
     "upstreams:\n"
     "  b:\n"
-    "    servers: [http://a, { url: 'http://[::1]:81', weight: 3, max_concurrency: 0 }]\n"
+    "    servers: [http://a, { url: 'http://[::1]:81', weight: 1, max_concurrency: 0 }]\n"
     "    timeouts: { first_byte: 10s, idle: 0s }\n"
     "    on_abort: drain\n"
     "    abort_hold: 2h\n"
@@ -114,7 +114,7 @@ TEST_CASE("every kind of setting is read") {
   const Upstream& upstream = config.upstreams.at(0);
   CHECK(upstream.servers.at(1).host == "::1");
   CHECK(upstream.servers.at(1).authority == "[::1]:81");
-  CHECK(upstream.servers.at(1).weight == 3);
+  CHECK(upstream.servers.at(1).weight == 1);
   CHECK(upstream.timeouts.first_byte == 10s);
   CHECK(upstream.timeouts.idle == 0s);
   CHECK(upstream.on_abort == OnAbort::drain);

@@ -70,7 +70,7 @@ std::string with_route(const std::string& lines) {
 const std::string good[] = {
     "{}",
     "upstreams: { a: http://a }\ndefault_upstream: a\n",
-    "upstreams: { a: { servers: [http://a:1, { url: 'http://b', weight: 2 }] } }\n",
+    "upstreams: { a: { servers: [http://a:1, { url: 'http://b', weight: 1 }] } }\n",
     with_route("async: { success: { status: 204 } }"),
     with_route("async: { success: { status: 200-299 } }"),
     with_route("async: { success: { status: [200, 300-399] } }"),
