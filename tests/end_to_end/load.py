@@ -150,9 +150,12 @@ class Load:
         while not self.stopping.is_set():
             try:
                 answered = self.send(submission.method, submission.target, fields, submission.body)
-                accepted = answered.status == 202
-                submission.outcomes.append(
-                    json.loads(answered.text)['id'] if accepted else ('refused', answered.status))
+                if accepted := answered.status == 202:
+                    submission.outcomes.append(json.loads(answered.text)['id'])
+                elif self.failing:  # a sync that failed: nobody knows whether it is stored
+                    submission.outcomes.append(None)
+                else:
+                    submission.outcomes.append(('refused', answered.status))
                 if accepted or not submission.key:
                     return
             except (OSError, ProtocolError):
@@ -167,7 +170,10 @@ class Load:
         polled = self.send('GET', url)
         if polled.status == 302:
             result = self.send('GET', url + '/result')
-            document = json.loads(self.send('DELETE', url).text)  # of a final job: says how it ended
+            told = self.send('DELETE', url)  # of a final job: changes nothing, and says how it ended
+            if self.failing and (told.status >= 500 or result.status == 503):
+                return False
+            document = json.loads(told.text)
             seen = {'status': document['status'], 'error': (document.get('error') or {}).get('type'),
                     'document': document, 'result': (result.status, result.digest, result.get('Content-Type'))}
             submission.sightings.append((time.monotonic(), seen))

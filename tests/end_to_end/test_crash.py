@@ -42,9 +42,14 @@ class Crashes(EndToEnd):
         self.check_spool()
 
     def check_spool(self):
-        """When every job has been erased, not one file may be left."""
+        """When every known job has been erased, only bodies of jobs whose 202 was cut off may be left; a restart, which
+        removes orphans, finds none."""
         with Client(self.proxy.port) as client:
             for submission in self.load.submissions:
                 if submission.id:
                     self.assertEqual(204, client.request('DELETE', f'/_jobs/{submission.id}/result').status)
-        wait_until(lambda: not self.spool_files(), lambda: f'an empty spool, not {len(self.spool_files())} files')
+        unseen = sum(1 for s in self.load.submissions if None in s.outcomes and not s.id)
+        wait_until(lambda: len(self.spool_files()) <= unseen, lambda: f'{unseen} files, not {len(self.spool_files())}')
+        before = self.spool_files()
+        self.proxy.restart()
+        self.assertEqual(before, self.spool_files())

@@ -78,20 +78,30 @@ class Plain(EndToEnd):
         self.assertEqual(b'', client.line())
         self.assertEqual(b'second', b''.join(client.pieces(client.chunk_size())))
 
-    def test_a_request_streams_through_as_it_comes(self):
+    def test_a_chunked_request_streams_through_as_it_comes(self):
+        self.stream_request(b'Transfer-Encoding: chunked', b'5\r\nfirst\r\n', b'6\r\nsecond\r\n0\r\n\r\n', 5, 11)
+
+    def test_a_large_request_streams_through_as_it_comes(self):
+        first, second = b'x' * 200000, b'y' * 200000
+        self.stream_request(b'Content-Length: 400000', first, second, 150000, 400000)
+
+    def stream_request(self, framing, first, second, early, size):
+        """The backend must have heard `early` bytes of the body before the client sends its second part."""
         heard = threading.Event()
 
         def script(exchange):
-            self.assertEqual(b'first', b''.join(exchange.wire.pieces(5)))
-            heard.set()
-            self.assertEqual(b'second', b''.join(exchange.wire.pieces(6)))
-            exchange.reply(200, b'all of it')
+            def take(data):
+                exchange.request.add_body(data)
+                if exchange.request.length >= early:
+                    heard.set()
+            exchange.wire.read_body(exchange.request, sink=take)
+            exchange.reply(200, b'%d' % exchange.request.length)
         self.backend.on('/plain', script, read_body=False)
         client = self.client()
-        client.send(b'POST /plain/x HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nfirst')
+        client.send(b'POST /plain/x HTTP/1.1\r\nHost: a\r\n' + framing + b'\r\n\r\n' + first)
         self.assertTrue(heard.wait(10))
-        client.send(b'second')
-        self.assertEqual(b'all of it', client.answer('POST').body)
+        client.send(second)
+        self.assertEqual(b'%d' % size, client.answer('POST').body)
 
     def test_answers_without_a_body_leave_the_connection_usable(self):
         client = self.client()
@@ -210,7 +220,9 @@ class Faults(EndToEnd):
         self.assertEqual(200, client.request('GET', '/x').status)
 
     def test_a_truncated_upload_is_never_completed_for_the_backend(self):
-        for framing, body in ((b'Content-Length: 100', b'abc'), (b'Transfer-Encoding: chunked', b'3\r\nabc\r\n')):
+        large = b'x' * 200000
+        for framing, body in ((b'Content-Length: 300000', large), (b'Transfer-Encoding: chunked', b'%x\r\n%s\r\n' % (
+                len(large), large))):
             client = self.client()
             client.send(b'POST /x HTTP/1.1\r\nHost: a\r\n' + framing + b'\r\n\r\n' + body)
             wait_until(lambda: self.backend.in_flight == 1, 'the call')
