@@ -1,34 +1,29 @@
-// Notices that a client ended its connection while its answer is still being made. Lives in the
-// coroutine that makes it; nothing else reads from the connection meanwhile.
+// Notices that a client ended its connection while its answer is still being made. Looks now and
+// then instead of waiting for the socket: most answers are there before the first look, which then
+// costs nothing. Lives in the coroutine that makes the answer; nothing else reads from the
+// connection meanwhile.
 #pragma once
 
 #include <functional>
-#include <memory>
 
 #include "proxy/connection.hpp"
 
 namespace raincheck::proxy {
 
-class ClientWatch {
+class ClientWatch final : public Timed {
  public:
-  // `gone` is called once, on the shard, when the client has ended. A client that sends more is not
-  // watched further.
-  ClientWatch(Connection& client, std::function<void()> gone);
-  ~ClientWatch();
+  // `gone` is called once, on the shard, when the client has ended. That a client which has sent
+  // more has ended cannot be seen.
+  ClientWatch(Connection& client, Timers& timers, std::function<void()> gone);
   ClientWatch(const ClientWatch&) = delete;
   ClientWatch& operator=(const ClientWatch&) = delete;
 
-  bool gone() const { return state_->gone; }
-
  private:
-  struct State {
-    std::function<void()> call;
-    bool gone = false;
-    bool watching = true;
-  };
+  void on_deadline() override;
 
   Connection& client_;
-  std::shared_ptr<State> state_;
+  Timers& timers_;
+  std::function<void()> gone_;
 };
 
 }  // namespace raincheck::proxy

@@ -155,6 +155,12 @@ void Connection::close() {
   socket_.close(ignored);
 }
 
+bool Connection::is_there() {
+  char byte = 0;
+  const ssize_t size = ::recv(native(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+  return !aborted_ && (size > 0 || (size < 0 && would_block()));
+}
+
 bool Connection::is_quiet() {
   char byte = 0;
   const ssize_t size = ::recv(native(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);

@@ -69,6 +69,8 @@ class Connection final : public Timed {
   // Our side ends; the peer reads everything before it.
   void shutdown_send();
   void close();
+  // False: the peer has ended, or we have. One that has sent more than was read is there.
+  bool is_there();
   // True if the peer has neither ended nor sent anything: fit for another request.
   bool is_quiet();
 

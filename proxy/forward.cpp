@@ -136,7 +136,7 @@ awaitable<bool> Forward::take_slot(TimePoint deadline) {
   if (upstream_.queue->empty() && upstream_.slots->try_take()) co_return true;
   bool gone = false;
   Signal* waiting = nullptr;
-  ClientWatch watch(transaction_.connection(), [&gone, &waiting] {
+  ClientWatch watch(transaction_.connection(), services_.timers(), [&gone, &waiting] {
     gone = true;
     if (waiting) waiting->notify();
   });
@@ -236,7 +236,7 @@ awaitable<Result<void>> Forward::ask() {
   if (!sent) co_return sent;
   const bool upgrade = !transaction_.head().upgrade.empty();
   if (small_body_) {
-    ClientWatch watch(transaction_.connection(), [this] {
+    ClientWatch watch(transaction_.connection(), services_.timers(), [this] {
       client_gone_ = true;
       connection_->connection().abort();
     });

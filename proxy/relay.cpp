@@ -28,7 +28,9 @@ awaitable<void> relay(Transaction& transaction,
     }
   }
   const std::string reason(head.reason);
-  Io io = co_await transaction.begin_response(head.status, reason, fields, length, size);
+  transaction.begin_response(head.status, reason, fields, length, size);
+  Io io = Io::ok;
+  if (!bodiless && !upstream.has_body_at_hand()) io = co_await transaction.flush();
   while (io == Io::ok && !bodiless) {
     const jobs::Result<std::string_view> piece = co_await upstream.read_body();
     if (!piece) {

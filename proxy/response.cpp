@@ -125,17 +125,22 @@ awaitable<void> Transaction::respond(Problem problem) {
   co_await respond(problem.status, problem.fields, body);
 }
 
-awaitable<Io> Transaction::begin_response(int status,
-                                          std::string_view reason,
-                                          std::string_view fields,
-                                          Length length,
-                                          std::uint64_t size) {
+void Transaction::begin_response(int status,
+                                 std::string_view reason,
+                                 std::string_view fields,
+                                 Length length,
+                                 std::uint64_t size) {
   if (length == Length::chunked && !speaks_chunked()) {
     length = Length::none;
     keep_alive_ = false;
   }
   chunked_response_ = length == Length::chunked;
-  const std::string head = response_head(status, reason, fields, length, size);
+  unsent_ = response_head(status, reason, fields, length, size);
+}
+
+awaitable<Io> Transaction::flush() {
+  const std::string head = std::move(unsent_);
+  unsent_.clear();
   co_return co_await connection().write(head, "", listener().timeouts.write);
 }
 
@@ -148,19 +153,20 @@ awaitable<Io> Transaction::begin_tunnel(std::string_view fields) {
 }
 
 awaitable<Io> Transaction::write_piece(std::string_view piece) {
-  const auto progress = listener().timeouts.write;
-  bytes_out_ += piece.size();
-  if (!chunked_response_) co_return co_await connection().write(piece, "", progress);
-  const std::string prefix = fmt::format("{}{:x}\r\n", piece_written_ ? "\r\n" : "", piece.size());
+  std::string prefix = std::move(unsent_);
+  unsent_.clear();
+  if (chunked_response_) {
+    fmt::format_to(std::back_inserter(prefix), "{}{:x}\r\n", piece_written_ ? "\r\n" : "",
+                   piece.size());
+  }
   piece_written_ = true;
-  co_return co_await connection().write(prefix, piece, progress);
+  bytes_out_ += piece.size();
+  co_return co_await connection().write(prefix, piece, listener().timeouts.write);
 }
 
 awaitable<Io> Transaction::end_response() {
-  Io io = Io::ok;
-  const std::string_view last_chunk = piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n";
-  if (chunked_response_)
-    io = co_await connection().write(last_chunk, "", listener().timeouts.write);
+  if (chunked_response_) unsent_.append(piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
+  const Io io = co_await flush();
   if (io != Io::ok) connection().abort();
   co_return io;
 }

@@ -351,7 +351,7 @@ awaitable<void> Submission::repeated(const Insert& insert) {
 awaitable<bool> Submission::answered_in_time(const jobs::JobId& id) {
   Bulletin::Watch changes(services_.bulletin, id.place.key());
   bool gone = false;
-  ClientWatch watch(transaction_.connection(), [&gone, &changes] {
+  ClientWatch watch(transaction_.connection(), services_.timers(), [&gone, &changes] {
     gone = true;
     changes.notify();
   });
@@ -391,7 +391,7 @@ awaitable<void> Submission::hold() {
     call->exchange->abort();
   };
   std::optional<ClientWatch> watch;
-  watch.emplace(transaction_.connection(), leave);
+  watch.emplace(transaction_.connection(), services_.timers(), leave);
   co_await call->answered.wait(window_end_);
   if (!call->is_answered && !gone) {
     // The window is over: the same running call is made durable. If that fails the client goes on
@@ -414,7 +414,7 @@ awaitable<void> Submission::hold() {
         co_return;
       }
     }
-    watch.emplace(transaction_.connection(), leave);
+    watch.emplace(transaction_.connection(), services_.timers(), leave);
     if (!call->is_answered) co_await call->answered.wait(never);
   }
   watch.reset();

@@ -55,6 +55,7 @@ void Transaction::reset(ClientConnection& client) {
   body_done_ = true;
   continue_sent_ = false;
   keep_alive_ = false;
+  unsent_.clear();
   chunked_response_ = false;
   piece_written_ = false;
   status_ = 0;

@@ -95,13 +95,15 @@ class Transaction {
   // fields are added.
   awaitable<void> respond(int status, std::string_view fields, std::string_view body);
   awaitable<void> respond(Problem problem);
-  // An answer piece by piece: the head, which says how the body is framed, ...
+  // An answer piece by piece: the head, which says how the body is framed and goes out with the
+  // first piece, or before it with flush(); ...
   enum class Length { known, chunked, none };
-  awaitable<Io> begin_response(int status,
-                               std::string_view reason,
-                               std::string_view fields,
-                               Length length,
-                               std::uint64_t size = 0);
+  void begin_response(int status,
+                      std::string_view reason,
+                      std::string_view fields,
+                      Length length,
+                      std::uint64_t size = 0);
+  awaitable<Io> flush();
   // ... then the pieces, and the end. A body that cannot be finished: cut_short().
   awaitable<Io> write_piece(std::string_view piece);
   awaitable<Io> end_response();
@@ -160,6 +162,7 @@ class Transaction {
   bool body_done_ = true;
   bool continue_sent_ = false;
   bool keep_alive_ = true;
+  std::string unsent_;  // of the response
   bool chunked_response_ = false;
   bool piece_written_ = false;
   int status_ = 0;

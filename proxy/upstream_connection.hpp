@@ -43,6 +43,9 @@ class UpstreamConnection {
   // once if it has not even got the whole request.
   awaitable<void> outlast(bool head_request, TimePoint limit);
 
+  // Some of the body was received along with the head.
+  bool has_body_at_hand() const { return input_.view().size() > to_consume_; }
+
   bool sent() const { return connection_.written() != written_before_; }
   // The request went out whole, the answer came in whole, and nothing speaks against another.
   bool reusable() const;
