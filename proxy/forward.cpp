@@ -123,7 +123,11 @@ awaitable<void> Forward::run() {
 // False: the client was answered, or has gone.
 awaitable<bool> Forward::take_first() {
   small_body_ = transaction_.body_at_hand();
+  // Of a body whose length is not known only what is there: its sender may be waiting for an
+  // answer.
+  const bool known = transaction_.head().framing == Framing::length;
   while (!small_body_ && !transaction_.body_done() && first_.size() < first_bytes_max) {
+    if (!known && !first_.empty() && !transaction_.has_more_at_hand()) break;
     const Result<std::string_view> piece = co_await transaction_.read_body();
     if (!piece) co_return false;
     first_.append(*piece);

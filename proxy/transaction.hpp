@@ -88,6 +88,8 @@ class Transaction {
   // the client waits.
   awaitable<jobs::Result<std::string_view>> read_body();
   bool body_done() const { return body_done_; }
+  // The next read_body() finds bytes that were received already.
+  bool has_more_at_hand() const { return client_->input.view().size() > to_consume_; }
   // What follows the head in input() is not HTTP.
   void take_head();
 

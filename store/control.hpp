@@ -22,4 +22,10 @@ constexpr bool attempt_record = false;
 constexpr bool attempt_record = true;  // an attempt that began is known after a crash
 #endif
 
+#ifdef RAINCHECK_CONTROL_EARLY_202
+constexpr bool commit_first = false;
+#else
+constexpr bool commit_first = true;    // a batch is answered after its commit, not one batch early
+#endif
+
 }  // namespace raincheck::store::control

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "store/control.hpp"
+
 namespace raincheck::store {
 namespace {
 
@@ -82,6 +84,8 @@ void SqliteBackend::measure() {
 jobs::Result<void> SqliteBackend::apply(std::span<Command* const> batch) {
   if (failed_) return jobs::Error(jobs::Fault::store_failed, "the store failed earlier");
   try {
+    const bool begun = sqlite3_get_autocommit(connection_->handle()) == 0;
+    if (!control::commit_first && begun) commit_->run();
     log_->before_batch();
     writer_->begin(room());
     for (Command* command : batch) {
@@ -91,7 +95,7 @@ jobs::Result<void> SqliteBackend::apply(std::span<Command* const> batch) {
     measure();
     // Before the commit, for after it nobody may be left to say that these files have a row.
     for (const std::uint64_t number : writer_->named()) spool_.keep(number);
-    commit_->run();
+    if (control::commit_first) commit_->run();
   } catch (const SqliteError& error) {
     return roll_back(error);
   }
