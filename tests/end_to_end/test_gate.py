@@ -218,6 +218,24 @@ class Gate(EndToEnd):
         client.send(b'\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n')
         self.assertIn(client.answer().status, (200, 400))
 
+    def test_connections_beyond_their_limit_get_503_and_those_within_go_on(self):
+        self.check_limit('connections')
+
+    def test_connections_of_one_client_have_a_limit_of_their_own(self):
+        self.check_limit('connections_per_client')
+
+    def check_limit(self, limit):
+        self.serve(listeners=[{'address': '127.0.0.1:0', 'limits': {limit: 3}}])
+        clients = [self.client() for _ in range(3)]
+        for client in clients:
+            self.assertEqual(200, client.request('GET', '/x').status)
+        beyond = self.client()
+        self.assertEqual(503, beyond.answer().status)
+        self.assertTrue(beyond.ends())
+        self.assertEqual(200, clients[0].request('GET', '/x').status)
+        clients[0].close()
+        wait_until(lambda: self.client().request('GET', '/x').status == 200, 'a place')
+
     def test_a_request_that_arrives_byte_by_byte_is_one_request(self):
         self.serve()
         client = self.client()

@@ -7,9 +7,6 @@ from backend import Gate, answer, in_turn, raw, reset_after_reading
 from harness import EndToEnd, Job, route
 from wire import request_bytes, wait_until
 
-REASONS = set('''no_route method_not_allowed bad_request header_timeout body_timeout body_too_large client_closed
-queue_full disk_full draining upstream_connect_failed upstream_timeout upstream_reset upstream_protocol_error
-response_too_large deadline_exceeded no_healthy_upstream interrupted'''.split())
 CANARIES = ('s3cr3t-authorization', 's3cr3t-cookie', 's3cr3t-query', 's3cr3t-body', 's3cr3t-proxy', 's3cr3t-key',
             's3cr3t-setcookie')
 
@@ -25,7 +22,6 @@ class Logs(EndToEnd):
 
     def reason(self, status, **wanted):
         line = self.lines(1, event='exchange', status=status, **wanted)[-1]
-        self.assertIn(line.get('reason'), REASONS, line)
         return line['reason']
 
     def attempts(self, count):
