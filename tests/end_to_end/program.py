@@ -152,6 +152,11 @@ class Raincheck:
         with open(self.stderr_path, encoding='utf-8', errors='replace') as file:
             return file.read()
 
+    def faults(self):
+        """The lines of the log that only a mistake in raincheck can have written."""
+        words = ('Sanitizer', 'runtime error:', 'terminate called', 'Assertion', 'ended by an exception', 'free():')
+        return [line for line in self.log().splitlines() if any(word in line for word in words)]
+
     def access_log(self):
         """Every line of the access log, parsed; a line still being written is left out."""
         with open(self.stdout_path, encoding='utf-8') as file:

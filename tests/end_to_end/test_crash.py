@@ -24,12 +24,13 @@ def crash_loop(test, crashes, seed, program=None):
     try:
         for _ in range(crashes):
             load.stopping.wait(dice.uniform(0.05, 0.6))
+            test.assertTrue(proxy.running, 'it ended by itself')
             proxy.kill()
             proxy.start()
         load.stopping.wait(0.5)
     finally:
         load.stop()
-    broken = check(load, load.settle())
+    broken = check(load, load.settle()) + proxy.faults()
     print(f'crash loop: seed {seed}, {crashes} kills, {summary(load)}', flush=True)
     return broken
 

@@ -33,6 +33,7 @@ def power_loop(test, rounds, seed, program=None):
     try:
         for _ in range(rounds):
             load.stopping.wait(dice.uniform(0.3, 1.2))
+            test.assertTrue(proxy.running, 'it ended by itself')
             load.failing = True
             disk.cut_power()
             load.stopping.wait(0.02)  # answers that are given now rest on nothing
@@ -46,7 +47,7 @@ def power_loop(test, rounds, seed, program=None):
         load.stopping.wait(0.3)
     finally:
         load.stop()
-    broken = check(load, load.settle())
+    broken = check(load, load.settle()) + proxy.faults()
     print(f'power loss: seed {seed}, {rounds} cuts, {summary(load)}', flush=True)
     return broken
 

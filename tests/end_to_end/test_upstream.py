@@ -88,10 +88,11 @@ class Answers(EndToEnd):
                 self.assert_problem(job.result(), 502)
         self.assertEqual('succeeded', (self.backend.on('/reports', echo), self.submit().ended())[1])
 
-    def test_a_protocol_error_of_a_post_is_not_sent_again_and_of_a_put_may_be(self):
+    def test_after_a_protocol_error_a_post_is_not_sent_again_and_a_put_is(self):
         self.backend.on('/reports', raw(b'garbage\r\n\r\n'))
         self.submit('/reports/post').wait()
-        self.assertEqual(1, self.backend.count('/reports/post'))
+        self.submit('/reports/put', method='PUT').wait()
+        self.assertEqual((1, 3), (self.backend.count('/reports/post'), self.backend.count('/reports/put')))
 
     def test_surplus_bytes_are_never_the_next_answer(self):
         poison = b'HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'
