@@ -19,6 +19,7 @@ struct LaneCounters {
   std::uint64_t later = 0;    // waiting for a retry
   jobs::WallTime next_due{};  // of those, the earliest; epoch: none
 
+  bool operator==(const LaneCounters&) const = default;
   std::uint64_t waiting() const { return queued + later; }
 };
 
@@ -32,8 +33,8 @@ class SqliteLanes {
 
   // Null: no such lane.
   const LaneCounters* find(std::uint32_t lane) const;
-  // For a change: the row is rewritten by write(), the old counters come back with rollback(). The
-  // lane must exist.
+  // For a change: write() rewrites the row if there was one, rollback() brings the old counters
+  // back. The lane must exist.
   LaneCounters& touch(std::uint32_t lane);
   // Looks up next_due again.
   void refresh_due(std::uint32_t lane, LaneCounters& counters);

@@ -63,7 +63,7 @@ void Model::apply_one(Insert& command) {
   entry.key = with.key;
   entry.retention = with.retention;
   const bool retry_first = !lane.later.empty() && lane.later.begin()->first <= with.created_at;
-  if (command.start && lane.queue.empty() && !retry_first) {
+  if (command.start && lane.queue.empty() && (command.under_way || !retry_first)) {
     start(key, with.created_at);
     command.outcome = Insert::Outcome::running;
   } else {
@@ -87,12 +87,14 @@ Job Model::start(std::int64_t key, WallTime now) {
 
 void Model::apply_one(Claim& command) {
   LaneState& lane = lanes_[command.lane - 1];
-  while (command.jobs.size() < command.count && !lane.later.empty() &&
+  while (!command.overdue && command.jobs.size() < command.count && !lane.later.empty() &&
          lane.later.begin()->first <= command.now) {
     command.jobs.push_back(start(lane.later.begin()->second, command.now));
     lane.later.erase(lane.later.begin());
   }
   while (command.jobs.size() < command.count && !lane.queue.empty()) {
+    const Job& next = jobs_.at(lane.queue.front()).job;
+    if (command.overdue && next.start_by > command.now && next.finish_by > command.now) break;
     command.jobs.push_back(start(lane.queue.front(), command.now));
     lane.queue.pop_front();
   }

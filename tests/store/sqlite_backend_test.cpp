@@ -3,7 +3,9 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "store/sqlite_schema.hpp"
 #include "tests/store/backend_under_test.hpp"
@@ -254,6 +256,37 @@ TEST_CASE("the log starts over under constant load, also while jobs are read") {
   CHECK(largest < 40'000'000);
   store.crash();
   CHECK(store->lanes()[0].queued == 32'001);
+}
+
+TEST_CASE("the log starts over although commits never pause for its copying") {
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  std::atomic<bool> over{false};
+  std::thread upkeep([&] {
+    while (!over) {
+      if (store->checkpoint_due()) store->checkpoint();
+    }
+  });
+  for (int round = 0; round < 500; ++round) {
+    std::vector<Command> batch = many_inserts(lane, 64, 7'000);
+    CHECK(apply(store, batch).has_value());
+  }
+  over = true;
+  upkeep.join();
+  CHECK(std::filesystem::file_size(store.directory() + "/raincheck.db-wal") < 200'000'000);
+}
+
+TEST_CASE("a batch that changes nothing writes nothing") {
+  FaultyVfs disk;
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId id = store.apply(an_insert(lane, 1, true)).id;
+  disk.fail_writes(0, SQLITE_IOERR_WRITE);
+  disk.fail_syncs(0, SQLITE_IOERR_FSYNC);
+  store.apply(a_claim(lane, 10));
+  store.apply(a_prune(0));
+  CHECK_FALSE(store.apply(a_finish(a_fence(id, 7))).applied);
+  CHECK_FALSE(disk.has_failed());
 }
 
 TEST_CASE("a log that nobody checkpoints is bounded all the same") {
