@@ -79,7 +79,6 @@ void SqliteLanes::write() {
     Entry& entry = entries_[lane - 1];
     entry.touched = false;
     const LaneCounters& now = entry.counters;
-    // A batch that changed nothing at all costs no sync.
     if (now == before) continue;
     update_.run(now.head, now.tail, now.queued, now.later, lane);
   }

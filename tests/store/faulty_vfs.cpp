@@ -1,6 +1,7 @@
 #include "tests/store/faulty_vfs.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace raincheck::store {
 namespace {
@@ -23,6 +24,7 @@ struct Plan {
 
 Plan writes;
 Plan syncs;
+std::function<void()> before_sync;
 sqlite3_vfs* real = nullptr;
 sqlite3_vfs faulty;
 
@@ -44,6 +46,11 @@ int file_write(sqlite3_file* file, const void* data, int size, sqlite3_int64 off
 }
 
 int file_sync(sqlite3_file* file, int flags) {
+  if (before_sync) {
+    const std::function<void()> call = std::exchange(before_sync, nullptr);
+    call();
+    before_sync = call;
+  }
   const int code = syncs.next();
   return code == SQLITE_OK ? inner(file)->pMethods->xSync(inner(file), flags) : code;
 }
@@ -120,7 +127,12 @@ void FaultyVfs::fail_syncs(int after, int code) {
   syncs = Plan{after, code, false};
 }
 
+void FaultyVfs::on_sync(std::function<void()> call) {
+  before_sync = std::move(call);
+}
+
 void FaultyVfs::heal() {
+  before_sync = nullptr;
   writes = Plan();
   syncs = Plan();
 }

@@ -4,6 +4,8 @@
 
 #include <sqlite3.h>
 
+#include <functional>
+
 namespace raincheck::store {
 
 class FaultyVfs {
@@ -16,6 +18,8 @@ class FaultyVfs {
   // Every write, or sync, from the given one on (0: the next) fails with the code.
   void fail_writes(int after, int code);
   void fail_syncs(int after, int code);
+  // Is called before every sync, but not again by what it does itself.
+  void on_sync(std::function<void()> call);
   void heal();
   bool has_failed() const;
 };
