@@ -144,7 +144,8 @@ std::vector<std::uint32_t> Dispatcher::plan(std::uint32_t slots) {
   return counts;
 }
 
-// One turn: true if it started something, so that another may follow at once.
+// One turn: true if another may follow at once. What a claim did not find, because it was canceled
+// or is due later, is known after it, and its slots are for the jobs of other lanes.
 awaitable<bool> Dispatcher::round() {
   const TimePoint now = context_.timers.now();
   looked_at_ = context_.timers.wall_now();
@@ -167,13 +168,15 @@ awaitable<bool> Dispatcher::round() {
   probing_ = held_ && planned != 0;
   probe_taken_at_ = now + connect_ + probe_first;
   bool started = false;
+  bool learned = false;
   for (std::size_t lane = 0; lane < counts.size(); ++lane) {
     if (counts[lane] == 0) continue;
-    const bool some = co_await claim(lane, counts[lane]);
-    started = started || some;
+    const std::optional<std::size_t> came = co_await claim(lane, counts[lane]);
+    started = started || came.value_or(0) != 0;
+    learned = learned || came;
   }
   if (!started) probing_ = false;
-  co_return started;
+  co_return learned;
 }
 
 // Jobs whose time is over while no slot came free for them end now, not when their turn comes.
@@ -194,7 +197,8 @@ awaitable<void> Dispatcher::end_overdue() {
   }
 }
 
-awaitable<bool> Dispatcher::claim(std::size_t lane, std::uint32_t count) {
+// How many came; nothing: the store did not answer.
+awaitable<std::optional<std::size_t>> Dispatcher::claim(std::size_t lane, std::uint32_t count) {
   store::Claim command;
   command.lane = numbers_[lane];
   command.count = count;
@@ -204,7 +208,7 @@ awaitable<bool> Dispatcher::claim(std::size_t lane, std::uint32_t count) {
   if (!claimed) {
     slots_.give(count);
     not_before_ = context_.timers.now() + claim_again;
-    co_return false;
+    co_return std::nullopt;
   }
   const auto got = static_cast<std::uint32_t>(claimed->jobs.size());
   slots_.give(count - got);
@@ -222,7 +226,7 @@ awaitable<bool> Dispatcher::claim(std::size_t lane, std::uint32_t count) {
       runner_.start(std::move(job));
     }
   }
-  co_return got != 0;
+  co_return got;
 }
 
 }  // namespace raincheck::proxy

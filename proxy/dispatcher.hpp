@@ -4,6 +4,7 @@
 // probes, at growing intervals. Owned by the shard that owns the upstream.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,7 @@ class Dispatcher {
 
  private:
   awaitable<bool> round();
-  awaitable<bool> claim(std::size_t lane, std::uint32_t count);
+  awaitable<std::optional<std::size_t>> claim(std::size_t lane, std::uint32_t count);
   awaitable<void> end_overdue();
   std::vector<std::uint32_t> plan(std::uint32_t slots);
   TimePoint next_time() const;

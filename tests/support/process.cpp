@@ -35,7 +35,6 @@ TestShard::TestShard(Process& process, std::size_t index)
       bulletin_(io_, timers_, process.site().routes().size()),
       log_(process.site().config().access_log, nullptr, process.store().backend().secret()),
       codec_(process.store().backend().secret()),
-      housekeeping_(io_, timers_),
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
@@ -76,16 +75,16 @@ void TestShard::make_upstream(std::size_t index) {
   upstream.slots = process_.slots_[index].get();
   upstream.queue = std::make_unique<proxy::SlotQueue>(io_, timers_, *upstream.slots, index_);
   upstream.pool = std::make_unique<proxy::UpstreamPool>(services_.context, *upstream.config);
-  scripted_.push_back(std::make_unique<ScriptedUpstream>(
-      io_, timers_, process_.parts_.peer(index), upstream.config->on_abort));
+  scripted_.push_back(std::make_unique<ScriptedUpstream>(io_, timers_, process_.parts_.peer(index),
+                                                         upstream.config->on_abort));
   upstream.runner = std::make_unique<proxy::Runner>(
       services_.context, process_.site(), *upstream.config, *scripted_.back(), *upstream.slots,
       tasks_, bulletin_, log_, events_for(index));
   if (&owner == this) {
-    dispatchers_[index] = std::make_unique<proxy::Dispatcher>(
-        services_.context, upstream.config->name, *upstream.slots, *upstream.runner,
-        process_.site().lanes(index), index_);
-    housekeeping_.spawn(dispatchers_[index]->run());
+    dispatchers_[index] =
+        std::make_unique<proxy::Dispatcher>(services_.context, *upstream.config, *upstream.slots,
+                                            *upstream.runner, process_.site().lanes(index), index_);
+    tasks_.spawn(dispatchers_[index]->run());
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
     upstream.inserted = [&owner, index](std::uint32_t lane) {
@@ -156,7 +155,10 @@ void TestShard::drain() {
 }
 
 void TestShard::give_up() {
-  for (proxy::ShardUpstream& upstream : upstreams_) upstream.runner->stop();
+  for (proxy::ShardUpstream& upstream : upstreams_) {
+    upstream.runner->stop();
+    upstream.pool->stop();
+  }
   for (proxy::Session* const session : sessions_) session->abort();
 }
 
@@ -210,7 +212,8 @@ bool Process::step() {
 
 void Process::run() {
   run_due();
-  while (step()) {
+  for (int i = 0; step(); ++i) {
+    if (i == 100'000) throw std::runtime_error("the proxy does not come to rest");
   }
 }
 

@@ -73,7 +73,6 @@ class TestShard {
   proxy::AccessLog log_;
   proxy::Entropy entropy_;
   jobs::IdCodec codec_;
-  proxy::TaskGroup housekeeping_;
   proxy::TaskGroup tasks_;
   std::vector<std::unique_ptr<ScriptedUpstream>> scripted_;
   std::vector<proxy::ShardUpstream> upstreams_;

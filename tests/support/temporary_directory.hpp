@@ -14,8 +14,7 @@ class TemporaryDirectory {
   TemporaryDirectory() {
     std::error_code none;
     const bool memory = std::filesystem::is_directory("/dev/shm", none);
-    const std::filesystem::path base =
-        memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+    const std::filesystem::path base = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
     std::string path = (base / "raincheck-test-XXXXXX").string();
     if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("no temporary directory");
     path_ = path;
