@@ -60,7 +60,6 @@ class Forward {
   awaitable<void> backward();
   std::string render(std::string_view authority) const;
   bool resendable() const;
-  void log(TimePoint began, const Result<void>& done) const;
 
   Transaction& transaction_;
   Services& services_;
@@ -167,7 +166,11 @@ awaitable<void> Forward::call(TimePoint deadline) {
                      connection_->reused && !connection_->answered() && small_body_ &&
                      (resendable() || !connection_->sent());
   if (stale && !client_gone_) done = co_await exchange(UpstreamPool::Reuse::none);
-  log(began, done);
+  CallEnd end;
+  end.connection = connection_.get();
+  end.done = done;
+  end.client_gone = client_gone_;
+  log_call(transaction_, *upstream_.config, route_, began, end);
   if (client_gone_) {
     transaction_.set_reason("client_closed");
     transaction_.cut_short();
@@ -175,27 +178,6 @@ awaitable<void> Forward::call(TimePoint deadline) {
     co_await transaction_.respond(problem_of(done.error()));
   }
   if (done && connection_) upstream_.pool->release(std::move(connection_));
-}
-
-void Forward::log(TimePoint began, const Result<void>& done) const {
-  if (!services_.log.enabled()) return;
-  AttemptLine line;
-  line.has_job = false;
-  const auto duration =
-      std::chrono::duration_cast<jobs::milliseconds>(services_.timers().now() - began);
-  line.time = services_.timers().wall_now() - duration;
-  line.duration = duration;
-  line.request_id = transaction_.request_id();
-  if (route_) line.route = route_->config->name;
-  line.upstream = upstream_.config->name;
-  if (connection_) line.server = connection_->server().authority;
-  if (connection_ && connection_->head_read()) line.status = connection_->head().status;
-  line.reason = client_gone_ ? "client_closed" : "ok";
-  if (!done && !client_gone_) {
-    line.reason = jobs::fault_name(done.error().fault);
-    line.error = done.error().detail;
-  }
-  services_.log.attempt(line);
 }
 
 awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {

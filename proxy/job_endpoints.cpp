@@ -122,7 +122,9 @@ awaitable<bool> JobEndpoint::find(bool with_response) {
   asked.with_response = with_response;
   Result<Find> found = co_await services_.store().find(std::move(asked));
   if (!found) {
-    const jobs::Error error(jobs::Fault::store_failed, found.error().detail);
+    jobs::Error error = found.error();
+    // The job is there, the store is not.
+    if (error.fault == jobs::Fault::internal) error.fault = jobs::Fault::store_failed;
     co_await transaction_.respond(problem_of(error));
     co_return false;
   }

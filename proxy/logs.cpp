@@ -132,7 +132,6 @@ std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::
   spdlog::init_thread_pool(access_queue_lines, 1);
   auto lines = spdlog::create_async_nb<spdlog::sinks::stdout_sink_mt>("access");
   lines->set_pattern("%v");
-  spdlog::flush_every(std::chrono::seconds(1));
   return lines;
 }
 

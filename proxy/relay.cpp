@@ -49,4 +49,32 @@ awaitable<void> relay(Transaction& transaction,
   }
 }
 
+void log_call(Transaction& transaction,
+              const config::Upstream& upstream,
+              const SiteRoute* route,
+              TimePoint began,
+              const CallEnd& end) {
+  Services& services = transaction.services();
+  if (!services.log.enabled()) return;
+  AttemptLine line;
+  line.has_job = false;
+  line.duration = std::chrono::duration_cast<jobs::milliseconds>(services.timers().now() - began);
+  line.time = services.timers().wall_now() - line.duration;
+  line.request_id = transaction.request_id();
+  if (route) line.route = route->config->name;
+  line.upstream = upstream.name;
+  if (end.connection) line.server = end.connection->server().authority;
+  if (end.connection && end.connection->head_read()) line.status = end.connection->head().status;
+  line.bytes_in = transaction.bytes_out();
+  line.bytes_out = transaction.body_bytes();
+  line.reason = end.client_gone ? "client_closed" : "ok";
+  // error() gives a copy: it has to live as long as the line.
+  const jobs::Error error = end.done ? jobs::Error() : end.done.error();
+  if (!end.done && !end.client_gone) {
+    line.reason = jobs::fault_name(error.fault);
+    line.error = error.detail;
+  }
+  services.log.attempt(line);
+}
+
 }  // namespace raincheck::proxy

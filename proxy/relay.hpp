@@ -13,4 +13,18 @@ awaitable<void> relay(Transaction& transaction,
                       UpstreamConnection& upstream,
                       std::string_view more_fields);
 
+// How a call that held its client's connection ended, for the access log.
+struct CallEnd {
+  const UpstreamConnection* connection = nullptr;  // null: none was made
+  jobs::Result<void> done;
+  bool client_gone = false;
+};
+
+// The attempt line of a plain call, or of a hybrid one that was answered in line.
+void log_call(Transaction& transaction,
+              const config::Upstream& upstream,
+              const SiteRoute* route,
+              TimePoint began,
+              const CallEnd& end);
+
 }  // namespace raincheck::proxy

@@ -32,18 +32,26 @@ std::size_t shard_count() {
   return std::clamp<std::size_t>(static_cast<std::size_t>(CPU_COUNT(&allowed)), 1, shards_max);
 }
 
+// What goes wrong with the store at the start has an exit status of its own.
+template <class F>
+auto of_the_store(F&& step) {
+  try {
+    return step();
+  } catch (const std::runtime_error& error) {
+    throw StoreUnusable(error.what());
+  }
+}
+
 std::unique_ptr<store::Store> open_store(const config::Store& settings) {
   store::SqliteOptions options;
   options.directory = settings.directory;
   options.bytes_max = settings.max_bytes;
-  try {
+  return of_the_store([&] {
     auto spool = std::make_unique<store::Spool>(settings.directory + "/spool", settings.max_bytes);
     auto backend = std::make_unique<store::SqliteBackend>(options, *spool);
     return std::make_unique<store::Store>(std::move(backend), std::move(spool),
                                           store::StoreOptions{});
-  } catch (const std::runtime_error& error) {
-    throw StoreUnusable(error.what());
-  }
+  });
 }
 
 }  // namespace
@@ -52,7 +60,7 @@ Server::Server(config::Config config)
     : access_logger_(open_logs(config.log, config.access_log)),
       config_(std::move(config)),
       store_(open_store(config_.store)),
-      site_(std::make_unique<Site>(config_, store_->backend())),
+      site_(of_the_store([this] { return std::make_unique<Site>(config_, store_->backend()); })),
       trusted_(config_.trusted_proxies) {
   for (const config::Upstream& upstream : config_.upstreams) {
     slots_.push_back(std::make_unique<Slots>(upstream.max_concurrency));
@@ -60,7 +68,7 @@ Server::Server(config::Config config)
   for (const config::Listener& listener : site_->config().listeners) {
     connections_.push_back(std::make_unique<ConnectionCounts>(listener.limits));
   }
-  recover();
+  of_the_store([this] { recover(); });
   const Shared shared{*site_,   *store_,  slots_,         connections_,
                       pending_, trusted_, access_logger_, store_->backend().secret()};
   const std::size_t count = shard_count();
@@ -115,7 +123,7 @@ void Server::open_listeners() {
 }
 
 int Server::run() {
-  for (const int number : {SIGTERM, SIGINT, SIGQUIT}) signals_.add(number);
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP}) signals_.add(number);
   await_signal();
   watch_store();
   for (const auto& shard : shards_) shard->start();
@@ -127,6 +135,11 @@ int Server::run() {
 void Server::await_signal() {
   signals_.async_wait([this](boost::system::error_code error, int number) {
     if (error) return;
+    if (number == SIGHUP) {
+      spdlog::warn("SIGHUP: this version cannot reload its configuration; restart it instead");
+      await_signal();
+      return;
+    }
     if (draining_) {
       spdlog::warn("a second signal: ending at once");
       close_logs();

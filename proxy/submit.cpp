@@ -460,11 +460,15 @@ awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
   if (begun) {
     co_await relay(transaction_, *connection, transaction_.more_fields);
     whole = connection->body_done();
-    if (whole) upstream_.pool->release(std::move(connection));
   } else {
     co_await transaction_.respond(problem_of(begun.error()));
   }
+  CallEnd end;
+  end.connection = connection.get();
+  end.done = begun;
+  log_call(transaction_, *upstream_.config, &route_, call->began, end);
   if (whole) {
+    upstream_.pool->release(std::move(connection));
     upstream_.slots->give();
   } else {
     services_.tasks.spawn(outlast(call, upstream_));

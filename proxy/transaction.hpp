@@ -123,6 +123,8 @@ class Transaction {
   void set_reason(const char* reason) { reason_ = reason; }
   void set_route(std::string_view name) { route_ = name; }
   void set_job(std::string_view id) { job_id_.assign(id); }
+  std::uint64_t bytes_out() const { return bytes_out_; }
+  std::uint64_t body_bytes() const { return body_read_; }
   void add_bytes_out(std::uint64_t bytes) { bytes_out_ += bytes; }
   // The connection is not kept after this exchange.
   void close_after() { keep_alive_ = false; }

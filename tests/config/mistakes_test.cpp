@@ -153,7 +153,7 @@ const Mistake mistakes[] = {
     {"upstreams: {a: {}}\ndefault_upstream: a\n", "1:16: error: upstreams.a.servers: is required"},
     {"upstreams: {a: {servers: []}}\ndefault_upstream: a\n",
      "1:26: error: upstreams.a.servers: must not be empty"},
-    {"upstreams: {a: {servers: [{weight: 2}]}}\ndefault_upstream: a\n",
+    {"upstreams: {a: {servers: [{weight: 1}]}}\ndefault_upstream: a\n",
      "1:27: error: upstreams.a.servers[0].url: is required"},
     {"upstreams: {a: http://a/x}\ndefault_upstream: a\n",
      "1:16: error: upstreams.a: 'http://a/x' has a path, which a server cannot have: '/x'; a "
