@@ -225,8 +225,10 @@ def check_one(submission, load):
         yield f'refused with {submission.outcomes}, and yet the backend was called'
     if not submission.id:
         return
-    if 'absent' in words or 'gone' in words:
-        yield f'an accepted job is {"lost" if "absent" in words else "gone"}'
+    if words[-1:] == ['absent']:
+        yield 'an accepted job is lost'
+    elif 'absent' in words or 'gone' in words:
+        yield f'an accepted job was {"not there at once" if "absent" in words else "gone"}'
     if any(isinstance(word, str) and word.startswith('status') for word in words):
         yield f'odd answers to polls: {set(w for w in words if isinstance(w, str))}'
     for final in finals:

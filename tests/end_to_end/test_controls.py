@@ -47,11 +47,11 @@ class Controls(harness.EndToEnd):
             self.setUp()
         self.fail(f'{name} broke none of {words}: the checker is blind; it only said {broken[:5]}')
 
-    def test_a_202_before_the_commit_is_caught_by_kill_9(self):
-        self.broken_promises(crash_loop, 'early-202', 4, ('lost',), 15)
+    def test_a_202_before_the_commit_is_caught_by_polls_and_kill_9(self):
+        self.broken_promises(crash_loop, 'early-202', 4, ('lost', 'not there at once'), 10)
 
     def test_an_attempt_without_a_record_is_caught_by_kill_9(self):
-        self.broken_promises(crash_loop, 'no-attempt-record', 4, ('unsafe call was sent',), 15)
+        self.broken_promises(crash_loop, 'no-attempt-record', 4, ('unsafe call was sent',), 10)
 
     def test_a_store_without_sync_is_caught_by_loss_of_power(self):
         if REASON:
