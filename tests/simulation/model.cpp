@@ -114,7 +114,7 @@ void Model::add(const Insert& insert) {
   if (insert.outcome == Insert::Outcome::running) {
     job.state = State::running;
     job.attempt = 1;
-    job.started_at = clock_.now();
+    job.started_at = clock_.now() - (clock_.wall_now() - insert.job.created_at);
     check_first_start(job);
   }
   note("inserted " + name_of(job) + " lane " + std::to_string(job.id.place.lane));
@@ -289,18 +289,18 @@ void Model::begun(std::size_t upstream, const test::ScriptedCall& call) {
   if (call.script.executes()) ++executions_;
   std::size_t busy = 1;
   for (const Call& other : calls_) {
-    if (other.target == call.target) complain("two calls of a job at once: " + name_of(*job));
+    if (other.job == job->id.place.key()) complain("two calls of a job at once: " + name_of(*job));
     if (other.upstream == upstream) ++busy;
   }
   if (busy > rules_.upstreams[upstream].max_concurrency) complain("P6: too many calls at once");
-  calls_.push_back(Call{upstream, call.target, &call, jobs::TimePoint::max()});
+  calls_.push_back(Call{upstream, job->id.place.key(), &call, jobs::TimePoint::max()});
 }
 
 void Model::ended(std::size_t upstream, const test::ScriptedCall& call) {
-  KnownJob* const job = latest(call.target);
   const auto found = std::find_if(calls_.begin(), calls_.end(),
                                   [&call](const Call& each) { return each.live == &call; });
-  if (!job || found == calls_.end()) return;
+  if (found == calls_.end()) return;
+  KnownJob* const job = &jobs_.at(found->job);
   note("call ended of " + name_of(*job));
   if (call.answered) job->answer.emplace(call.script.status, call.script.body);
   const bool declined = call.answered && call.script.is_busy();
@@ -326,7 +326,7 @@ void Model::process_ended(bool crashed) {
     if (job.state == State::running) job.crashed = true;
   }
   for (Call& call : calls_) {
-    KnownJob* const job = latest(call.target);
+    KnownJob* const job = &jobs_.at(call.job);
     if (call.live && call.live->script.sends()) job->unclear = true;
     const Rules::Upstream& of = rules_.upstreams[call.upstream];
     const bool remembered = crashed && rules_.even_wall_clock && of.drains && call.live &&
@@ -380,7 +380,7 @@ void Model::check_one(const KnownJob& job, const store::Find& found) {
 
 void Model::check_calls_are_wanted() {
   for (const Call& call : calls_) {
-    const KnownJob* const job = latest(call.target);
+    const KnownJob* const job = &jobs_.at(call.job);
     if (call.live && job->state != State::running) {
       complain("the call of a job that has ended goes on: " + name_of(*job));
     }

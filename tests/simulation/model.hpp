@@ -99,7 +99,7 @@ class Model {
  private:
   struct Call {
     std::size_t upstream = 0;
-    std::string target;
+    std::int64_t job = 0;
     const test::ScriptedCall* live = nullptr;  // null: given up, and the backend still at it
     jobs::TimePoint busy_until{};
   };
