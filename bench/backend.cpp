@@ -287,7 +287,7 @@ int main(int argc, char** argv) {
     allow_many_descriptors();
     Backend backend(*address, arguments.duration("--delay", std::chrono::nanoseconds::zero()),
                     arguments.bytes("--response-size", 1024));
-    std::cout << backend.port() << std::endl;
+    std::cout << backend.port() << '\n' << std::flush;
     backend.run();
   } catch (const std::exception& error) {
     std::cerr << "raincheck-bench-backend: " << error.what() << "\n";

@@ -105,7 +105,8 @@ void describe(V& v, Server& s) {
   v.shorthand(s.url, Text{check_server_url, "^http://[^/?#@ ]+$"});
   v.field("url", s.url, Text{check_server_url, "^http://[^/?#@ ]+$"},
           "http://host[:port] of one server.", Use::required);
-  v.field("weight", s.weight, Count{1, 1000}, "Its share of the calls; only 1 in this version: servers take turns.");
+  v.field("weight", s.weight, Count{1, 1000},
+          "Its share of the calls; only 1 in this version: servers take turns.");
   v.field("max_concurrency", s.max_concurrency, Count{0, 65535},
           "Calls in flight to this server; only 0, no limit of its own, in this version.");
 }
@@ -266,7 +267,8 @@ template <class V>
 void describe(V& v, Retention& r) {
   v.field("result", r.result, Duration{}, "Job and result, after the end.");
   v.field("failed_request", r.failed_request, Duration{Zero::allowed},
-          "The request of a failed job; in this version as long as its result, whatever this says.");
+          "The request of a failed job; in this version as long as its result, whatever this "
+          "says.");
 }
 
 template <class V>
