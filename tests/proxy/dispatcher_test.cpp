@@ -66,7 +66,8 @@ TEST_CASE("an upstream that refuses calls is held, and probed with single jobs e
   CHECK(before == 1);
   std::vector<int> intervals;
   for (int i = 0; i < 9; ++i) intervals.push_back(time_to_next_call(proxy));
-  CHECK(intervals == std::vector<int>{250, 500, 1'000, 2'000, 4'000, 8'000, 15'000, 15'000, 15'000});
+  CHECK(intervals ==
+        std::vector<int>{250, 500, 1'000, 2'000, 4'000, 8'000, 15'000, 15'000, 15'000});
   CHECK(proxy.peer.most_running == 1);
   CHECK(proxy->slots().taken() == 0);
 }
@@ -114,7 +115,8 @@ TEST_CASE("a hold that the backend asked for is as long as it said") {
   CHECK(proxy.state(id) == State::succeeded);
 }
 
-TEST_CASE("a held upstream whose last job was canceled waits for the next one, and probes with it") {
+TEST_CASE(
+    "a held upstream whose last job was canceled waits for the next one, and probes with it") {
   ProxyFixture proxy;
   proxy.answer_with(a_fault(Kind::refuse));
   proxy.start();
