@@ -57,7 +57,9 @@ class Load:
         self.calls = defaultdict(list)  # target: (time, digest, method)
         self.answers = defaultdict(set)  # target: digests of the answers that were begun
         self.threads, self.errors, self.number = [], [], 0
-        self.failing = False  # the disk is gone: a poll may be answered 5xx
+        # The power is cut, and what is seen from then on was seen by nobody: the file system may have told a sync that
+        # ran at that moment that all is well.
+        self.failing = False
         backend.on('/', self.answer)
 
     def start(self):
@@ -75,6 +77,8 @@ class Load:
 
     def answer(self, exchange):
         call = exchange.request
+        if self.failing:
+            return exchange.reset()
         with self.lock:
             self.calls[call.target].append((time.monotonic(), call.digest, call.method))
             times = len(self.calls[call.target])
@@ -150,9 +154,10 @@ class Load:
         while not self.stopping.is_set():
             try:
                 answered = self.send(submission.method, submission.target, fields, submission.body)
-                if accepted := answered.status == 202:
+                accepted = answered.status == 202 and not self.failing
+                if accepted:
                     submission.outcomes.append(json.loads(answered.text)['id'])
-                elif self.failing:  # a sync that failed: nobody knows whether it is stored
+                elif self.failing:
                     submission.outcomes.append(None)
                 else:
                     submission.outcomes.append(('refused', answered.status))
@@ -171,7 +176,7 @@ class Load:
         if polled.status == 302:
             result = self.send('GET', url + '/result')
             told = self.send('DELETE', url)  # of a final job: changes nothing, and says how it ended
-            if self.failing and (told.status >= 500 or result.status == 503):
+            if self.failing:
                 return False
             document = json.loads(told.text)
             seen = {'status': document['status'], 'error': (document.get('error') or {}).get('type'),
@@ -179,13 +184,13 @@ class Load:
             submission.sightings.append((time.monotonic(), seen))
             return True
         word = {200: 'pending', 410: 'gone', 404: 'absent'}.get(polled.status, f'status {polled.status}')
-        if polled.status < 500 or not self.failing:
+        if not self.failing:
             submission.sightings.append((time.monotonic(), word))
         return False
 
     def cancel(self, submission):
         answered = self.send('DELETE', f'/_jobs/{submission.id}')
-        if answered.status == 200 and json.loads(answered.text)['status'] == 'canceled':
+        if answered.status == 200 and not self.failing and json.loads(answered.text)['status'] == 'canceled':
             submission.canceled_at = submission.canceled_at or time.monotonic()
 
     def settle(self, within=60):

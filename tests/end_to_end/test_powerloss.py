@@ -27,7 +27,7 @@ def power_loop(test, rounds, seed, program=None):
                          store={'inline_max': '4KiB', 'directory': os.path.join(disk.path, 'store')})
     proxy = test.proxy = Raincheck(test.folder, config, program)
     test.addCleanup(proxy.close)
-    load = Load(lambda: proxy.port, seed, test.backend)
+    load = test.load = Load(lambda: proxy.port, seed, test.backend)
     proxy.start()
     load.start()
     try:
