@@ -45,12 +45,10 @@ SqliteFiles::SqliteFiles(std::string directory)
   }
 }
 
-// The index file is closed after SQLite's own connections: POSIX takes away a process's locks on a
-// file with the first descriptor that it closes.
 SqliteFiles::~SqliteFiles() {
-  if (index_file_ >= 0) ::close(index_file_);
-  if (lock_file_ >= 0) ::close(lock_file_);
-  if (directory_file_ >= 0) ::close(directory_file_);
+  for (const int file : {index_file_, database_file_, lock_file_, directory_file_}) {
+    if (file >= 0) ::close(file);
+  }
 }
 
 void SqliteFiles::prepare(bool spool_used) {
@@ -60,16 +58,18 @@ void SqliteFiles::prepare(bool spool_used) {
                              " is missing or empty, but other files of its store are there: put it "
                              "back from a backup, or move the directory away to begin a new store");
   }
-  if (!is_new) return;
   const int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
-  const int file = ::openat(directory_file_, "raincheck.db", flags, 0600);
-  if (file < 0) fail("cannot make", database_);
-  ::close(file);
+  database_file_ = ::openat(directory_file_, "raincheck.db", flags, 0600);
+  if (database_file_ < 0) fail("cannot open", database_);
 }
 
 void SqliteFiles::sync_directory() {
   if (!control::sync) return;
   if (::fsync(directory_file_) != 0) fail("cannot sync", directory_);
+}
+
+bool SqliteFiles::sync_database() const {
+  return !control::sync || ::fdatasync(database_file_) == 0;
 }
 
 void SqliteFiles::reserve_log_index() {

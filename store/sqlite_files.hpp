@@ -21,6 +21,8 @@ class SqliteFiles {
   void prepare(bool spool_used);
   // The names of new files survive a power cut afterwards.
   void sync_directory();
+  // What SQLite wrote to the database file is on the disk afterwards; false: it failed. Any thread.
+  bool sync_database() const;
   // Takes the room that SQLite's index of the log may need, so that no commit fails for lack of it
   // after its sync, when nobody could tell any more whether it happened. Once the database is open.
   void reserve_log_index();
@@ -30,6 +32,9 @@ class SqliteFiles {
   std::string database_;
   int directory_file_ = -1;
   int lock_file_ = -1;
+  // Closed after SQLite's own: POSIX takes away a process's locks on a file with the first
+  // descriptor of it that the process closes.
+  int database_file_ = -1;
   int index_file_ = -1;
 };
 

@@ -14,8 +14,8 @@ constexpr int frames_limit = 32'768;  // commits wait for copying: 256 MiB of lo
 
 }  // namespace
 
-SqliteLog::SqliteLog(const std::string& path, SqliteConnection& writer)
-    : writer_(writer), connection_(path, 256) {
+SqliteLog::SqliteLog(const SqliteFiles& files, SqliteConnection& writer)
+    : files_(files), writer_(writer), connection_(files.database(), 256) {
   sqlite3_wal_hook(writer_.handle(), &SqliteLog::on_commit, this);
 }
 
@@ -57,7 +57,8 @@ void SqliteLog::copy() {
   const std::lock_guard lock(copying_);
   for (int pass = 0; pass < passes_max; ++pass) {
     const Progress progress = run(connection_);
-    if (progress.frames - progress.copied <= rest_frames) break;
+    if (!files_.sync_database()) throw SqliteError(nullptr, SQLITE_IOERR_FSYNC);
+    if (frames_.load(std::memory_order_relaxed) - progress.copied <= rest_frames) break;
   }
   rest_due_.store(true, std::memory_order_relaxed);
 }

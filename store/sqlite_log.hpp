@@ -5,23 +5,24 @@
 // long as a commit, so it runs on the maintenance thread while commits go on appending. But a log
 // starts over only when a commit finds all of it copied, which under constant load never happens by
 // itself. So when little is left, the writer copies that rest between two batches, while no read is
-// under way, and the next commit starts the log over. A log that is started over and not truncated
-// is overwritten in place, so that its syncs change no metadata of the file.
+// under way, and the next commit starts the log over. SQLite syncs the database only when all is
+// copied, which would be the writer's turn: the maintenance thread syncs before it. A log that is
+// started over and not truncated is overwritten in place, so that its syncs change no metadata.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <mutex>
-#include <string>
 
 #include "store/sqlite.hpp"
+#include "store/sqlite_files.hpp"
 
 namespace raincheck::store {
 
 class SqliteLog {
  public:
   // `writer` is the connection that commits; its log may hold frames of an earlier process.
-  SqliteLog(const std::string& path, SqliteConnection& writer);
+  SqliteLog(const SqliteFiles& files, SqliteConnection& writer);
 
   // Maintenance thread.
   bool due() const;  // any thread
@@ -46,6 +47,7 @@ class SqliteLog {
   static int on_commit(void* self, sqlite3* db, const char* name, int frames);
   Progress run(SqliteConnection& connection);
 
+  const SqliteFiles& files_;
   SqliteConnection& writer_;
   SqliteConnection connection_;  // the maintenance thread's
   std::mutex copying_;           // one at a time

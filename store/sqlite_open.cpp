@@ -44,7 +44,7 @@ void SqliteBackend::open() {
   }
   if (empty) create();
   read_secret();
-  log_ = std::make_unique<SqliteLog>(files_.database(), *connection_);
+  log_ = std::make_unique<SqliteLog>(files_, *connection_);
   files_.sync_directory();
   files_.reserve_log_index();
 }
