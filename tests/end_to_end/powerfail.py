@@ -63,7 +63,7 @@ class Disk:
 class LoopDisk(Disk):
     """ext4 on a loop device, whose power can be cut."""
 
-    def __init__(self, mebibytes=128):
+    def __init__(self, mebibytes=2048):  # sparse: it takes what is written
         super().__init__()
         self.image = os.path.join(self.top, 'image')
         with open(self.image, 'wb') as file:

@@ -39,11 +39,11 @@ def power_loop(test, rounds, seed, program=None):
             load.stopping.wait(0.02)  # answers that are given now rest on nothing
             proxy.kill()
             disk.return_power()
+            load.failing = False
             try:
                 proxy.start()
             except AssertionError as error:
                 return [f'everything is lost, for it does not start again: {error}']
-            load.failing = False
         load.stopping.wait(0.3)
     finally:
         load.stop()
