@@ -150,9 +150,8 @@ awaitable<bool> Forward::take_slot(TimePoint deadline) {
     transaction_.set_reason("client_closed");
     transaction_.cut_short();
   } else {
-    co_await transaction_.respond(Problem(503, "overloaded",
-                                          "The backend has no room for another call.", "queue_full",
-                                          "Retry-After: 1\r\n"));
+    transaction_.respond(Problem(503, "overloaded", "The backend has no room for another call.",
+                                 "queue_full", "Retry-After: 1\r\n"));
   }
   co_return false;
 }
@@ -175,7 +174,7 @@ awaitable<void> Forward::call(TimePoint deadline) {
     transaction_.set_reason("client_closed");
     transaction_.cut_short();
   } else if (!done && !transaction_.response_begun()) {
-    co_await transaction_.respond(problem_of(done.error()));
+    transaction_.respond(problem_of(done.error()));
   }
   if (done && connection_) upstream_.pool->release(std::move(connection_));
 }

@@ -16,12 +16,13 @@ constexpr std::size_t answer_read_max = 64 * 1024;
 
 }  // namespace
 
-UpstreamConnection::UpstreamConnection(Socket socket,
+UpstreamConnection::UpstreamConnection(Descriptor socket,
                                        Timers& timers,
+                                       Readiness& readiness,
                                        Buffers& buffers,
                                        const config::Upstream& upstream,
                                        const config::Server& server)
-    : connection_(std::move(socket), timers),
+    : connection_(std::move(socket), timers, readiness),
       timers_(timers),
       input_(buffers),
       upstream_(upstream),

@@ -18,8 +18,9 @@ namespace raincheck::proxy {
 
 class UpstreamConnection {
  public:
-  UpstreamConnection(Socket socket,
+  UpstreamConnection(Descriptor socket,
                      Timers& timers,
+                     Readiness& readiness,
                      Buffers& buffers,
                      const config::Upstream& upstream,
                      const config::Server& server);

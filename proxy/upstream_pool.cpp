@@ -5,7 +5,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
+#include <cerrno>
+#include <cstring>
 
 #include "proxy/exchange.hpp"
 
@@ -107,15 +108,17 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(Sit
   std::string why = "no address";
   for (const Endpoint& endpoint : *endpoints) {
     if (abort.requested) break;
-    Socket socket(context_.io.get_executor());
-    boost::system::error_code error;
-    socket.open(endpoint.protocol(), error);
-    if (error) co_return Error(Fault::overloaded, "no socket: " + error.message());
-    set_options(socket);
-    auto connection = std::make_unique<UpstreamConnection>(
-        std::move(socket), context_.timers, context_.buffers, upstream_, site.server);
+    Descriptor socket(
+        ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!socket)
+      co_return Error(Fault::overloaded, fmt::format("no socket: {}", std::strerror(errno)));
+    set_options(socket.get());
+    auto connection =
+        std::make_unique<UpstreamConnection>(std::move(socket), context_.timers, context_.readiness,
+                                             context_.buffers, upstream_, site.server);
     abort.end = [&connection] { connection->connection().abort(); };
-    const Io io = co_await Connection::connect(connection->connection(), endpoint, deadline);
+    const Io io = co_await connection->connection().connect(
+        endpoint.data(), static_cast<socklen_t>(endpoint.size()), deadline);
     abort.end = nullptr;
     if (io == Io::ok) {
       connection->begin();
@@ -166,8 +169,7 @@ awaitable<Result<std::vector<UpstreamPool::Endpoint>>> UpstreamPool::resolve(Sit
   co_return site.endpoints;
 }
 
-void UpstreamPool::set_options(Socket& socket) const {
-  const int file = socket.native_handle();
+void UpstreamPool::set_options(int file) const {
   const int on = 1;
   ::setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const auto seconds = static_cast<int>(

@@ -2,6 +2,7 @@
 // Lives on the shard. Knows nothing of slots: who asks for a connection holds one already.
 #pragma once
 
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
@@ -18,6 +19,7 @@ namespace raincheck::proxy {
 struct ShardContext {
   boost::asio::io_context& io;
   Timers& timers;
+  Readiness& readiness;
   Buffers& buffers;
   store::Client& store;
 };
@@ -73,7 +75,7 @@ class UpstreamPool final : public Upstream {
   awaitable<jobs::Result<std::vector<Endpoint>>> resolve(Site& site,
                                                          TimePoint deadline,
                                                          AbortRequest& abort);
-  void set_options(Socket& socket) const;
+  void set_options(int file) const;
   void close_idle();
 
   ShardContext context_;

@@ -31,6 +31,7 @@ TestShard::TestShard(Process& process, std::size_t index)
     : process_(process),
       index_(index),
       timers_(process.clock()),
+      readiness_(io_),
       store_(process.store(), io_),
       bulletin_(io_, timers_, process.site().routes().size()),
       log_(process.site().config().access_log, nullptr, process.store().backend().secret()),
@@ -38,7 +39,7 @@ TestShard::TestShard(Process& process, std::size_t index)
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      services_{proxy::ShardContext{io_, timers_, buffers_, store_},
+      services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_},
                 process.site(),
                 tasks_,
                 bulletin_,
@@ -127,11 +128,11 @@ void TestShard::wake(std::size_t upstream) {
   });
 }
 
-void TestShard::serve(proxy::Socket socket) {
+void TestShard::serve(proxy::Descriptor socket) {
   tasks_.spawn(session(std::move(socket)));
 }
 
-awaitable<void> TestShard::session(proxy::Socket socket) {
+awaitable<void> TestShard::session(proxy::Descriptor socket) {
   proxy::Session session(services_, transactions_, process_.site().config().listeners.front(),
                          std::move(socket), "unix");
   sessions_.insert(&session);
@@ -227,9 +228,7 @@ int Process::connect(std::size_t shard) {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
     throw std::runtime_error("no socket pair");
   }
-  proxy::Socket socket(shards_[shard]->io().get_executor());
-  socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), ends[1]);
-  shards_[shard]->serve(std::move(socket));
+  shards_[shard]->serve(proxy::Descriptor(ends[1]));
   return ends[0];
 }
 
