@@ -10,6 +10,10 @@ namespace raincheck::proxy {
 
 namespace {
 
+// So many reads and writes follow one another without a wait; then the shard's others have their
+// turn, however fast this peer is.
+constexpr int straight_max = 16;
+
 bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
@@ -48,7 +52,16 @@ bool Connection::is_ready(For what) const {
   return true;
 }
 
+bool Connection::may_go_on(For what) {
+  return is_ready(what) && ++straight_ < straight_max;
+}
+
 void Connection::begin(For what, store::Promise& waiting, TimePoint deadline) {
+  straight_ = 0;
+  if (is_ready(what)) {
+    readiness_.wake(waiting);
+    return;
+  }
   if (what == For::read) {
     reader_ = &waiting;
     set_read_deadline(deadline);

@@ -80,6 +80,7 @@ class Connection final : public Timed, private Watched {
   void on_deadline() override;
   void on_ready(std::uint32_t events) override;
   bool is_ready(For what) const;
+  bool may_go_on(For what);
   void begin(For what, store::Promise& waiting, TimePoint deadline);
   Io end(For what);
   void wake(store::Promise*& waiting);
@@ -94,6 +95,7 @@ class Connection final : public Timed, private Watched {
   TimePoint read_by_ = never;         // while somebody waits to read
   TimePoint write_by_ = never;        // while somebody waits to write
   std::uint64_t written_ = 0;
+  int straight_ = 0;  // waits since others had their turn
   // As far as is known: false is sure until the next event, true may be wrong.
   bool readable_ = false;
   bool writable_ = true;
@@ -108,7 +110,7 @@ class Connection::Wait {
   Wait(Connection& connection, For what, TimePoint deadline)
       : connection_(connection), what_(what), deadline_(deadline) {}
 
-  bool await_ready() const { return connection_.aborted_ || connection_.is_ready(what_); }
+  bool await_ready() { return connection_.aborted_ || connection_.may_go_on(what_); }
   template <class P>
   void await_suspend(std::coroutine_handle<P> waiting) {
     connection_.begin(what_, waiting.promise(), deadline_);
