@@ -1,7 +1,7 @@
 // The coroutine type of the program. A coroutine starts when it is awaited and stays on its shard's
 // thread; one that ends without waiting costs its caller no more than a function call. Not Asio's:
-// a job awaits some sixty of them, and each of Asio's costs several hundred instructions (executor,
-// handler, frame from memalign), which was a tenth of the CPU of a whole job.
+// a job awaits some sixty, and an aligned allocation, an executor and a handler for each were among
+// its largest costs.
 #pragma once
 
 #include <boost/asio/dispatch.hpp>
