@@ -57,12 +57,15 @@ class Site {
   // In Config::upstreams, of `default_upstream`.
   std::optional<std::size_t> default_upstream() const { return default_upstream_; }
   const routes::RouteTable& table() const { return table_; }
+  // Of this proxy in Via: each store has its own, so that several in a row are no loop.
+  const std::string& pseudonym() const { return pseudonym_; }
 
  private:
   std::size_t upstream_index(std::string_view name) const;
   void open_lanes(store::Backend& backend);
 
   const config::Config config_;
+  const std::string pseudonym_;
   routes::RouteTable table_;
   std::deque<SiteRoute> routes_;
   std::vector<std::vector<store::Lane>> lanes_;

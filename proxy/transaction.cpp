@@ -135,6 +135,7 @@ Identity Transaction::identity() const {
   identity.peer_trusted = client_->peer_trusted;
   identity.scheme = "http";
   identity.host = head().authority;
+  identity.pseudonym = services_.site.pseudonym();
   identity.request_id = request_id_;
   identity.request_id_header = services_.site.config().request_id.header;
   return identity;
@@ -142,7 +143,7 @@ Identity Transaction::identity() const {
 
 awaitable<void> Transaction::dispatch() {
   identify();
-  if (names_us(head())) {
+  if (names_us(head(), services_.site.pseudonym())) {
     co_await respond(Problem(508, "loop_detected", "The request has been here before: a loop."));
     co_return;
   }
