@@ -187,11 +187,6 @@ void check(const Config& config, Reading& reading) {
     reading.refuse(reading.place("store.partitions"), "store.partitions",
                    "more than one partition is not built yet in this version");
   }
-  if (config.jobs.retention.failed_request != Retention{}.failed_request) {
-    reading.refuse(reading.place("jobs.retention.failed_request"), "jobs.retention.failed_request",
-                   "is not built yet in this version: a failed job keeps its request as long as "
-                   "its result");
-  }
   if (config.routes.empty() && config.default_upstream.empty() && !reading.is_refused_within("")) {
     reading.warn({}, "", "no routes and no default_upstream: every request gets 404");
   }

@@ -267,8 +267,8 @@ template <class V>
 void describe(V& v, Retention& r) {
   v.field("result", r.result, Duration{}, "Job and result, after the end.");
   v.field("failed_request", r.failed_request, Duration{Zero::allowed},
-          "The request of a failed job; in this version as long as its result, whatever this "
-          "says.");
+          "The request of a failed job, after the end, but no longer than the job. 0s: erased at "
+          "once.");
 }
 
 template <class V>

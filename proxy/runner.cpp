@@ -271,6 +271,7 @@ awaitable<void> Runner::finish(const Job& job,
     command.response.body = std::move(*whole);
   }
   command.now = context_.timers.wall_now();
+  command.request_retention = site_.config().jobs.retention.failed_request;
   const Result<store::Finish> finished = co_await record(std::move(command));
   if (!finished) {
     spdlog::error("a job on route {} could not be ended: {}", job.route, finished.error().detail);

@@ -54,8 +54,9 @@ struct Fence {
   std::uint64_t epoch = 0;  // 0: the backend's own
 };
 
-// Ends an attempt and with it the job. On success the request is erased. A retention of zero is the
-// one that the job was submitted with.
+// Ends an attempt and with it the job. On success the request is erased; of a failed job it is kept
+// for `request_retention`, and never longer than the job. A retention of zero is the one that the
+// job was submitted with; a request_retention of zero erases the request at once.
 struct Finish {
   Fence fence;
   jobs::State state = jobs::State::failed;
@@ -63,6 +64,7 @@ struct Finish {
   jobs::Response response;
   jobs::WallTime now{};
   jobs::milliseconds retention{};
+  jobs::milliseconds request_retention{};
   bool applied = false;
 };
 
@@ -96,7 +98,8 @@ struct Erase {
   jobs::State was = jobs::State::queued;
 };
 
-// Erases up to `count_max` jobs whose retention is over.
+// Erases what is past its retention, earliest first: jobs, and requests of failed ones. Of a job
+// that was erased already nothing is left, but the end of its request's retention counts still.
 struct Prune {
   jobs::WallTime now{};
   std::uint32_t count_max = 0;

@@ -51,8 +51,8 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       delete_final_(connection, "DELETE FROM resp WHERE key = ?"),
       insert_expiry_(connection, "INSERT INTO expire VALUES (?, ?)"),
       select_expired_(connection,
-                      "SELECT key, at, state, idem, spool FROM expire CROSS JOIN resp USING (key) "
-                      "WHERE at <= ? ORDER BY at, key LIMIT ?"),
+                      "SELECT key, expires, state, idem, spool, at FROM expire "
+                      "LEFT JOIN resp USING (key) WHERE at <= ? ORDER BY at, key LIMIT ?"),
       delete_expiry_(connection, "DELETE FROM expire WHERE at = ? AND key = ?"),
       delete_expired_(connection, "DELETE FROM expire WHERE (at, key) <= (?, ?)"),
       insert_key_(connection, "INSERT INTO idem VALUES (?, ?, ?)"),
@@ -227,6 +227,7 @@ struct SqliteWriter::Ending {
   jobs::ErrorType error = jobs::ErrorType::none;
   jobs::WallTime now{};
   jobs::milliseconds retention{};
+  jobs::milliseconds request_retention{};
   const jobs::Response& response;
 };
 
@@ -237,7 +238,7 @@ void SqliteWriter::apply(Finish& command) {
                     holds(command.fence, job.number<std::uint32_t>(7), job.integer(8));
   if (command.applied) {
     make_final(job, Ending{key, command.state, command.error, command.now, command.retention,
-                           command.response});
+                           command.request_retention, command.response});
   } else if (!control::fence) {
     overwrite(command);
   }
@@ -266,7 +267,14 @@ jobs::WallTime SqliteWriter::make_final(SqliteRows& job, const Ending& ending) {
   insert_expiry_.run(expires, ending.key);
   if (begun) delete_run_.run(ending.key);
   if (response.body.spool != 0) name_spool(response.body.spool, ending.key);
-  if (ending.state != jobs::State::failed) erase_request(ending.key, request_spool);
+  const bool keeps_request =
+      ending.state == jobs::State::failed && ending.request_retention.count() > 0;
+  const jobs::WallTime request_expires = ending.now + ending.request_retention;
+  if (!keeps_request) {
+    erase_request(ending.key, request_spool);
+  } else if (request_expires < expires) {
+    insert_expiry_.run(request_expires, ending.key);
+  }
   return expires;
 }
 
@@ -327,7 +335,7 @@ void SqliteWriter::apply(Cancel& command) {
   SqliteRows row = select_ending_.query(key);
   if (!row.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
   job.expires_at = make_final(row, Ending{key, jobs::State::canceled, jobs::ErrorType::none,
-                                          command.now, command.retention, none});
+                                          command.now, command.retention, {}, none});
   job.state = jobs::State::canceled;
   job.finished_at = command.now;
   job.due_at = jobs::WallTime();
@@ -375,24 +383,33 @@ void SqliteWriter::erase_final(const FinalJob& job) {
   delete_final_.run(job.key);
   if (!job.idem.empty()) delete_key_.run(Blob{job.idem});
   if (job.spool != 0) erase_spool(job.spool);
-  if (job.state != jobs::State::failed) return;
-  std::uint64_t request_spool = 0;
+  if (job.state == jobs::State::failed) erase_kept_request(job.key);
+}
+
+void SqliteWriter::erase_kept_request(std::int64_t key) {
+  std::uint64_t spool = 0;
   {
-    SqliteRows rows = select_ending_.query(job.key);
+    SqliteRows rows = select_ending_.query(key);
     if (!rows.next()) return;
-    request_spool = rows.number<std::uint64_t>(6);
+    spool = rows.number<std::uint64_t>(6);
   }
-  erase_request(job.key, request_spool);
+  erase_request(key, spool);
 }
 
 void SqliteWriter::apply(Prune& command) {
   expired_.clear();
   {
     SqliteRows rows = select_expired_.query(command.now, command.count_max);
-    while (rows.next()) expired_.push_back(read_final(rows));
+    while (rows.next()) expired_.push_back({rows.time(5), read_final(rows)});
   }
-  for (const FinalJob& job : expired_) erase_final(job);
-  if (!expired_.empty()) delete_expired_.run(expired_.back().expires, expired_.back().key);
+  for (const Expiry& expiry : expired_) {
+    if (expiry.at == expiry.job.expires) {
+      erase_final(expiry.job);
+    } else {
+      erase_kept_request(expiry.job.key);
+    }
+  }
+  if (!expired_.empty()) delete_expired_.run(expired_.back().at, expired_.back().job.key);
   command.count = static_cast<std::uint32_t>(expired_.size());
 }
 

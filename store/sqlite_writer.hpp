@@ -59,6 +59,7 @@ class SqliteWriter {
   void erase_job(std::int64_t key);
   static FinalJob read_final(const SqliteRows& rows);
   void erase_final(const FinalJob& job);
+  void erase_kept_request(std::int64_t key);
   void leave_queue(const jobs::Job& job);
   Presence resolve(const jobs::JobId& id, jobs::Job& job);
 
@@ -68,7 +69,11 @@ class SqliteWriter {
   std::vector<std::uint64_t> named_;
   std::vector<std::uint64_t> erased_;
   std::vector<std::pair<std::int64_t, std::int64_t>> due_;  // scratch: due, key
-  std::vector<FinalJob> expired_;                           // scratch
+  struct Expiry {
+    jobs::WallTime at{};
+    FinalJob job;  // nothing but its key if it was erased
+  };
+  std::vector<Expiry> expired_;  // scratch
 
   SqliteLanes lanes_;
   SqliteLookup lookup_;

@@ -23,6 +23,12 @@ WallTime Model::next_due(std::uint32_t lane) const {
   return state.later.empty() ? WallTime() : state.later.begin()->first;
 }
 
+std::size_t Model::requests() const {
+  std::size_t requests = 0;
+  for (const auto& [key, entry] : jobs_) requests += entry.has_request;
+  return requests;
+}
+
 Find Model::find(const JobId& id) const {
   Find found;
   found.id = id;
@@ -110,11 +116,20 @@ Model::Entry* Model::fenced(const Fence& fence) {
   return holds ? &entry->second : nullptr;
 }
 
-void Model::end(Entry& entry, State state, WallTime now, jobs::milliseconds retention) {
+void Model::end(Entry& entry,
+                State state,
+                WallTime now,
+                jobs::milliseconds retention,
+                jobs::milliseconds request_retention) {
   Job& job = entry.job;
   job.state = state;
   job.finished_at = now;
   job.expires_at = now + (retention.count() != 0 ? retention : entry.retention);
+  expiries_.emplace(job.expires_at, job.id.place.key());
+  entry.has_request = state == State::failed && request_retention.count() != 0;
+  if (entry.has_request && now + request_retention < job.expires_at) {
+    expiries_.emplace(now + request_retention, job.id.place.key());
+  }
   // Of the request a final job tells nothing any more.
   job.due_at = job.start_by = job.finish_by = WallTime();
   job.may_resend = false;
@@ -125,7 +140,7 @@ void Model::apply_one(Finish& command) {
   Entry* entry = fenced(command.fence);
   command.applied = entry != nullptr;
   if (!entry) return;
-  end(*entry, command.state, command.now, command.retention);
+  end(*entry, command.state, command.now, command.retention, command.request_retention);
   entry->job.error = command.error;
   entry->job.response = command.response;
 }
@@ -158,7 +173,7 @@ void Model::apply_one(Cancel& command) {
     std::erase(lane.queue, key);
   }
   if (!jobs::is_final(job.state)) {
-    end(*entry, State::canceled, command.now, command.retention);
+    end(*entry, State::canceled, command.now, command.retention, {});
   }
   command.job = job;
 }
@@ -167,19 +182,22 @@ void Model::apply_one(Erase& command) {
   Entry* entry = present(command.id, command.presence);
   if (!entry) return;
   command.was = entry->job.state;
-  if (jobs::is_final(command.was)) jobs_.erase(command.id.place.key());
+  if (!jobs::is_final(command.was)) return;
+  expiries_.erase({entry->job.expires_at, command.id.place.key()});
+  jobs_.erase(command.id.place.key());
 }
 
 void Model::apply_one(Prune& command) {
-  std::set<std::pair<WallTime, std::int64_t>> over;
-  for (const auto& [key, entry] : jobs_) {
-    if (jobs::is_final(entry.job.state) && entry.job.expires_at <= command.now) {
-      over.emplace(entry.job.expires_at, key);
+  while (command.count < command.count_max && !expiries_.empty()) {
+    const auto [at, key] = *expiries_.begin();
+    if (at > command.now) return;
+    const auto entry = jobs_.find(key);
+    if (entry != jobs_.end() && entry->second.job.expires_at == at) {
+      jobs_.erase(entry);
+    } else if (entry != jobs_.end()) {
+      entry->second.has_request = false;
     }
-  }
-  for (const auto& [expires, key] : over) {
-    if (command.count == command.count_max) break;
-    jobs_.erase(key);
+    expiries_.erase(expiries_.begin());
     ++command.count;
   }
 }

@@ -96,6 +96,7 @@ class Simulation {
     Finish finish = a_finish(some_fence(), one_in(3) ? State::failed : State::succeeded);
     finish.now = time(0);
     finish.retention = jobs::milliseconds(below(3) * 1'000);
+    finish.request_retention = jobs::milliseconds(below(4) * 500);
     finish.response.body = jobs::Body::inline_bytes(bytes());
     return finish;
   }
@@ -196,6 +197,7 @@ class Simulation {
       if (lane.queued != model_.queued(lane.number)) return "queued of a lane";
       if (lane.next_due != model_.next_due(lane.number)) return "next_due of a lane";
     }
+    if (store_.requests() != model_.requests()) return "requests";
     for (int i = 0; i < 5; ++i) {
       const JobId id = some_id();
       const Find expected = model_.find(id);
