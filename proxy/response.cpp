@@ -164,6 +164,19 @@ awaitable<Io> Transaction::write_piece(std::string_view piece) {
   co_return co_await connection().write(prefix, piece, listener().timeouts.write);
 }
 
+awaitable<Io> Transaction::write_message(std::string message) {
+  if (message.empty()) co_return Io::ok;
+  bytes_out_ += message.size();
+  std::string out = std::move(unsent_);
+  unsent_.clear();
+  if (chunked_response_) {
+    fmt::format_to(std::back_inserter(out), "{:x}\r\n{}\r\n", message.size(), message);
+  } else {
+    out.append(message);
+  }
+  co_return co_await connection().write(out, "", listener().timeouts.write);
+}
+
 awaitable<Io> Transaction::end_response() {
   if (chunked_response_) unsent_.append(piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
   const Io io = co_await flush();

@@ -109,6 +109,9 @@ class Transaction {
   // ... then the pieces, and the end. A body that cannot be finished: cut_short().
   awaitable<Io> write_piece(std::string_view piece);
   awaitable<Io> end_response();
+  // A piece that is to be read at once: its framing is not left for the next one. Instead of
+  // write_piece(). Nothing for an empty one.
+  awaitable<Io> write_message(std::string message);
   void cut_short();
   // The head of a 101; what follows is not HTTP.
   awaitable<Io> begin_tunnel(std::string_view fields);
