@@ -83,7 +83,8 @@ Command Recovery::settled(const Backend::Orphan& orphan) {
   ++counts.requeued;
   store::Requeue requeue;
   requeue.fence = fence;
-  requeue.due_at = until;
+  // Not later than its own time, or nobody would see when that is over.
+  requeue.due_at = std::min(until, std::max(now_, orphan.job.finish_by));
   requeue.counts = decision.counts;
   return requeue;
 }

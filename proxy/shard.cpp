@@ -106,8 +106,8 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
                                *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));
   if (&owner == this) {
     dispatchers_[index] =
-        std::make_unique<Dispatcher>(services_.context, *upstream.config, *upstream.slots,
-                                     *upstream.runner, shared_.site.lanes(index), index_);
+        std::make_unique<Dispatcher>(services_.context, shared_.site, index, *upstream.slots,
+                                     *upstream.runner, index_);
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
     upstream.inserted = [&owner, index](std::uint32_t lane) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "jobs/idempotency.hpp"
 
@@ -87,6 +88,16 @@ std::uint64_t Site::queued() const {
   }
   for (const store::Lane& lane : abandoned_) queued += lane.queued;
   return queued;
+}
+
+std::vector<jobs::milliseconds> Site::shorter_waits(std::uint32_t lane) const {
+  std::set<jobs::milliseconds> waits;
+  for (const SiteRoute& route : routes_) {
+    const config::Async& async = route.config->async;
+    if (route.lane == lane) waits.insert(async.queue_timeout.value_or(async.job_timeout));
+  }
+  if (!waits.empty()) waits.erase(std::prev(waits.end()));
+  return {waits.begin(), waits.end()};
 }
 
 const SiteRoute* Site::find(std::string_view name) const {

@@ -45,6 +45,8 @@ class Site {
   // The lanes of an upstream, one for each priority that its routes use, and those with jobs of
   // former routes.
   const std::vector<store::Lane>& lanes(std::size_t upstream) const { return lanes_[upstream]; }
+  // How long jobs of a lane may wait for their first attempt, but for the longest.
+  std::vector<jobs::milliseconds> shorter_waits(std::uint32_t lane) const;
   // Of upstreams that the configuration no longer has.
   const std::vector<store::Lane>& abandoned_lanes() const { return abandoned_; }
   // Jobs that were queued when the lanes were counted last.

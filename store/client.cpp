@@ -197,6 +197,7 @@ awaitable<Result<C>> Client::apply(C with) {
 
 template awaitable<Result<Insert>> Client::apply(Insert);
 template awaitable<Result<Claim>> Client::apply(Claim);
+template awaitable<Result<Expire>> Client::apply(Expire);
 template awaitable<Result<Finish>> Client::apply(Finish);
 template awaitable<Result<Requeue>> Client::apply(Requeue);
 template awaitable<Result<Cancel>> Client::apply(Cancel);

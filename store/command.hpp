@@ -40,10 +40,32 @@ struct Claim {
   std::uint32_t lane = 0;
   std::uint32_t count = 0;
   jobs::WallTime now{};
-  bool overdue = false;  // only those at the head of the queue whose start_by or finish_by is past
   std::vector<jobs::Job> jobs;
   std::uint64_t queued = 0;   // left in the lane, due now or later
   jobs::WallTime next_due{};  // of those to be retried, the earliest; epoch: none
+};
+
+// Ends jobs of a lane that wait though their start_by or finish_by has passed, as failed with
+// `expired`: those at its head, those to be retried that are due, and those that a cursor comes
+// upon. Each of these looks at `look_max` jobs at most.
+struct Expire {
+  // A way through the queue in its order, behind jobs that have been waiting for `patience`. Where
+  // that is how long jobs of a route may wait, it meets each of them when its time is over, and
+  // looks at no job twice.
+  struct Cursor {
+    jobs::milliseconds patience{};
+    std::uint64_t from = 0;  // sequence; moved on by the store
+
+    bool operator==(const Cursor&) const = default;
+  };
+
+  std::uint32_t lane = 0;
+  std::uint32_t look_max = 0;
+  jobs::WallTime now{};
+  jobs::milliseconds request_retention{};  // as for Finish
+  std::vector<Cursor> cursors;
+  std::vector<jobs::Place> ended;
+  bool more = false;  // there may be more to end at once
 };
 
 // Fence: a command on a running job takes effect only if the job is still running this attempt in
@@ -106,7 +128,7 @@ struct Prune {
   std::uint32_t count = 0;
 };
 
-using Command = std::variant<Insert, Claim, Finish, Requeue, Cancel, Erase, Prune>;
+using Command = std::variant<Insert, Claim, Expire, Finish, Requeue, Cancel, Erase, Prune>;
 
 // A read of one job. Head and bytes of the response come with `with_response`, its status and size
 // always; of the request only the size. `Job::ahead` counts canceled jobs too.

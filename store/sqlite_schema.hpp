@@ -27,8 +27,9 @@ CREATE TABLE lane (
   UNIQUE (upstream, priority)
 ) STRICT;
 
--- The request: never changed, erased when the job succeeds or is canceled, and some time after it
--- has failed.
+-- The request: erased when the job succeeds or is canceled, and some time after it has failed.
+-- Never changed but for start_by, which is 0 for a job that ended while others were queued before
+-- it: it is in the queue no more.
 CREATE TABLE req (
   key INTEGER PRIMARY KEY,
   random BLOB NOT NULL,

@@ -26,7 +26,15 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       select_requests_(connection,
                        "SELECT key, random, created, start_by, finish_by, may_resend, route, "
                        "request_id, spool, size, head, body FROM req WHERE key >= ? AND key < ? "
-                       "ORDER BY key LIMIT ?"),
+                       "AND start_by > 0 ORDER BY key LIMIT ?"),
+      select_times_(connection,
+                    "SELECT key, created, start_by, finish_by FROM req WHERE key >= ? AND key < ? "
+                    "AND start_by > 0 ORDER BY key LIMIT ?"),
+      select_later_times_(connection,
+                          "SELECT later.due, key, attempt, start_by, finish_by FROM later "
+                          "CROSS JOIN run USING (key) CROSS JOIN req USING (key) "
+                          "WHERE lane = ? AND later.due <= ? ORDER BY later.due, key LIMIT ?"),
+      leave_queue_(connection, "UPDATE req SET start_by = 0 WHERE key = ?"),
       select_ending_(connection,
                      "SELECT random, created, retention, route, request_id, idem, spool, attempt, "
                      "epoch, started FROM req LEFT JOIN run USING (key) WHERE req.key = ?"),
@@ -144,7 +152,7 @@ void SqliteWriter::erase_spool(std::uint64_t number) {
 void SqliteWriter::apply(Claim& command) {
   LaneCounters& lane = lanes_.touch(command.lane);
   command.jobs.clear();
-  if (lane.later > 0 && !command.overdue) claim_later(command, lane);
+  if (lane.later > 0) claim_later(command, lane);
   if (lane.queued > 0) claim_queued(command, lane);
   command.queued = lane.waiting();
   command.next_due = lane.next_due;
@@ -176,15 +184,9 @@ void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
   if (wanted == 0) return;
   const jobs::Place first{partition_, command.lane, lane.head};
   const jobs::Place last{partition_, command.lane, lane.tail};
-  bool more = false;
   {
     SqliteRows rows = select_requests_.query(first.key(), last.key(), wanted);
-    while (rows.next()) {
-      jobs::Job job = read_request(rows);
-      more = command.overdue && job.start_by > command.now && job.finish_by > command.now;
-      if (more) break;
-      command.jobs.push_back(std::move(job));
-    }
+    while (rows.next()) command.jobs.push_back(read_request(rows));
   }
   for (std::size_t i = claimed_before; i < command.jobs.size(); ++i) {
     jobs::Job& job = command.jobs[i];
@@ -195,11 +197,7 @@ void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
   const std::size_t claimed = command.jobs.size() - claimed_before;
   if (claimed > lane.queued) throw SqliteError(nullptr, SQLITE_CORRUPT);
   lane.queued -= claimed;
-  if (claimed == wanted || (more && claimed != 0)) {
-    lane.head = command.jobs.back().id.place.sequence + 1;
-  } else if (!more) {
-    lane.head = lane.tail;
-  }
+  lane.head = claimed == wanted ? command.jobs.back().id.place.sequence + 1 : lane.tail;
 }
 
 jobs::Job SqliteWriter::read_request(const SqliteRows& rows) {
@@ -278,6 +276,20 @@ jobs::WallTime SqliteWriter::make_final(SqliteRows& job, const Ending& ending) {
   return expires;
 }
 
+void SqliteWriter::end_expired(Expire& command, std::int64_t key) {
+  const jobs::Response none;
+  SqliteRows row = select_ending_.query(key);
+  if (!row.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
+  make_final(row, Ending{key,
+                         jobs::State::failed,
+                         jobs::ErrorType::expired,
+                         command.now,
+                         {},
+                         command.request_retention,
+                         none});
+  command.ended.push_back(jobs::Place::from_key(partition_, key));
+}
+
 // Only for the control that ignores the fence.
 void SqliteWriter::overwrite(const Finish& command) {
   overwrite_final_.run(command.state, command.error, command.response.status,
@@ -334,8 +346,13 @@ void SqliteWriter::apply(Cancel& command) {
   const jobs::Response none;
   SqliteRows row = select_ending_.query(key);
   if (!row.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
-  job.expires_at = make_final(row, Ending{key, jobs::State::canceled, jobs::ErrorType::none,
-                                          command.now, command.retention, {}, none});
+  job.expires_at = make_final(row, Ending{key,
+                                          jobs::State::canceled,
+                                          jobs::ErrorType::none,
+                                          command.now,
+                                          command.retention,
+                                          {},
+                                          none});
   job.state = jobs::State::canceled;
   job.finished_at = command.now;
   job.due_at = jobs::WallTime();

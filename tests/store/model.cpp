@@ -93,19 +93,69 @@ Job Model::start(std::int64_t key, WallTime now) {
 
 void Model::apply_one(Claim& command) {
   LaneState& lane = lanes_[command.lane - 1];
-  while (!command.overdue && command.jobs.size() < command.count && !lane.later.empty() &&
+  while (command.jobs.size() < command.count && !lane.later.empty() &&
          lane.later.begin()->first <= command.now) {
     command.jobs.push_back(start(lane.later.begin()->second, command.now));
     lane.later.erase(lane.later.begin());
   }
   while (command.jobs.size() < command.count && !lane.queue.empty()) {
-    const Job& next = jobs_.at(lane.queue.front()).job;
-    if (command.overdue && next.start_by > command.now && next.finish_by > command.now) break;
     command.jobs.push_back(start(lane.queue.front(), command.now));
     lane.queue.pop_front();
   }
   command.queued = queued(command.lane);
   command.next_due = next_due(command.lane);
+}
+
+namespace {
+
+bool is_over(const Job& job, WallTime now) {
+  return job.finish_by <= now || (job.attempt == 0 && job.start_by <= now);
+}
+
+}  // namespace
+
+void Model::expire(Expire& command, std::int64_t key) {
+  Entry& entry = jobs_.at(key);
+  end(entry, State::failed, command.now, {}, command.request_retention);
+  entry.job.error = jobs::ErrorType::expired;
+  command.ended.push_back(entry.job.id.place);
+}
+
+void Model::apply_one(Expire& command) {
+  LaneState& lane = lanes_[command.lane - 1];
+  const std::size_t look_max = command.look_max;
+  std::size_t looked = 0;
+  for (auto entry = lane.later.begin(); looked < look_max && entry != lane.later.end();) {
+    const auto [due, key] = *entry;
+    if (due > command.now) break;
+    ++looked;
+    const bool over = is_over(jobs_.at(key).job, command.now);
+    if (over) expire(command, key);
+    entry = over ? lane.later.erase(entry) : std::next(entry);
+  }
+  command.more = looked == look_max && command.ended.size() == look_max;
+  for (looked = 0; looked < look_max && !lane.queue.empty(); ++looked) {
+    const std::int64_t key = lane.queue.front();
+    if (!is_over(jobs_.at(key).job, command.now)) break;
+    expire(command, key);
+    lane.queue.pop_front();
+  }
+  command.more = command.more || looked == look_max;
+  for (Expire::Cursor& cursor : command.cursors) {
+    looked = 0;
+    for (auto at = lane.queue.begin(); looked < look_max && at != lane.queue.end();) {
+      const Job& job = jobs_.at(*at).job;
+      const std::uint64_t sequence = job.id.place.sequence;
+      const bool passed = sequence < cursor.from;
+      if (!passed && job.created_at > command.now - cursor.patience) break;
+      const bool over = !passed && is_over(job, command.now);
+      looked += !passed;
+      cursor.from = std::max(cursor.from, sequence + 1);
+      if (over) expire(command, *at);
+      at = over ? lane.queue.erase(at) : std::next(at);
+    }
+    command.more = command.more || looked == look_max;
+  }
 }
 
 Model::Entry* Model::fenced(const Fence& fence) {
@@ -230,6 +280,11 @@ std::string compare(const Claim& a, const Claim& b) {
   }
   return first_of(unequal("queued", a.queued, b.queued),
                   unequal("next_due", a.next_due, b.next_due));
+}
+
+// Where a cursor stands is the store's own affair: what matters is what it comes upon.
+std::string compare(const Expire& a, const Expire& b) {
+  return first_of(unequal("ended", a.ended, b.ended), unequal("more", a.more, b.more));
 }
 
 std::string compare(const Finish& a, const Finish& b) {

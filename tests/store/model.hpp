@@ -47,6 +47,8 @@ class Model {
 
   void apply_one(Insert& command);
   void apply_one(Claim& command);
+  void apply_one(Expire& command);
+  void expire(Expire& command, std::int64_t key);
   void apply_one(Finish& command);
   void apply_one(Requeue& command);
   void apply_one(Cancel& command);

@@ -101,6 +101,18 @@ class Simulation {
     return finish;
   }
 
+  Expire some_expire() {
+    Expire expire;
+    expire.lane = static_cast<std::uint32_t>(1 + below(lanes));
+    expire.look_max = static_cast<std::uint32_t>(1 + below(4));
+    expire.now = time(0);
+    expire.request_retention = jobs::milliseconds(below(4) * 500);
+    for (std::uint64_t cursors = below(3); cursors != 0; --cursors) {
+      expire.cursors.push_back({jobs::milliseconds(below(600)), below(40)});
+    }
+    return expire;
+  }
+
   Command some_command() {
     const std::uint64_t kind = below(20);
     if (kind < 6) return some_insert();
@@ -108,9 +120,9 @@ class Simulation {
       Claim claim = a_claim(static_cast<std::uint32_t>(1 + below(lanes)),
                             static_cast<std::uint32_t>(below(4)));
       claim.now = time(0);
-      claim.overdue = one_in(3);
       return claim;
     }
+    if (kind < 11) return some_expire();
     if (kind < 13) return some_finish();
     if (kind < 15) {
       Requeue requeue = a_requeue(some_fence(), 0, one_in(2));

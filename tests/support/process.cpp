@@ -82,8 +82,8 @@ void TestShard::make_upstream(std::size_t index) {
       tasks_, bulletin_, log_, events_for(index));
   if (&owner == this) {
     dispatchers_[index] =
-        std::make_unique<proxy::Dispatcher>(services_.context, *upstream.config, *upstream.slots,
-                                            *upstream.runner, process_.site().lanes(index), index_);
+        std::make_unique<proxy::Dispatcher>(services_.context, process_.site(), index,
+                                            *upstream.slots, *upstream.runner, index_);
     tasks_.spawn(dispatchers_[index]->run());
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
