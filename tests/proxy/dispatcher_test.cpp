@@ -285,6 +285,26 @@ TEST_CASE("with on_abort drain a call of an earlier process keeps its slot and i
   CHECK(proxy.state(next) == State::succeeded);
 }
 
+TEST_CASE("with on_abort drain a job of an earlier process ends when its own time is over") {
+  ProxyFixture proxy;
+  proxy.config.upstreams[0].on_abort = raincheck::config::OnAbort::drain;
+  proxy.config.upstreams[0].abort_hold = 30s;
+  proxy.config.routes[0].async.job_timeout = 10s;
+  proxy.answer_with(hanging());
+  proxy.start();
+  const JobId id = proxy.safe("a");
+  proxy.disk_full = true;
+  proxy->stop(0ms);
+  proxy.disk_full = false;
+  proxy.start();
+  CHECK(proxy.state(id) == State::queued);
+  proxy->advance(10s);
+  proxy->advance(500ms);
+  CHECK(proxy.error(id) == ErrorType::expired);
+  CHECK(proxy.calls() == 1);
+  CHECK(proxy->slots().taken() == 1);
+}
+
 TEST_CASE("a dispatcher that was stopped claims nothing any more") {
   ProxyFixture proxy;
   proxy.answer_with(slow(1s));
