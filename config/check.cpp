@@ -1,6 +1,7 @@
 #include "config/check.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -87,14 +88,6 @@ void check_upstream(const Upstream& upstream, Reading& reading) {
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const std::string server = path + ".servers[" + std::to_string(i) + "]";
     if (!reading.is_refused_within(server)) urls.add(upstream.servers[i].authority, server);
-    if (upstream.servers[i].weight != 1) {
-      reading.refuse(reading.place(server + ".weight"), server + ".weight",
-                     "weights are not built yet in this version: servers take turns");
-    }
-    if (upstream.servers[i].max_concurrency != 0) {
-      reading.refuse(reading.place(server + ".max_concurrency"), server + ".max_concurrency",
-                     "is not built yet in this version: limit the upstream as a whole");
-    }
   }
 }
 
@@ -150,6 +143,20 @@ void check_routes(const Config& config, Reading& reading) {
 
 }  // namespace
 
+namespace {
+
+// Calls that the servers allow together: more of them would only wait outside the queue.
+std::uint32_t room_of(const std::vector<Server>& servers) {
+  constexpr std::uint64_t no_limit = std::numeric_limits<std::uint32_t>::max();
+  std::uint64_t room = 0;
+  for (const Server& server : servers) {
+    room += server.max_concurrency == 0 ? no_limit : server.max_concurrency;
+  }
+  return static_cast<std::uint32_t>(servers.empty() ? no_limit : std::min(room, no_limit));
+}
+
+}  // namespace
+
 void derive(Config& config, const Environment& environment) {
   if (config.listeners.empty()) config.listeners.emplace_back();
   for (Listener& listener : config.listeners) {
@@ -164,6 +171,7 @@ void derive(Config& config, const Environment& environment) {
       server.port = origin->port;
       server.authority = origin->authority;
     }
+    upstream.max_concurrency = std::min(upstream.max_concurrency, room_of(upstream.servers));
   }
   for (Route& route : config.routes) {
     if (route.name.empty()) route.name = match_text(route.match);
@@ -186,11 +194,6 @@ void check(const Config& config, Reading& reading) {
   if (config.store.partitions > 1) {
     reading.refuse(reading.place("store.partitions"), "store.partitions",
                    "more than one partition is not built yet in this version");
-  }
-  if (config.jobs.retention.failed_request != Retention{}.failed_request) {
-    reading.refuse(reading.place("jobs.retention.failed_request"), "jobs.retention.failed_request",
-                   "is not built yet in this version: a failed job keeps its request as long as "
-                   "its result");
   }
   if (config.routes.empty() && config.default_upstream.empty() && !reading.is_refused_within("")) {
     reading.warn({}, "", "no routes and no default_upstream: every request gets 404");

@@ -79,7 +79,7 @@ struct UpstreamLimits {
 struct Upstream {
   std::string name;
   std::vector<Server> servers;
-  std::uint32_t max_concurrency = 8;
+  std::uint32_t max_concurrency = 8;  // load() cuts it to what the servers allow together
   UpstreamTimeouts timeouts;
   milliseconds tcp_keepalive{60'000};
   OnAbort on_abort = OnAbort::close;

@@ -106,9 +106,9 @@ void describe(V& v, Server& s) {
   v.field("url", s.url, Text{check_server_url, "^http://[^/?#@ ]+$"},
           "http://host[:port] of one server.", Use::required);
   v.field("weight", s.weight, Count{1, 1000},
-          "Its share of the calls; only 1 in this version: servers take turns.");
+          "Its share of the calls, beside the weights of the others.");
   v.field("max_concurrency", s.max_concurrency, Count{0, 65535},
-          "Calls in flight to this server; only 0, no limit of its own, in this version.");
+          "Calls in flight to this server. 0: no limit of its own.");
 }
 
 template <class V>
@@ -139,7 +139,8 @@ void describe(V& v, Upstream& u) {
   v.field("lb_policy", unchanged, Only{{"round_robin", "least_conn", "hash"}},
           "How calls are shared out among servers.");
   v.field("max_concurrency", u.max_concurrency, Count{1, 65535},
-          "Calls in flight to the whole upstream; the queue absorbs the rest.");
+          "Calls in flight to the whole upstream, and never more than its servers allow together; "
+          "the queue absorbs the rest.");
   v.section("timeouts", u.timeouts, "Time limits of one call.");
   v.field("tcp_keepalive", u.tcp_keepalive, Duration{Zero::allowed},
           "Interval of TCP probes while a backend is silent. 0s: none.");
@@ -267,8 +268,8 @@ template <class V>
 void describe(V& v, Retention& r) {
   v.field("result", r.result, Duration{}, "Job and result, after the end.");
   v.field("failed_request", r.failed_request, Duration{Zero::allowed},
-          "The request of a failed job; in this version as long as its result, whatever this "
-          "says.");
+          "The request of a failed job, after the end, but no longer than the job. 0s: erased at "
+          "once.");
 }
 
 template <class V>

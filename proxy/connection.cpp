@@ -122,31 +122,36 @@ Transfer Connection::try_read(std::span<char> into) {
   return {Io::end, 0};
 }
 
-Transfer Connection::try_write(std::string_view first, std::string_view second) {
+void Parts::remove_prefix(std::size_t size) {
+  for (std::string_view& part : parts_) {
+    const std::size_t of_part = std::min(size, part.size());
+    part.remove_prefix(of_part);
+    size -= of_part;
+  }
+}
+
+Transfer Connection::try_write(const Parts& parts) {
   if (aborted_) return {timed_out_ ? Io::timeout : Io::reset, 0};
-  std::array<iovec, 2> parts{iovec{const_cast<char*>(first.data()), first.size()},
-                             iovec{const_cast<char*>(second.data()), second.size()}};
+  std::array<iovec, 3> pieces{};
+  std::size_t count = 0;
+  for (const std::string_view part : parts.all()) {
+    if (!part.empty()) pieces[count++] = iovec{const_cast<char*>(part.data()), part.size()};
+  }
   msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = second.empty() ? 1 : 2;
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = count;
   const ssize_t size = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-  writable_ = size >= 0 && static_cast<std::size_t>(size) == first.size() + second.size();
+  writable_ = size >= 0 && static_cast<std::size_t>(size) == parts.size();
   if (size < 0) return {would_block() ? Io::ok : Io::reset, 0};
   written_ += static_cast<std::uint64_t>(size);
   return {Io::ok, static_cast<std::size_t>(size)};
 }
 
-awaitable<Io> Connection::write(std::string_view first,
-                                std::string_view second,
-                                std::chrono::milliseconds progress,
-                                TimePoint limit) {
-  while (!first.empty() || !second.empty()) {
-    if (first.empty()) std::swap(first, second);
-    const Transfer transfer = try_write(first, second);
+awaitable<Io> Connection::write(Parts parts, std::chrono::milliseconds progress, TimePoint limit) {
+  while (!parts.empty()) {
+    const Transfer transfer = try_write(parts);
     if (transfer.io != Io::ok) co_return transfer.io;
-    const std::size_t of_first = std::min(transfer.size, first.size());
-    first.remove_prefix(of_first);
-    second.remove_prefix(transfer.size - of_first);
+    parts.remove_prefix(transfer.size);
     if (transfer.size != 0) continue;
     Wait writable(*this, For::write, std::min(limit, timers_.now() + progress));
     const Io io = co_await writable;

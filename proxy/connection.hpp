@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,22 @@ struct Transfer {
   std::size_t size = 0;
 };
 
+// Up to three pieces that are written one after the other, in one system call where possible.
+class Parts {
+ public:
+  // Not an aggregate: g++ 12 destroys those twice in a statement with co_await.
+  Parts(std::string_view first, std::string_view second = {}, std::string_view third = {})
+      : parts_{first, second, third} {}
+
+  std::size_t size() const { return parts_[0].size() + parts_[1].size() + parts_[2].size(); }
+  bool empty() const { return size() == 0; }
+  void remove_prefix(std::size_t size);
+  const std::array<std::string_view, 3>& all() const { return parts_; }
+
+ private:
+  std::array<std::string_view, 3> parts_;
+};
+
 class Connection final : public Timed, private Watched {
  public:
   // `socket` does not block.
@@ -44,19 +61,16 @@ class Connection final : public Timed, private Watched {
   // Awaited: ok when there may be something to read (or the end of it), else what came instead.
   Wait wait_readable(TimePoint deadline);
 
-  // All of both, in one system call where possible, until `limit` at the latest. Times out after
-  // `progress` in which nothing could be written.
-  awaitable<Io> write(std::string_view first,
-                      std::string_view second,
-                      std::chrono::milliseconds progress,
-                      TimePoint limit = never);
+  // All of it, until `limit` at the latest. Times out after `progress` in which nothing could be
+  // written.
+  awaitable<Io> write(Parts parts, std::chrono::milliseconds progress, TimePoint limit = never);
   // The same for one piece, but it returns Io::end as soon as the peer sends something or ends: it
   // may be answering before it has read everything. What was written is taken off `bytes`.
   awaitable<Io> write_unless_readable(std::string_view& bytes,
                                       std::chrono::milliseconds progress,
                                       TimePoint limit);
   // What the socket takes now.
-  Transfer try_write(std::string_view first, std::string_view second = {});
+  Transfer try_write(const Parts& parts);
 
   // A byte of anything was accepted by the socket since it was connected or this was last reset.
   std::uint64_t written() const { return written_; }

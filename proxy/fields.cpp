@@ -12,7 +12,6 @@ namespace raincheck::proxy {
 
 namespace {
 
-constexpr std::string_view pseudonym = "raincheck";  // of this proxy, in Via
 constexpr std::size_t host_bytes_max = 255;
 constexpr std::size_t forwarded_hops_max = 32;
 
@@ -163,12 +162,11 @@ std::string_view told_or(const RequestHead& head,
 
 void append_identity(std::string& out, const RequestHead& head, const Identity& identity) {
   const auto append_chain = [&](FieldLine& line, std::string_view name) {
-    if (!identity.peer_trusted) return;
     head.fields.for_each_element(name,
                                  [&](std::string_view element) { line.add_element(element); });
   };
   FieldLine chain(out, "X-Forwarded-For");
-  append_chain(chain, "X-Forwarded-For");
+  if (identity.peer_trusted) append_chain(chain, "X-Forwarded-For");
   // A process on this machine has no address.
   if (identity.client_address != "unix") chain.add_element(identity.client_address);
   chain.finish_unless_empty();
@@ -177,9 +175,10 @@ void append_identity(std::string& out, const RequestHead& head, const Identity& 
   const auto host = told_or(head, identity, "X-Forwarded-Host", identity.host);
   if (!host.empty()) (void)append_field(out, "X-Forwarded-Host", host);
   FieldLine via(out, "Via");
+  // Whoever says it: without the whole chain a loop through others would not be found.
   append_chain(via, "Via");
   via.add_element(head.minor_version == 0 ? "1.0 " : "1.1 ");
-  via.add(pseudonym);
+  via.add(identity.pseudonym);
   via.finish();
   (void)append_field(out, identity.request_id_header, identity.request_id);
 }
@@ -259,9 +258,9 @@ void append_response_fields(std::string& out, const ResponseHead& head) {
   }
 }
 
-bool names_us(const RequestHead& head) {
+bool names_us(const RequestHead& head, std::string_view pseudonym) {
   bool found = false;
-  head.fields.for_each_element("Via", [&found](std::string_view element) {
+  head.fields.for_each_element("Via", [&found, pseudonym](std::string_view element) {
     // The protocol, whitespace, then who received it, perhaps with a port or a comment.
     element.remove_prefix(std::min(element.find_first_of(" \t"), element.size()));
     element = trim(element);

@@ -32,23 +32,25 @@ struct Identity {
   bool peer_trusted = false;        // what the peer says about whom it speaks for is believed
   std::string_view scheme;          // http or https
   std::string_view host;            // public authority
+  std::string_view pseudonym;       // of this proxy, in Via
   std::string_view request_id;
   std::string_view request_id_header;  // its field name
 };
 
 // The end-to-end fields of a request, then our own: X-Forwarded-For (one line, the peer's address
-// after the chain of a trusted peer), X-Forwarded-Proto, X-Forwarded-Host, Via, the request id.
+// after the chain of a trusted peer), X-Forwarded-Proto, X-Forwarded-Host, Via (one line, our
+// pseudonym after the chain), the request id.
 // Left out are hop-by-hop fields and what Connection names, what the caller writes itself (Host,
 // framing, Upgrade), names with '_' (CGI cannot tell them from '-'), Proxy and Proxy-* and, from a
 // peer that is not trusted, all that pretends to know the client (X-Forwarded-*, X-Real-IP,
-// Forwarded, Via). A trusted peer's X-Forwarded-Proto and -Host stand instead of ours.
+// Forwarded). A trusted peer's X-Forwarded-Proto and -Host stand instead of ours.
 void append_request_fields(std::string& out, const RequestHead& head, const Identity& identity);
 
 // The end-to-end fields of a response, without Content-Length: the caller writes framing.
 void append_response_fields(std::string& out, const ResponseHead& head);
 
 // Via holds our own pseudonym: the request has been here before.
-bool names_us(const RequestHead& head);
+bool names_us(const RequestHead& head, std::string_view pseudonym);
 
 // The address of the client on whose behalf `peer` speaks: X-Forwarded-For is walked from right to
 // left as long as `is_trusted` says so of the address that told us. A view into `head` or `peer`.

@@ -253,11 +253,9 @@ awaitable<Result<void>> Forward::upload_pieces() {
     const Result<std::string_view> piece = co_await transaction_.read_body();
     if (!piece) co_return piece.error();
     std::string begin;
-    std::string_view end = *piece;
-    if (chunked) begin = fmt::format("{:x}\r\n{}\r\n", piece->size(), *piece);
-    if (chunked) end = piece->empty() ? std::string_view("\r\n") : std::string_view();
-    if (chunked && piece->empty()) begin = "0\r\n";
-    const Io io = co_await backend.write(begin, end, progress);
+    if (chunked) begin = fmt::format("{:x}\r\n", piece->size());
+    const std::string_view end = chunked ? "\r\n" : "";
+    const Io io = co_await backend.write(Parts(begin, *piece, end), progress);
     if (io != Io::ok) co_return Error(Fault::upstream_lost, "sending the body");
     connection_->expect_answer();
     if (piece->empty()) co_return Result<void>();
@@ -294,7 +292,7 @@ awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& 
   const auto patience = upstream_.config->timeouts.attempt;
   while (true) {
     if (!input.empty()) {
-      const Io io = co_await to.write(input.view(), "", patience);
+      const Io io = co_await to.write(Parts(input.view()), patience);
       transaction_.add_bytes_out(input.view().size());
       if (io != Io::ok) {
         from.abort();

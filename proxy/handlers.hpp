@@ -26,6 +26,10 @@ awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest
 // The answer of a client whose job is, or was just made, `job`: 202 with where to look for it.
 void accept(Transaction& transaction, const SiteRoute& route, const jobs::Job& job);
 
+// A job's changes as they come, until it has ended, as server-sent events. `id` is the job's, as
+// its client knows it.
+awaitable<void> give_events(Transaction& transaction, const jobs::Job& job, std::string_view id);
+
 // The result of a final job, as the backend gave it, or the problem that stands in its place.
 awaitable<void> give_result(Transaction& transaction, const jobs::Job& job);
 

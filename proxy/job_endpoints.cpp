@@ -1,5 +1,5 @@
-// What clients ask about a job: its status (now, or when it changes), its result, to cancel it, to
-// erase it.
+// What clients ask about a job: its status (now, when it changes, or at every change), its result,
+// to cancel it, to erase it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,10 +7,12 @@
 #include "jobs/document.hpp"
 #include "jobs/prefer.hpp"
 #include "jobs/text.hpp"
+#include "proxy/accept.hpp"
 #include "proxy/byte_range.hpp"
 #include "proxy/client_watch.hpp"
 #include "proxy/handlers.hpp"
 #include "proxy/job_urls.hpp"
+#include "proxy/job_view.hpp"
 
 namespace raincheck::proxy {
 
@@ -64,7 +66,9 @@ class JobEndpoint {
   awaitable<bool> wait_for_change(milliseconds wait);
   void give_status();
   awaitable<void> give_final();
-  std::string document(const jobs::Estimate& estimate) const;
+  std::string document(const jobs::Estimate& estimate) const {
+    return document_of(services_, job_, id_text_, urls_, estimate);
+  }
 
   Transaction& transaction_;
   Services& services_;
@@ -73,31 +77,6 @@ class JobEndpoint {
   const std::string_view id_text_;
   Job job_;
 };
-
-const config::Async& async_of(const Services& services, const Job& job) {
-  static const config::Async defaults;
-  const SiteRoute* const route = services.site.find(job.route);
-  return route ? route->config->async : defaults;
-}
-
-jobs::Estimate estimate_of(Services& services, const Job& job) {
-  const SiteRoute* const route = services.site.find(job.route);
-  const config::Async& async = async_of(services, job);
-  jobs::Progress progress;
-  progress.now = services.timers().wall_now();
-  progress.state = job.state;
-  progress.age = progress.now - job.created_at;
-  progress.ahead = job.ahead;
-  if (job.state == State::running) progress.running_for = progress.now - job.started_at;
-  static const RouteDurations nothing;
-  const RouteDurations* durations = &nothing;
-  if (route) {
-    durations = &services.bulletin.durations(route->index);
-    progress.concurrency = services.upstreams[route->upstream].slots->max();
-  }
-  return jobs::estimate(durations->waited, durations->ran, progress, async.retry_after.min,
-                        async.retry_after.max);
-}
 
 std::string retry_after_field(const jobs::Estimate& estimate) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(estimate.retry_after);
@@ -108,14 +87,7 @@ std::string retry_after_field(const jobs::Estimate& estimate) {
 
 // Two documents with the same tag tell the same but for their estimates, which move all the time.
 std::string etag_of(const Job& job) {
-  std::string etag = "\"";
-  etag.append(jobs::name(job.state));
-  for (const std::uint64_t part :
-       {std::uint64_t{job.attempt}, job.ahead,
-        static_cast<std::uint64_t>(job.due_at.time_since_epoch().count())}) {
-    jobs::append_number(etag.append("-"), part);
-  }
-  return etag += '"';
+  return fmt::format("\"{}-{}\"", version_of(job), job.ahead);
 }
 
 bool matches(std::string_view if_none_match, std::string_view etag) {
@@ -194,6 +166,11 @@ awaitable<bool> JobEndpoint::wait_for_change(milliseconds wait) {
 }
 
 awaitable<void> JobEndpoint::status() {
+  if (prefers_event_stream(transaction_.head().fields)) {
+    const bool there = co_await find(false);
+    if (there) co_await give_events(transaction_, job_, id_text_);
+    co_return;
+  }
   const std::optional<milliseconds> wait = wait_asked();
   if (wait == wait_malformed) {
     transaction_.respond(
@@ -215,19 +192,6 @@ awaitable<void> JobEndpoint::status() {
   } else {
     give_status();
   }
-}
-
-std::string JobEndpoint::document(const jobs::Estimate& estimate) const {
-  jobs::DocumentContext context;
-  context.id = id_text_;
-  context.status_url = urls_.status;
-  context.result_url = urls_.result;
-  context.now = services_.timers().wall_now();
-  if (!jobs::is_final(job_.state)) context.completion = estimate.completion;
-  std::string document;
-  document.reserve(512);
-  jobs::append_document(document, job_, context);
-  return document;
 }
 
 void JobEndpoint::give_status() {
@@ -350,15 +314,7 @@ void accept(Transaction& transaction, const SiteRoute& route, const Job& job) {
   const jobs::IdText id = services.codec.encode(job.id);
   const JobUrls urls(services.site.config(), jobs::view(id));
   const jobs::Estimate estimate = estimate_of(services, job);
-  jobs::DocumentContext context;
-  context.id = jobs::view(id);
-  context.status_url = urls.status;
-  context.result_url = urls.result;
-  context.completion = estimate.completion;
-  context.now = services.timers().wall_now();
-  std::string body;
-  body.reserve(512);
-  jobs::append_document(body, job, context);
+  const std::string body = document_of(services, job, jobs::view(id), urls, estimate);
   std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\nLocation: ";
   fields.append(urls.status).append("\r\n").append(retry_after_field(estimate));
   transaction.set_reason("accepted");

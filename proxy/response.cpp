@@ -137,7 +137,7 @@ void Transaction::begin_response(int status,
 }
 
 awaitable<Io> Transaction::flush() {
-  const Io io = co_await connection().write(unsent_, "", listener().timeouts.write);
+  const Io io = co_await connection().write(Parts(unsent_), listener().timeouts.write);
   unsent_.clear();
   co_return io;
 }
@@ -147,23 +147,21 @@ awaitable<Io> Transaction::begin_tunnel(std::string_view fields) {
   status_ = 101;
   std::string head = "HTTP/1.1 101 Switching Protocols\r\n";
   head.append(fields).append("\r\n");
-  co_return co_await connection().write(head, "", listener().timeouts.write);
+  co_return co_await connection().write(Parts(head), listener().timeouts.write);
 }
 
 awaitable<Io> Transaction::write_piece(std::string_view piece) {
-  if (chunked_response_) {
-    fmt::format_to(std::back_inserter(unsent_), "{}{:x}\r\n", piece_written_ ? "\r\n" : "",
-                   piece.size());
-  }
-  piece_written_ = true;
+  if (piece.empty()) co_return Io::ok;  // an empty chunk would be the last
+  if (chunked_response_) fmt::format_to(std::back_inserter(unsent_), "{:x}\r\n", piece.size());
+  const std::string_view end = chunked_response_ ? "\r\n" : "";
   bytes_out_ += piece.size();
-  const Io io = co_await connection().write(unsent_, piece, listener().timeouts.write);
+  const Io io = co_await connection().write(Parts(unsent_, piece, end), listener().timeouts.write);
   unsent_.clear();
   co_return io;
 }
 
 void Transaction::end_response() {
-  if (chunked_response_) unsent_.append(piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
+  if (chunked_response_) unsent_.append("0\r\n\r\n");
 }
 
 // The client must see that it does not have everything: the connection ends without the end of the

@@ -109,14 +109,14 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
   upstream.config = &shared_.site.config().upstreams[index];
   upstream.slots = shared_.slots[index].get();
   upstream.queue = std::make_unique<SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool = std::make_unique<UpstreamPool>(services_.context, *upstream.config);
+  upstream.pool = std::make_unique<UpstreamPool>(services_.context, *upstream.config,
+                                                 shared_.server_slots[index], index_);
   upstream.runner =
       std::make_unique<Runner>(services_.context, shared_.site, *upstream.config, *upstream.pool,
                                *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));
   if (&owner == this) {
-    dispatchers_[index] =
-        std::make_unique<Dispatcher>(services_.context, *upstream.config, *upstream.slots,
-                                     *upstream.runner, shared_.site.lanes(index), index_);
+    dispatchers_[index] = std::make_unique<Dispatcher>(services_.context, shared_.site, index,
+                                                       *upstream.slots, *upstream.runner, index_);
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
     upstream.inserted = [&owner, index](std::uint32_t lane) {
@@ -172,6 +172,7 @@ void Shard::wake(std::size_t upstream) {
   post([this, upstream] {
     // Who holds a client's connection goes first: a job can wait.
     upstreams_[upstream].queue->wake();
+    upstreams_[upstream].pool->wake();
     if (dispatchers_[upstream]) dispatchers_[upstream]->wake();
   });
 }

@@ -40,6 +40,7 @@ struct Shared {
   const Site& site;
   store::Store& store;
   std::vector<std::unique_ptr<Slots>>& slots;                   // of each upstream
+  std::vector<ServerSlots>& server_slots;                       // of each upstream
   std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
   Pending& pending;
   const TrustedProxies& trusted;

@@ -58,7 +58,6 @@ void Transaction::reset(ClientConnection& client) {
   unsent_.clear();
   streams_ = false;
   chunked_response_ = false;
-  piece_written_ = false;
   status_ = 0;
   bytes_out_ = 0;
   reason_ = "ok";
@@ -155,6 +154,7 @@ Identity Transaction::identity() const {
   identity.peer_trusted = client_->peer_trusted;
   identity.scheme = "http";
   identity.host = head().authority;
+  identity.pseudonym = services_.site.pseudonym();
   identity.request_id = request_id_;
   identity.request_id_header = services_.site.config().request_id.header;
   return identity;
@@ -163,7 +163,7 @@ Identity Transaction::identity() const {
 // Answers, or names who will.
 awaitable<void> Transaction::dispatch() {
   identify();
-  if (names_us(head())) {
+  if (names_us(head(), services_.site.pseudonym())) {
     respond(Problem(508, "loop_detected", "The request has been here before: a loop."));
     return {};
   }
@@ -293,8 +293,8 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
 awaitable<Io> Transaction::receive_body() {
   if (head().expect_continue && !continue_sent_ && !response_begun()) {
     continue_sent_ = true;
-    const Io asked =
-        co_await connection().write("HTTP/1.1 100 Continue\r\n\r\n", "", listener().timeouts.write);
+    const Io asked = co_await connection().write(Parts("HTTP/1.1 100 Continue\r\n\r\n"),
+                                                 listener().timeouts.write);
     if (asked != Io::ok) co_return asked;
   }
   // Who is reading an answer already may send the rest when it likes.

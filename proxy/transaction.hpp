@@ -172,7 +172,6 @@ class Transaction {
   std::string unsent_;    // of the response
   bool streams_ = false;  // the response is made piece by piece
   bool chunked_response_ = false;
-  bool piece_written_ = false;
   int status_ = 0;
   std::uint64_t bytes_out_ = 0;
   const char* reason_ = "ok";

@@ -67,7 +67,7 @@ Error UpstreamConnection::fault(Io io, std::string_view doing) const {
 }
 
 awaitable<Result<void>> UpstreamConnection::send(std::string_view head, std::string_view body) {
-  const Io io = co_await connection_.write(head, body, upstream_.timeouts.write, attempt);
+  const Io io = co_await connection_.write(Parts(head, body), upstream_.timeouts.write, attempt);
   if (io != Io::ok) co_return fault(io, "sending the request");
   request_whole_ = true;
   co_return Result<void>();

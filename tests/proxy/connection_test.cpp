@@ -36,7 +36,7 @@ struct Fixture {
   std::size_t fill() {
     const std::string block(4'096, 'x');
     std::size_t size = 0;
-    while (connection->try_write(block).size == block.size()) size += block.size();
+    while (connection->try_write(Parts(block)).size == block.size()) size += block.size();
     return size;
   }
   std::size_t drain() {
@@ -70,7 +70,7 @@ awaitable<void> read_all(Connection& connection, TimePoint deadline, std::string
 }
 
 awaitable<void> write_all(Connection& connection, std::string text, Io& end) {
-  end = co_await connection.write(text, "", 1s);
+  end = co_await connection.write(Parts(text), 1s);
 }
 
 awaitable<void> write_until_answer(Connection& connection,

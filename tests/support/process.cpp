@@ -75,16 +75,16 @@ void TestShard::make_upstream(std::size_t index) {
   upstream.config = &process_.site().config().upstreams[index];
   upstream.slots = process_.slots_[index].get();
   upstream.queue = std::make_unique<proxy::SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool = std::make_unique<proxy::UpstreamPool>(services_.context, *upstream.config);
+  upstream.pool = std::make_unique<proxy::UpstreamPool>(services_.context, *upstream.config,
+                                                        process_.server_slots_[index], index_);
   scripted_.push_back(std::make_unique<ScriptedUpstream>(io_, timers_, process_.parts_.peer(index),
                                                          upstream.config->on_abort));
   upstream.runner = std::make_unique<proxy::Runner>(
       services_.context, process_.site(), *upstream.config, *scripted_.back(), *upstream.slots,
       tasks_, bulletin_, log_, events_for(index));
   if (&owner == this) {
-    dispatchers_[index] =
-        std::make_unique<proxy::Dispatcher>(services_.context, *upstream.config, *upstream.slots,
-                                            *upstream.runner, process_.site().lanes(index), index_);
+    dispatchers_[index] = std::make_unique<proxy::Dispatcher>(
+        services_.context, process_.site(), index, *upstream.slots, *upstream.runner, index_);
     tasks_.spawn(dispatchers_[index]->run());
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
@@ -170,6 +170,7 @@ Process::Process(ProcessParts parts)
       trusted_(parts_.config.trusted_proxies) {
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
+    server_slots_.push_back(proxy::make_server_slots(upstream));
   }
   recovered_ = proxy::recover_jobs(store_->backend(), *site_, clock());
   pending_.count = static_cast<std::int64_t>(recovered_.queued);

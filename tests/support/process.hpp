@@ -138,6 +138,7 @@ class Process {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<proxy::Site> site_;
   std::vector<std::unique_ptr<proxy::Slots>> slots_;
+  std::vector<proxy::ServerSlots> server_slots_;
   proxy::Pending pending_;
   proxy::TrustedProxies trusted_;
   proxy::Recovered recovered_;
