@@ -16,12 +16,6 @@ std::string quoted(const std::string& text) {
   return "'" + text + "'";
 }
 
-std::string match_text(const Match& match) {
-  std::string text;
-  for (const std::string& method : match.methods) text += (text.empty() ? "" : ",") + method;
-  return text.empty() ? match.path : text + " " + match.path;
-}
-
 std::string at(const Place& place) {
   return place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
 }
@@ -124,7 +118,7 @@ void check_routes(const Config& config, Reading& reading) {
     const std::string path = "routes[" + std::to_string(i) + "]";
     // Two routes that are named by the same match are two routes with the same match: the route
     // table says so.
-    if (route.name != match_text(route.match)) names.add(route.name, path + ".name");
+    if (route.name != format_match(route.match)) names.add(route.name, path + ".name");
     if (!route.upstream.empty()) {
       check_upstream_name(config, reading, route.upstream, path + ".upstream");
     } else if (!reading.is_refused(path) && !reading.is_refused(path + ".upstream")) {
@@ -174,7 +168,7 @@ void derive(Config& config, const Environment& environment) {
     upstream.max_concurrency = std::min(upstream.max_concurrency, room_of(upstream.servers));
   }
   for (Route& route : config.routes) {
-    if (route.name.empty()) route.name = match_text(route.match);
+    if (route.name.empty()) route.name = format_match(route.match);
   }
   if (config.store.directory.empty()) {
     // systemd gives a list, separated by colons.

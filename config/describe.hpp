@@ -4,6 +4,7 @@
 //   shorthand(target, kind)                        one scalar may stand for the whole map
 //   field(key, target, kind, sentence, use)        a scalar
 //   list(key, target, kind, sentence, use)         a list of scalars
+//   entries(key, vector, names, kind, sentence)    a map from the operator's own words to scalars
 //   section(key, struct, sentence, use)            a map with a description of its own
 //   group(key, sentence, function)                 a map without a struct
 //   items(key, vector, start, sentence, use)       a list of maps, each beginning as `start`
@@ -64,6 +65,11 @@ inline const Words<AccessOutput> access_output_words{
     {{AccessOutput::stdout_, "stdout"}, {AccessOutput::none, "none"}}, {}};
 inline const Words<AcceptId> accept_id_words{
     {{AcceptId::trusted, "trusted"}, {AcceptId::always, "always"}, {AcceptId::never, "never"}}, {}};
+
+inline const NameRule field_names{check_header_name, "", NameRule::Case::ignored};
+inline const NameRule changed_fields{check_changed_field, "", NameRule::Case::ignored};
+inline const NameRule parameter_names{check_label};
+inline const NameRule cookie_paths{check_exact_path, "^/"};
 
 template <class V>
 void describe(V& v, ListenerTimeouts& t) {
@@ -162,7 +168,13 @@ void describe(V& v, Match& m) {
          "HTTP methods. Default: every method.");
   v.field("path", m.path, Text{check_match_path, "^/[^ ]*$"},
           "/exact, /prefix/*, /with/{segment} or /with/{rest...}.", Use::required);
-  for (const char* key : {"hosts", "headers", "query"}) v.unbuilt(key);
+  v.list("hosts", m.hosts, Many<Text>{{check_match_host, "^(\\*\\.)?[^*/ ]+$"}, false},
+         "Hosts that are asked for: api.example.com, or *.example.com for all below it. Default: "
+         "every host.");
+  v.entries("headers", m.headers, field_names, Text{check_field_text},
+            "Header fields and the values that they must have.");
+  v.entries("query", m.query, parameter_names, Text{check_field_text},
+            "Query parameters and the values that they must have.");
 }
 
 template <class V>
@@ -233,6 +245,46 @@ void describe(V& v, Retry& r) {
 }
 
 template <class V>
+void describe(V& v, HeaderChanges& h) {
+  v.entries("rename", h.rename, changed_fields, Text{check_changed_field},
+            "Fields and the names that they get, before anything else is done.");
+  v.list("remove", h.remove, Many<Text>{{check_removed_field}},
+         "Fields that are taken out: X-Debug, or X-Internal-* for all that begin so.");
+  v.entries("set", h.set, changed_fields, RequestText{},
+            "Fields that get this value instead of any that they have. Without the field if a "
+            "value that is put in is missing.");
+  v.entries("add", h.add, changed_fields, RequestText{}, "Fields that are there once more.");
+  v.entries("default", h.default_, changed_fields, RequestText{},
+            "Fields that get this value if they are not there.");
+}
+
+template <class V>
+void describe(V& v, RewriteCookies& c) {
+  v.field("domain", c.domain, RequestText{},
+          "Domain of cookies in place of the backend's own; empty: none, so that the cookie is the "
+          "public host's alone.");
+  v.entries("path", c.path, cookie_paths, Text{check_exact_path},
+            "Beginnings of the path of cookies and what they become.");
+}
+
+template <class V>
+void describe(V& v, ResponseHeaders& r) {
+  describe(v, r.changes);
+  v.field("rewrite_location", r.rewrite_location, Flag{},
+          "Whether URLs of the backend in Location, Content-Location, Link and Refresh become "
+          "public ones.");
+  v.section("rewrite_cookies", r.rewrite_cookies, "What is changed in cookies of the backend.");
+}
+
+template <class V>
+void describe(V& v, Rewrite& r) {
+  v.field("host", r.host, RequestText{},
+          "Host of the call; ${request.host}: as the client asked. Default: the server's own.");
+  v.field("path", r.path, RequestText{},
+          "Path of the call: /new/${path.name}. The query is kept unless this has one.");
+}
+
+template <class V>
 void describe(V& v, RouteLimits& l) {
   v.field("body", l.body, Size{}, "Size of a request body. Default: the listener's.");
 }
@@ -247,10 +299,10 @@ void describe(V& v, Route& r) {
   v.section("async", r.async, "When and how calls become jobs.");
   v.section("retry", r.retry, "When a job's call is tried again.");
   v.section("limits", r.limits, "Limits of requests on this route.");
-  for (const char* key : {"validate", "authorize", "rewrite", "request_headers", "response_headers",
-                          "response_body", "cors"}) {
-    v.unbuilt(key);
-  }
+  v.section("rewrite", r.rewrite, "What the backend is asked for.");
+  v.section("request_headers", r.request_headers, "What is changed in the header of calls.");
+  v.section("response_headers", r.response_headers, "What is changed in the header of answers.");
+  for (const char* key : {"validate", "authorize", "response_body", "cors"}) v.unbuilt(key);
 }
 
 template <class V>

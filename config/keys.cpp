@@ -21,6 +21,15 @@ class Keys {
   void list(const char* key, T&, const K&, const char*, Use = Use::optional) {
     paths_.push_back(prefix_ + key);
   }
+  template <class T, class K>
+  void entries(const char* key,
+               std::vector<Named<T>>&,
+               const NameRule&,
+               const K&,
+               const char*,
+               Use = Use::optional) {
+    paths_.push_back(prefix_ + key);
+  }
   template <class T>
   void section(const char* key, T& target, const char*, Use = Use::optional) {
     Keys inner = below(key, ".");

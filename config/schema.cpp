@@ -145,6 +145,22 @@ class Writer {
         use);
   }
 
+  template <class T, class K>
+  void entries(const char* key,
+               std::vector<Named<T>>&,
+               const NameRule& rule,
+               const K& kind,
+               const char* sentence,
+               Use use = Use::optional) {
+    Object names;
+    names.add_text("type", "object");
+    if (!rule.pattern.empty()) {
+      names.add("propertyNames", Object().add_text("pattern", rule.pattern).json());
+    }
+    names.add("additionalProperties", scalar(kind.shape()).json());
+    add(key, described(sentence, names), use);
+  }
+
   template <class T>
   void section(const char* key, T& target, const char* sentence, Use use = Use::optional) {
     add(key, described(sentence, map(target, role_)), use);

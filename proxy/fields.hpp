@@ -1,6 +1,6 @@
-// Writing fields: which ones of a message go on to the other side, what is said in them about the
-// client, and the one function that puts a name and a value into a head, so that nothing can break
-// out of its line. Pure; any thread.
+// Which fields of a message go on to the other side, and what is said in them about the client.
+// Everything is written by routes::append_field(), so that nothing can break out of its line. Pure;
+// any thread.
 #pragma once
 
 #include <functional>
@@ -9,22 +9,14 @@
 #include <string_view>
 
 #include "proxy/message_head.hpp"
+#include "routes/authority.hpp"
 
 namespace raincheck::proxy {
 
-// A field name or a method (RFC 9110 section 5.6.2).
-bool is_token(std::string_view text);
-// No control character but the tab, so neither a line end nor a NUL.
-bool is_field_value(std::string_view text);
-
-// host[:port] as it may stand in Host: a name, an IPv4 or a bracketed IPv6 address, without a user,
-// and stricter than RFC 3986, which would let lists and escapes pass for names. An empty port is
-// cut off.
-std::optional<std::string_view> parse_authority(std::string_view text);
-
-// The one function that writes a field. False, and nothing is written, if name or value is not
-// allowed; whitespace around the value is dropped, as a reader would.
-[[nodiscard]] bool append_field(std::string& out, std::string_view name, std::string_view value);
+using routes::append_field;
+using routes::is_field_value;
+using routes::is_token;
+using routes::parse_authority;
 
 // What a backend is told about the client.
 struct Identity {

@@ -183,7 +183,7 @@ awaitable<void> Transaction::dispatch() {
   if (const auto rest = below(site.config().jobs.base_path, target_.path)) {
     return answer_about_job(*this, *rest);
   }
-  const routes::RouteMatch match = site.table().match(head().method, target_.path);
+  const routes::RouteMatch match = site.table().match(asked());
   if (!match) return no_route(match);
   const SiteRoute& route = site.of(*match.route);
   set_route(route.config->name);
@@ -195,13 +195,17 @@ awaitable<void> Transaction::dispatch() {
   return submit_or_forward(*this, route);
 }
 
+routes::Asked Transaction::asked() const {
+  return {head().method, head().authority, target_.path, target_.query, &head().fields};
+}
+
 awaitable<void> Transaction::no_route(const routes::RouteMatch& match) {
   const Site& site = services_.site;
   if (site.default_upstream()) {
     if (body_fits()) return forward(*this, services_.upstreams[*site.default_upstream()], nullptr);
     respond(too_large());
   } else if (match.is_path_known) {
-    const std::string allowed = site.table().allowed_methods(target_.path);
+    const std::string allowed = site.table().allowed_methods(asked());
     respond(Problem(405, "method_not_allowed", "This path takes: " + allowed + ".", nullptr,
                     "Allow: " + allowed + "\r\n"));
   } else {

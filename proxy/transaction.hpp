@@ -141,6 +141,7 @@ class Transaction {
   awaitable<bool> read_head();
   void begin_body();
   awaitable<void> dispatch();
+  routes::Asked asked() const;
   awaitable<void> no_route(const routes::RouteMatch& match);
   void identify();
   bool end();
