@@ -194,6 +194,8 @@ std::optional<std::string> UrlMap::map_url(const Values& values,
   if (!mapped) return std::nullopt;
   const std::string_view before = is_absolute ? values.public_url : path_of(values.public_url);
   std::string out = std::string(before) + *mapped + std::string(reference.tail);
+  // Two slashes at the beginning would name a host, and the backend's path another than ours.
+  while (out.starts_with("//")) out.erase(0, 1);
   if (out == url) return std::nullopt;
   return out;
 }
