@@ -69,13 +69,19 @@ Job job_of(Insert&& insert, State state) {
 // A call that runs while its client waits, and becomes a job if it outlives the window. Shared by
 // the task that runs it and the transaction that waits.
 struct HeldCall {
-  HeldCall(Services& services, std::uint64_t inline_max)
-      : answer(services.store(), inline_max),
+  HeldCall(Services& services, const SiteRoute& route, const jobs::NewJob& asked)
+      : head(asked.head),
+        body(asked.body),
+        request_id(asked.request_id),
+        routed(services.site, route, head, request_id, ""),
+        answer(services.store(), services.site.config().store.inline_max),
         answered(services.context.io, services.context.timers),
         verdict(services.context.io, services.context.timers) {}
 
-  std::string head;
-  jobs::Body body;
+  const std::string head;
+  const jobs::Body body;
+  const std::string request_id;
+  RouteCall routed;
   BodyWriter answer;
   std::unique_ptr<PoolExchange> exchange;
   TimePoint began{};
@@ -156,6 +162,9 @@ awaitable<void> Submission::run() {
     if (!whole) co_return;
   }
   describe();
+  // What no attempt could send is refused now.
+  RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
+  if (!may_call(transaction_, routed)) co_return;
   settle_key();
   const milliseconds wait = window();
   window_end_ = transaction_.arrived() + wait;
@@ -258,8 +267,7 @@ void Submission::describe() {
   job_.request_id = transaction_.request_id();
   job_.retention = route_.retention;
   job_.head.reserve(512);
-  job_.head.append(head.method).append(" ").append(transaction_.target().text).append("\r\n");
-  append_request_fields(job_.head, head, transaction_.identity());
+  transaction_.append_stored(job_.head);
 }
 
 void Submission::settle_key() {
@@ -370,13 +378,16 @@ awaitable<bool> Submission::answered_in_time(const jobs::JobId& id) {
 }
 
 awaitable<void> Submission::hold() {
-  auto call = std::make_shared<HeldCall>(services_, services_.site.config().store.inline_max);
-  call->head = job_.head;
-  call->body = job_.body;
+  auto call = std::make_shared<HeldCall>(services_, route_, job_);
+  if (!may_call(transaction_, call->routed)) {
+    upstream_.slots->give();
+    co_return;
+  }
   call->runner = upstream_.runner.get();
   call->began = services_.timers().now();
   Call described;
-  described.head = call->head;
+  described.head = call->routed.head();
+  described.host = call->routed.host();
   described.body = &call->body;
   described.may_resend = job_.may_resend;
   described.deadline = call->began + upstream_.config->timeouts.attempt;
@@ -457,7 +468,7 @@ awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
   }
   bool whole = false;
   if (begun) {
-    co_await relay(transaction_, *connection, transaction_.more_fields);
+    co_await relay(transaction_, *connection, &call->routed);
     whole = connection->body_done();
   } else {
     transaction_.respond(problem_of(begun.error()));

@@ -231,6 +231,7 @@ std::string text_of(const config::Place& place) {
 struct RouteTable::Index {
   std::deque<PathPattern> patterns;  // one for each route; their addresses stay
   std::deque<RouteRules> rules;
+  std::unordered_map<const config::Route*, RouteMatch> by_route;
   Forest forest;
   ByText<std::uint32_t> hosts;     // where their trees begin
   ByText<std::uint32_t> suffixes;  // ".example.com", of "*.example.com"
@@ -298,6 +299,7 @@ void RouteTable::add(const config::Route& route,
   for (RuleProblem& problem : found) {
     problems_.push_back({problem.place, path + "." + problem.setting, std::move(problem.message)});
   }
+  index_->by_route.emplace(&route, RouteMatch{&route, &pattern, &rules, true});
   const bool is_open = rank_of(route.match) == std::make_tuple(false, 0U, 0U);
   const Entry entry{&route, &pattern, &rules, is_open};
   std::set<std::string> hosts;
@@ -314,6 +316,11 @@ void RouteTable::add(const config::Route& route,
                              first.path + "' at " + text_of(rival->route->place)});
     return;
   }
+}
+
+RouteMatch RouteTable::of(const config::Route& route) const {
+  const auto found = index_->by_route.find(&route);
+  return found == index_->by_route.end() ? RouteMatch{} : found->second;
 }
 
 RouteMatch RouteTable::match(const Asked& asked) const {

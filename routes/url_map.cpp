@@ -104,6 +104,14 @@ UrlMap UrlMap::compile(const config::ResponseHeaders& settings,
   return out;
 }
 
+bool UrlMap::concerns(const Fields& fields) {
+  return std::any_of(fields.begin(), fields.end(), [](const Field& field) {
+    return is_same_name(field.name, "Location") || is_same_name(field.name, "Link") ||
+           is_same_name(field.name, "Refresh") || is_same_name(field.name, "Set-Cookie") ||
+           is_same_name(field.name, "Content-Location");
+  });
+}
+
 void UrlMap::apply(const Values& values, Found found, Fields& fields, std::string& text) const {
   std::vector<Extent> extents;
   for (std::size_t i = 0; i < fields.size(); ++i) {
