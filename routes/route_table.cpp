@@ -222,8 +222,14 @@ const Entry* insert(Leaf& leaf, const Entry& entry) {
   return nullptr;
 }
 
-std::string text_of(const config::Place& place) {
-  return place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+std::string conflict(const std::string& host,
+                     const config::Route& second,
+                     const config::Route& first) {
+  const std::string method = shared_method(second.match, first.match);
+  const config::Place& place = first.place;
+  return "'" + host + second.match.path + "' matches the same " + method +
+         (method.empty() ? "" : " ") + "requests as '" + host + first.match.path + "' at " +
+         place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
 }
 
 }  // namespace
@@ -308,12 +314,7 @@ void RouteTable::add(const config::Route& route,
   for (const std::string& host : hosts) {
     const Entry* const rival = insert(index_->forest.leaf(index_->tree(host), pattern), entry);
     if (rival == nullptr) continue;
-    const config::Match& first = rival->route->match;
-    const std::string method = shared_method(route.match, first);
-    problems_.push_back({route.place, path + ".match",
-                         "'" + host + route.match.path + "' matches the same " +
-                             (method.empty() ? "" : method + " ") + "requests as '" + host +
-                             first.path + "' at " + text_of(rival->route->place)});
+    problems_.push_back({route.place, path + ".match", conflict(host, route, *rival->route)});
     return;
   }
 }
