@@ -206,7 +206,8 @@ awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
     if (connection_->head().status == 101) {
       co_await tunnel();
     } else {
-      co_await relay(transaction_, *connection_, routed_ ? &*routed_ : nullptr);
+      RouteCall* const routed = routed_ ? &*routed_ : nullptr;
+      co_await relay(transaction_, *connection_, routed);
     }
   }
   if (uploading_) {

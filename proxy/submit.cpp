@@ -10,8 +10,8 @@
 #include "jobs/prefer.hpp"
 #include "jobs/text.hpp"
 #include "proxy/client_watch.hpp"
-#include "proxy/exchange.hpp"
 #include "proxy/handlers.hpp"
+#include "proxy/held_call.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/relay.hpp"
 
@@ -64,49 +64,6 @@ Job job_of(Insert&& insert, State state) {
   job.head = std::move(insert.job.head);
   job.body = std::move(insert.job.body);
   return job;
-}
-
-// A call that runs while its client waits, and becomes a job if it outlives the window. Shared by
-// the task that runs it and the transaction that waits.
-struct HeldCall {
-  HeldCall(Services& services, const SiteRoute& route, const jobs::NewJob& asked)
-      : head(asked.head),
-        body(asked.body),
-        request_id(asked.request_id),
-        routed(services.site, route, head, request_id, ""),
-        answer(services.store(), services.site.config().store.inline_max),
-        answered(services.context.io, services.context.timers),
-        verdict(services.context.io, services.context.timers) {}
-
-  const std::string head;
-  const jobs::Body body;
-  const std::string request_id;
-  RouteCall routed;
-  BodyWriter answer;
-  std::unique_ptr<PoolExchange> exchange;
-  TimePoint began{};
-  Signal answered;  // the head of the answer, or a fault
-  bool is_answered = false;
-  Signal verdict;  // in line, or a job
-  std::optional<Job> job;
-  Runner* runner = nullptr;
-};
-
-awaitable<void> run_held(std::shared_ptr<HeldCall> call) {
-  co_await call->exchange->begin();
-  call->is_answered = true;
-  call->answered.notify();
-  co_await call->verdict.wait(never);
-  if (!call->job) co_return;
-  co_await call->runner->adopt(*call->job, *call->exchange, call->answer, call->began);
-}
-
-// A held call that nobody waits for any more keeps its slot until the backend has ended.
-awaitable<void> outlast(std::shared_ptr<HeldCall> call, ShardUpstream& upstream) {
-  const auto hold = upstream.config->abort_hold.value_or(upstream.config->timeouts.attempt);
-  Timers& timers = upstream.pool->context().timers;
-  co_await call->exchange->settle(timers.now() + hold);
-  upstream.slots->give();
 }
 
 class Submission {
