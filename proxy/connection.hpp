@@ -32,7 +32,7 @@ struct Transfer {
 class Connection final : public Timed {
  public:
   Connection(Socket socket, Timers& timers);
-  ~Connection();
+  ~Connection() override;
 
   // Connects a new socket to `endpoint`.
   static awaitable<Io> connect(Connection& connection,

@@ -14,7 +14,6 @@
 
 namespace raincheck::proxy {
 
-using jobs::ErrorType;
 using jobs::Job;
 using jobs::milliseconds;
 using jobs::Result;
@@ -292,7 +291,7 @@ awaitable<void> JobEndpoint::cancel() {
 awaitable<void> JobEndpoint::erase() {
   store::Erase command;
   command.id = id_;
-  const Result<store::Erase> erased = co_await services_.store().apply(std::move(command));
+  const Result<store::Erase> erased = co_await services_.store().apply(command);
   if (!erased) {
     co_await transaction_.respond(problem_of(erased.error()));
   } else if (erased->presence != Presence::present) {
