@@ -11,11 +11,12 @@ namespace {
 
 constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-constexpr std::array<std::int8_t, 256> values = [] {
-  std::array<std::int8_t, 256> table{};
-  table.fill(-1);
-  for (int i = 0; i < 64; ++i) {
-    table[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
+constexpr std::uint8_t no_value = 64;
+constexpr std::array<std::uint8_t, 256> values = [] {
+  std::array<std::uint8_t, 256> table{};
+  table.fill(no_value);
+  for (std::uint8_t i = 0; i < no_value; ++i) {
+    table[static_cast<unsigned char>(alphabet[i])] = i;
   }
   return table;
 }();
@@ -106,9 +107,9 @@ std::optional<JobId> IdCodec::decode(std::string_view text) {
   for (std::size_t i = 0, o = 0; i < text.size(); i += 4) {
     std::uint32_t bits = 0;
     for (std::size_t j = 0; j < 4; ++j) {
-      const int value = values[static_cast<unsigned char>(text[i + j])];
-      if (value < 0) return std::nullopt;
-      bits = bits << 6 | static_cast<std::uint32_t>(value);
+      const std::uint8_t value = values[static_cast<unsigned char>(text[i + j])];
+      if (value == no_value) return std::nullopt;
+      bits = bits << 6 | value;
     }
     raw[o++] = static_cast<std::uint8_t>(bits >> 16);
     raw[o++] = static_cast<std::uint8_t>(bits >> 8);

@@ -50,7 +50,7 @@ class Connection final : public Timed, private Watched {
  public:
   // `socket` does not block.
   Connection(Descriptor socket, Timers& timers, Readiness& readiness);
-  ~Connection();
+  ~Connection() override;
 
   // Connects a new socket to `name`.
   awaitable<Io> connect(const sockaddr* name, socklen_t size, TimePoint deadline);

@@ -16,7 +16,6 @@
 
 namespace raincheck::proxy {
 
-using jobs::ErrorType;
 using jobs::Job;
 using jobs::milliseconds;
 using jobs::Result;
@@ -260,7 +259,7 @@ awaitable<void> JobEndpoint::cancel() {
 awaitable<void> JobEndpoint::erase() {
   store::Erase command;
   command.id = id_;
-  const Result<store::Erase> erased = co_await services_.store().apply(std::move(command));
+  const Result<store::Erase> erased = co_await services_.store().apply(command);
   if (!erased) {
     transaction_.respond(problem_of(erased.error()));
   } else if (erased->presence != Presence::present) {

@@ -315,7 +315,7 @@ awaitable<void> Runner::requeue(const Job& job, const Decision& decision) {
   command.fence = store::Fence{job.id.place, job.attempt, 0};
   command.due_at = decision.due_at;
   command.counts = decision.counts;
-  const Result<store::Requeue> requeued = co_await record(std::move(command));
+  const Result<store::Requeue> requeued = co_await record(command);
   if (!requeued) {
     spdlog::error("a job on route {} could not be queued again: {}", job.route,
                   requeued.error().detail);

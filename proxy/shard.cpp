@@ -253,7 +253,7 @@ awaitable<void> Shard::prune() {
     store::Prune command;
     command.now = timers_.wall_now();
     command.count_max = prune_count;
-    const auto pruned = co_await store_.apply(std::move(command));
+    const auto pruned = co_await store_.apply(command);
     if (stopping_) co_return;
     if (!pruned || pruned->count < prune_count) {
       co_await prune_pause_.wait(timers_.now() + prune_every);

@@ -27,6 +27,7 @@ constexpr TimePoint never = TimePoint::max();
 class Timed {
  public:
   Timed() = default;
+  virtual ~Timed() { unlink(); }
   Timed(const Timed&) = delete;
   Timed& operator=(const Timed&) = delete;
 
@@ -34,7 +35,6 @@ class Timed {
   TimePoint deadline() const { return deadline_; }
 
  protected:
-  virtual ~Timed() { unlink(); }
   // The deadline has passed; called once, and again only after set_deadline().
   virtual void on_deadline() = 0;
 

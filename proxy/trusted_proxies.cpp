@@ -1,6 +1,7 @@
 #include "proxy/trusted_proxies.hpp"
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <stdexcept>
 
 namespace raincheck::proxy {
