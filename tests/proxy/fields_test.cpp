@@ -245,6 +245,27 @@ TEST_CASE("the client is the first address from the right that is not trusted") 
   CHECK(chain(endless) == "10.0.0.2");
 }
 
+TEST_CASE("the client of a request that was written is found in it again") {
+  const std::set<std::string, std::less<>> proxies{"10.0.0.1", "10.0.0.2"};
+  const auto is_trusted = [&](std::string_view address) {
+    return proxies.find(address) != proxies.end();
+  };
+  const auto client = [&](std::string_view peer, const std::string& fields) {
+    const Request request(fields);
+    std::string written;
+    append_request_fields(written, request.head(), identity_of(peer, is_trusted(peer)));
+    raincheck::routes::Fields read;
+    read.assign(written);
+    return std::string(client_address(read, is_trusted));
+  };
+  CHECK(client("1.1.1.1", "") == "1.1.1.1");
+  CHECK(client("1.1.1.1", "X-Forwarded-For: 6.6.6.6\r\n") == "1.1.1.1");
+  CHECK(client("10.0.0.1", "") == "10.0.0.1");
+  CHECK(client("10.0.0.1", "X-Forwarded-For: 6.6.6.6, 1.1.1.1, 10.0.0.2\r\n") == "1.1.1.1");
+  CHECK(client("10.0.0.1", "X-Forwarded-For: 1.1.1.1, nonsense\r\n") == "10.0.0.1");
+  CHECK(client("unix", "") == "");
+}
+
 TEST_CASE("what is written is read back the same, and cannot be read in another way") {
   std::mt19937 random(20240117);
   const auto pick = [&random](std::string_view from) { return from[random() % from.size()]; };
