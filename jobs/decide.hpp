@@ -29,7 +29,8 @@ struct Rules {
 struct Outcome {
   std::optional<Fault> fault;  // none: a whole response came
   int status = 0;
-  bool sent = false;  // a byte of the request was written
+  bool sent = false;      // a byte of the request was written
+  bool rejected = false;  // the answer is no success, whatever its status says
   std::optional<milliseconds> retry_after;
 };
 

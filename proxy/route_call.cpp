@@ -3,6 +3,8 @@
 #include <functional>
 #include <optional>
 
+#include <spdlog/spdlog.h>
+
 #include "config/interpolate.hpp"
 #include "proxy/fields.hpp"
 
@@ -61,7 +63,41 @@ RouteRules::Made RouteCall::make() {
   return route_.rules->make_call(values(), lines, head_, host_, why_);
 }
 
-void RouteCall::change_answer(std::string& lines, bool concerned, routes::Found found) {
+namespace {
+
+// What is no longer true of a body that was changed.
+void drop_untrue(std::string& lines, bool is_encoded_again) {
+  routes::Fields fields;
+  fields.assign(lines);
+  std::string weakened;
+  std::string kept;
+  for (const routes::Field& field : fields) {
+    std::string_view value = field.value;
+    switch (routes::fate_of_field(field.name, is_encoded_again)) {
+      case routes::FieldFate::removed:
+        continue;
+      case routes::FieldFate::weakened: {
+        const std::optional<std::string> weak = routes::weak_etag(value);
+        if (!weak) continue;
+        weakened = *weak;
+        value = weakened;
+        break;
+      }
+      case routes::FieldFate::kept:
+        break;
+    }
+    (void)append_field(kept, field.name, value);
+  }
+  lines = std::move(kept);
+}
+
+}  // namespace
+
+void RouteCall::change_answer(std::string& lines,
+                              bool concerned,
+                              routes::Found found,
+                              BodyChange change) {
+  if (change != BodyChange::none) drop_untrue(lines, change == BodyChange::encoded_again);
   if (!concerned && route_.rules->response_headers.is_empty()) return;
   std::string changed;
   route_.rules->make_answer(values(), found, lines, changed);

@@ -13,6 +13,9 @@
 
 namespace raincheck::proxy {
 
+// What was done to the body of an answer.
+enum class BodyChange { none, changed, encoded_again };
+
 class RouteCall {
  public:
   // `stored` is "METHOD target\r\n" and the end-to-end field lines of the request, with ours. All
@@ -35,7 +38,17 @@ class RouteCall {
   std::string_view host() const { return host_; }
 
   // Changes the field lines of an answer. `concerned`: UrlMap::concerns() its fields.
-  void change_answer(std::string& lines, bool concerned, routes::Found found);
+  void change_answer(std::string& lines,
+                     bool concerned,
+                     routes::Found found,
+                     BodyChange change = BodyChange::none);
+
+  const routes::RouteRules& rules() const { return *route_.rules; }
+  // For one body under these rules, which are the route's; null: a value that they need is missing.
+  std::unique_ptr<routes::BodyRewriter> rewriter(const routes::BodyRules& body,
+                                                 const routes::BodyPlan& plan);
+  // Why rules for bodies were not applied.
+  void log_body(std::string_view whose, std::string_view why) const;
 
  private:
   const routes::Values& values();

@@ -205,6 +205,7 @@ awaitable<void> Runner::conclude(const Job& job,
   if (stopping_ && reply.fault && !canceled) outcome.fault = Fault::stopping;
   outcome.status = reply.status;
   outcome.sent = reply.sent;
+  outcome.rejected = !reply.rejected.empty();
   if (!reply.retry_after.empty()) {
     outcome.retry_after = jobs::parse_retry_after(reply.retry_after, now);
   }

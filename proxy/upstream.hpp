@@ -33,6 +33,7 @@ struct Reply {
   int status = 0;
   std::string head;                              // end-to-end fields
   bool names_urls = false;                       // UrlMap::concerns() them
+  std::string rejected;                          // why the route calls it no success; empty: it may be one
   std::string retry_after;                       // the field's value
   std::string server;                            // host:port that was asked, for the log
   std::optional<jobs::milliseconds> first_byte;  // from the start to the answer's first byte
