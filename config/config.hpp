@@ -113,13 +113,22 @@ struct StatusRange {
   int last = 399;
 };
 
+// What the backend's answer must be to be a success.
+struct Success {
+  std::vector<StatusRange> status{StatusRange{}};
+  std::vector<std::string> content_types;  // empty: any
+  std::string body_matches;                // RE2, in the first 64 KiB; empty: anything
+  std::string body_excludes;               // RE2, in the first 64 KiB; empty: nothing
+  std::string json;                        // JSON: an object from pointers to values; empty: none
+};
+
 struct Async {
   Mode mode = Mode::always;
   milliseconds wait{0};
   int pending_status = 200;  // 200 | 202
   Completion completion = Completion::redirect;
-  int redirect_status = 302;                        // 302 | 303
-  std::vector<StatusRange> success{StatusRange{}};  // success: { status: 200-399 }
+  int redirect_status = 302;  // 302 | 303
+  Success success;
   Resend resend = Resend::idempotent;
   milliseconds job_timeout{24 * 3'600'000};
   std::optional<milliseconds> queue_timeout;  // default: job_timeout
@@ -143,6 +152,52 @@ struct RouteLimits {
   std::optional<std::uint64_t> body;  // default: the listener's
 };
 
+// What is asked of one header or query parameter. By name.
+struct ValueRule {
+  std::string name;
+  bool required = false;
+  std::string pattern;  // RE2, of the whole value; empty: any
+  Place place;
+};
+
+struct Validate {
+  std::vector<std::string> content_types;  // of requests with a body; empty: any
+  std::vector<ValueRule> headers;
+  std::vector<ValueRule> query;
+  std::string json_schema;  // path of a file; empty: none
+  Place json_schema_place;  // set by load()
+};
+
+enum class PatchOp { add, remove, replace, move, copy, test };
+
+// One operation of a JSON Patch (RFC 6902).
+struct PatchOperation {
+  PatchOp op = PatchOp::add;
+  std::string path;
+  std::string from;       // of move and copy
+  std::string value;      // of add, replace and test: JSON; empty: there is none
+  bool optional = false;  // skipped where what it speaks of is missing
+  Place place;
+};
+
+struct Replacement {
+  std::string from;
+  std::string to;
+  Place place;
+};
+
+enum class OnFailure { pass, refuse };
+
+// What changes in bodies, in this order: json_patch, merge_patch, replace.
+struct BodyRules {
+  std::vector<std::string> content_types;  // empty: those that the rules are made for
+  std::uint64_t max_size = mib;            // of a body that JSON rules read whole
+  OnFailure on_failure = OnFailure::pass;
+  std::vector<PatchOperation> json_patch;
+  std::string merge_patch;  // JSON; empty: none
+  std::vector<Replacement> replace;
+};
+
 struct Route {
   std::string name;  // default: the text of its match
   Match match;
@@ -150,6 +205,9 @@ struct Route {
   Async async;
   Retry retry;
   RouteLimits limits;
+  Validate validate;
+  BodyRules request_body;
+  BodyRules response_body;
   Place place;
 };
 

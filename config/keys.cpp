@@ -37,12 +37,15 @@ class Keys {
     describe(inner, start);
   }
   template <class T>
-  void named(const char* key, std::vector<T>&, T start, const char*) {
+  void named(const char* key, std::vector<T>&, T start, const char*, const KeyRule& = {}) {
     Keys inner = below(key, ".*.");
     describe(inner, start);
   }
   template <class T>
   void defaults(const char* key, T&, const char*) {
+    paths_.push_back(prefix_ + key);
+  }
+  void any(const char* key, std::string&, const char*, AnyShape = AnyShape::value) {
     paths_.push_back(prefix_ + key);
   }
   void unbuilt(const char*) {}

@@ -111,10 +111,58 @@ bool Reader::is_map(const yaml::Value& value, const std::string& path) {
   return false;
 }
 
-bool Reader::is_good_name(const yaml::Value& name, const std::string& path) {
-  const std::string why = check_name(name.text);
+bool Reader::is_good_name(const yaml::Value& name, const std::string& path, const KeyRule& names) {
+  const std::string why = names.rule(name.text);
   if (!why.empty()) reading_.refuse(name.place, path, why);
   return why.empty();
+}
+
+void Reader::any(const char* key, std::string& target, const char*, AnyShape shape) {
+  const yaml::Value* value = take(key, Use::optional);
+  if (value == nullptr || (shape != AnyShape::value && !is_map(*value, below(key)))) return;
+  for (const auto& [name, inner] : value->entries) {
+    std::string why = shape == AnyShape::pointers ? check_json_pointer(name.text) : "";
+    if (!why.empty()) reading_.refuse(name.place, below(key), std::move(why));
+  }
+  std::string json;
+  append_json(json, *value, below(key));
+  target = std::move(json);
+}
+
+// As YAML's core schema has it, as far as JSON goes: what is not quoted and looks like a number,
+// true, false or null is that.
+void Reader::append_json(std::string& out, const yaml::Value& value, const std::string& path) {
+  const char* separator = "";
+  switch (value.kind) {
+    case yaml::Kind::null:
+      out += "null";
+      return;
+    case yaml::Kind::scalar: {
+      const auto text = reading_.text(value, path);
+      if (!text) return;
+      const bool is_text = text->is_quoted || !is_json_literal(text->text);
+      out += is_text ? json_text(text->text) : text->text;
+      return;
+    }
+    case yaml::Kind::list:
+      out += '[';
+      for (const yaml::Value& item : value.items) {
+        out += separator;
+        append_json(out, item, path);
+        separator = ",";
+      }
+      out += ']';
+      return;
+    case yaml::Kind::map:
+      out += '{';
+      for (const auto& [name, inner] : value.entries) {
+        out += separator + json_text(name.text) + ":";
+        append_json(out, inner, path);
+        separator = ",";
+      }
+      out += '}';
+      return;
+  }
 }
 
 void Reader::refuse_second(const yaml::Value& name, const std::string& path, const Place& first) {

@@ -120,12 +120,16 @@ class Reader {
   }
 
   template <class T>
-  void named(const char* key, std::vector<T>& target, const T& start, const char*) {
+  void named(const char* key,
+             std::vector<T>& target,
+             const T& start,
+             const char*,
+             const KeyRule& names = {}) {
     const yaml::Value* value = take(key, Use::optional);
     if (value == nullptr || !is_map(*value, below(key))) return;
     for (const auto& [name, inner] : value->entries) {
       const std::string path = below(key) + "." + name.text;
-      if (!is_good_name(name, path)) continue;
+      if (!is_good_name(name, path, names)) continue;
       for (const T& other : target) {
         const bool is_second = other.name == name.text && other.place.file != name.place.file;
         if (is_second) refuse_second(name, path, other.place);  // within a file: refused already
@@ -145,6 +149,11 @@ class Reader {
     }
   }
 
+  void any(const char* key,
+           std::string& target,
+           const char*,
+           AnyShape shape = AnyShape::value);
+
   void unbuilt(const char* key);
 
   // To be called after the description was visited: what was not asked for is unknown.
@@ -158,7 +167,8 @@ class Reader {
   }
   bool is_list(const yaml::Value& value, const std::string& path, bool may_be_scalar);
   bool is_map(const yaml::Value& value, const std::string& path);
-  bool is_good_name(const yaml::Value& name, const std::string& path);
+  bool is_good_name(const yaml::Value& name, const std::string& path, const KeyRule& names);
+  void append_json(std::string& out, const yaml::Value& value, const std::string& path);
   void refuse_second(const yaml::Value& name, const std::string& path, const Place& first);
   void refuse_unknown(const yaml::Value& key);
   void refuse_scalar(const yaml::Value& value,

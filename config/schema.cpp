@@ -10,15 +10,6 @@
 namespace raincheck::config {
 namespace {
 
-std::string json_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
 // The members of a JSON object, as text.
 class Object {
  public:
@@ -166,11 +157,29 @@ class Writer {
   }
 
   template <class T>
-  void named(const char* key, std::vector<T>&, T start, const char* sentence) {
-    Object names;
-    names.add_text("type", "object").add("propertyNames", R"({"pattern":"^[A-Za-z0-9][\\w.-]*$"})");
-    names.add("additionalProperties", map(start, Role::value).json());
-    add(key, described(sentence, names), Use::optional);
+  void named(const char* key,
+             std::vector<T>&,
+             T start,
+             const char* sentence,
+             const KeyRule& names = {}) {
+    Object schema;
+    schema.add_text("type", "object");
+    schema.add("propertyNames", Object().add_text("pattern", names.pattern).json());
+    schema.add("additionalProperties", map(start, Role::value).json());
+    add(key, described(sentence, schema), Use::optional);
+  }
+
+  void any(const char* key,
+           std::string&,
+           const char* sentence,
+           AnyShape shape = AnyShape::value) {
+    Object schema;
+    schema.add_text("description", sentence);
+    if (shape != AnyShape::value) schema.add_text("type", "object");
+    if (shape == AnyShape::pointers) {
+      schema.add("propertyNames", R"({"pattern":"^(/([^~]|~[01])*)?$"})").add("minProperties", "1");
+    }
+    add(key, schema, Use::optional);
   }
 
   template <class T>

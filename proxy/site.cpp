@@ -13,7 +13,7 @@ jobs::Rules make_rules(const config::Route& route) {
   rules.backoff = route.retry.backoff;
   rules.max_backoff = route.retry.max_backoff;
   rules.success.clear();
-  for (const config::StatusRange& range : route.async.success) {
+  for (const config::StatusRange& range : route.async.success.status) {
     rules.success.emplace_back(range.first, range.last);
   }
   return rules;

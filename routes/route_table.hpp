@@ -14,14 +14,9 @@
 
 #include "config/config.hpp"
 #include "routes/path_pattern.hpp"
+#include "routes/route_problem.hpp"
 
 namespace raincheck::routes {
-
-struct RouteProblem {
-  config::Place place;
-  std::string path;  // of the setting: "routes[3].match"
-  std::string message;
-};
 
 // What a request found. The route is null when none matches.
 struct RouteMatch {

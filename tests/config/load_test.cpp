@@ -127,8 +127,8 @@ TEST_CASE("every kind of setting is read") {
   CHECK(route.async.pending_status == 202);
   CHECK(route.async.completion == Completion::inline_);
   CHECK(route.async.redirect_status == 303);
-  REQUIRE(route.async.success.size() == 2);
-  CHECK(route.async.success[1].first == 304);
+  REQUIRE(route.async.success.status.size() == 2);
+  CHECK(route.async.success.status[1].first == 304);
   CHECK(route.async.priority == Priority::low);
   CHECK(route.async.queue_timeout == 1h);
   CHECK(route.async.idempotency_key.required);

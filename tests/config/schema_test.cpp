@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/json/src.hpp>
+#include <boost/json.hpp>
 #include <string>
 #include <string_view>
 #include <valijson/adapters/boost_json_adapter.hpp>
@@ -236,7 +236,7 @@ TEST_CASE("the example's values are the defaults, unless it says that they are e
   CHECK(config.upstreams[0].limits.response_body == upstream.limits.response_body);
   const Route route;
   CHECK(config.routes.at(0).async.job_timeout == route.async.job_timeout);
-  CHECK(config.routes.at(0).async.success.at(0).last == route.async.success.at(0).last);
+  CHECK(config.routes.at(0).async.success.status.at(0).last == route.async.success.status.at(0).last);
   CHECK(config.routes.at(0).retry.on_status == route.retry.on_status);
   CHECK(config.jobs.max_pending == Jobs().max_pending);
   CHECK(config.store.max_bytes == Store().max_bytes);
