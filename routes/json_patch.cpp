@@ -99,14 +99,13 @@ Outcome move(Json& document, const JsonPointer& from, const JsonPointer& path) {
   Json* found = from.find(document);
   if (found == nullptr) return Outcome::missing;
   if (from.tokens().empty()) return Outcome::done;  // nowhere but to its own place
-  const auto index = found - from.find_parent(document)->items.data();
+  auto* items = &from.find_parent(document)->items;
+  const auto index = found - items->data();
   Json value = std::move(*found);
-  remove(document, from);
+  items->erase(items->begin() + index);
   const Outcome outcome = add(document, path, value);
-  if (outcome != Outcome::done) {
-    auto& items = from.find_parent(document)->items;
-    items.insert(items.begin() + index, std::move(value));
-  }
+  // Nothing else has changed, so that its place is where it was.
+  if (outcome != Outcome::done) items->insert(items->begin() + index, std::move(value));
   return outcome;
 }
 

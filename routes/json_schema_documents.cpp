@@ -83,7 +83,8 @@ std::string resolve_reference(std::string_view base, std::string_view reference)
   const std::size_t origin = origin_length(base);
   const std::string_view path = base.substr(origin);
   const bool is_absolute = reference.front() == '/';
-  const std::string_view folder = path.substr(0, path.rfind('/') + 1);  // npos + 1 is 0
+  std::string_view folder = path.substr(0, path.rfind('/') + 1);  // npos + 1 is 0
+  if (path.empty() && origin > 0) folder = "/";
   return std::string(base.substr(0, origin)) +
          without_dots((is_absolute ? "" : std::string(folder)) + std::string(reference));
 }
