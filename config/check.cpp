@@ -143,9 +143,9 @@ void check_operation(const PatchOperation& operation, Reading& reading, const st
   if (has_value && operation.value.empty()) refuse("value", "is required");
   if (!has_value && !operation.value.empty()) refuse("value", "means nothing to this operation");
   if (!has_from && !operation.from.empty()) refuse("from", "means nothing to this operation");
-  const bool is_inside = operation.path != operation.from &&
-                         (operation.path + "/").compare(0, operation.from.size() + 1,
-                                                        operation.from + "/") == 0;
+  const bool is_inside =
+      operation.path != operation.from &&
+      (operation.path + "/").compare(0, operation.from.size() + 1, operation.from + "/") == 0;
   if (operation.op == PatchOp::move && is_inside) {
     refuse("path", "is inside of what is moved (" + quoted(operation.from) + ")");
   }

@@ -338,8 +338,7 @@ void describe(V& v, Route& r) {
   v.section("validate", r.validate, "What is asked of requests before anything is stored.");
   v.section("request_body", r.request_body, "What is changed in the bodies of requests.");
   v.section("response_body", r.response_body, "What is changed in the bodies of responses.");
-  for (const char* key :
-       {"authorize", "rewrite", "request_headers", "response_headers", "cors"}) {
+  for (const char* key : {"authorize", "rewrite", "request_headers", "response_headers", "cors"}) {
     v.unbuilt(key);
   }
 }

@@ -97,7 +97,7 @@ Problem ValueRuleText::read(const Scalar& scalar, ValueRule& out) const {
   }
   std::string why = check_pattern(scalar.text);
   if (why.empty()) out.pattern = scalar.text;
-  return {std::move(why), why.empty() ? "" : "or write 'required'"};
+  return {std::move(why), ""};
 }
 
 Problem MatchText::read(const Scalar& scalar, Match& out) const {

@@ -110,6 +110,7 @@ class Reader {
     const yaml::Value* value = take(key, use);
     if (value == nullptr || !is_list(*value, below(key), false)) return;
     if (value->items.empty()) reading_.refuse(value->place, below(key), "must not be empty");
+    start_over(target);
     for (const yaml::Value& item : value->items) {
       const std::string path = element(key, target.size());
       T& added = target.emplace_back(start);
@@ -127,6 +128,7 @@ class Reader {
              const KeyRule& names = {}) {
     const yaml::Value* value = take(key, Use::optional);
     if (value == nullptr || !is_map(*value, below(key))) return;
+    start_over(target);
     for (const auto& [name, inner] : value->entries) {
       const std::string path = below(key) + "." + name.text;
       if (!is_good_name(name, path, names)) continue;
@@ -149,10 +151,7 @@ class Reader {
     }
   }
 
-  void any(const char* key,
-           std::string& target,
-           const char*,
-           AnyShape shape = AnyShape::value);
+  void any(const char* key, std::string& target, const char*, AnyShape shape = AnyShape::value);
 
   void unbuilt(const char* key);
 
@@ -161,6 +160,11 @@ class Reader {
 
  private:
   const yaml::Value* take(const char* key, Use use);
+  // What a thing says stands in place of its default; at the top level files add to each other.
+  template <class T>
+  void start_over(std::vector<T>& target) const {
+    if (!path_.empty()) target.clear();
+  }
   std::string below(const char* key) const { return path_.empty() ? key : path_ + "." + key; }
   std::string element(const char* key, std::size_t index) const {
     return below(key) + "[" + std::to_string(index) + "]";

@@ -157,11 +157,8 @@ class Writer {
   }
 
   template <class T>
-  void named(const char* key,
-             std::vector<T>&,
-             T start,
-             const char* sentence,
-             const KeyRule& names = {}) {
+  void named(
+      const char* key, std::vector<T>&, T start, const char* sentence, const KeyRule& names = {}) {
     Object schema;
     schema.add_text("type", "object");
     schema.add("propertyNames", Object().add_text("pattern", names.pattern).json());
@@ -169,10 +166,7 @@ class Writer {
     add(key, described(sentence, schema), Use::optional);
   }
 
-  void any(const char* key,
-           std::string&,
-           const char* sentence,
-           AnyShape shape = AnyShape::value) {
+  void any(const char* key, std::string&, const char* sentence, AnyShape shape = AnyShape::value) {
     Object schema;
     schema.add_text("description", sentence);
     if (shape != AnyShape::value) schema.add_text("type", "object");

@@ -18,7 +18,8 @@ enum class FieldFate : unsigned char { kept, removed, weakened };
 //   ETag                                       weakened
 // A strong ETag promises that the bytes are the same (RFC 9110 section 8.8.1), and those of a rule
 // change with the configuration. Weak it still serves If-None-Match, as nginx has it. Last-Modified
-// promises less and stays. Content-Range never meets a changed body: plan_body() leaves those alone.
+// promises less and stays. Content-Range never meets a changed body: plan_body() leaves those
+// alone.
 FieldFate fate_of_field(std::string_view name, bool is_encoded_again);
 
 // W/"x" of "x"; a weak one stays as it is. Nothing of what is no entity tag.

@@ -9,9 +9,14 @@ namespace {
 
 // Where rules apply that say nothing about it.
 const std::vector<std::string> json_types = {"application/json", "application/*+json"};
-const std::vector<std::string> text_types = {
-    "text/*",          "application/json",       "application/*+json",      "application/xml",
-    "application/*+xml", "application/javascript", "application/ecmascript", "image/svg+xml"};
+const std::vector<std::string> text_types = {"text/*",
+                                             "application/json",
+                                             "application/*+json",
+                                             "application/xml",
+                                             "application/*+xml",
+                                             "application/javascript",
+                                             "application/ecmascript",
+                                             "image/svg+xml"};
 
 std::vector<std::string> needles_of(const std::vector<config::Replacement>& replacements) {
   std::vector<std::string> needles;
@@ -53,8 +58,8 @@ BodyPlan BodyPlan::make(const BodyRules& rules, const BodyFacts& facts) {
   }
   if (facts.is_partial) plan.why = "the body is a part of another one";
   if (!plan.why.empty()) {
-    plan.way = rules.config_.on_failure == config::OnFailure::refuse ? Way::refused
-                                                                     : Way::untouched;
+    plan.way =
+        rules.config_.on_failure == config::OnFailure::refuse ? Way::refused : Way::untouched;
   } else {
     plan.way = plan.has_json ? Way::whole : Way::streamed;
   }

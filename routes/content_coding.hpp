@@ -37,8 +37,8 @@ class ContentDecoder {
 
   struct Step {
     std::size_t consumed = 0;
-    bool has_more = false;     // call again, if with nothing: there is more to come out
-    const char* bad = nullptr; // why the body cannot be decoded; nothing after that counts
+    bool has_more = false;      // call again, if with nothing: there is more to come out
+    const char* bad = nullptr;  // why the body cannot be decoded; nothing after that counts
   };
   // Appends at most `piece_bytes` to `out`.
   virtual Step next(std::string_view in, std::string& out) = 0;

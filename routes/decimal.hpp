@@ -22,7 +22,8 @@ class Decimal {
 
   bool is_integer() const { return exponent_ >= 0; }
   bool is_zero() const { return digits_.empty(); }
-  // Whether it is a whole multiple of `unit`, which is greater than 0 and has at most `unit_digits_max`.
+  // Whether it is a whole multiple of `unit`, which is greater than 0 and has at most
+  // `unit_digits_max`.
   bool is_multiple_of(const Decimal& unit) const;
   std::size_t digit_count() const { return digits_.size(); }
   // The same text for every way to write one number.

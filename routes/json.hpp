@@ -46,8 +46,8 @@ struct ParsedJson {
 // RFC 8259, nothing more: no comments, no trailing commas, UTF-8 only.
 ParsedJson parse_json(std::string_view text, const JsonLimits& limits = {});
 
-// What can be read of a JSON text whose end was cut off: its values up to there, with the containers
-// around them. What was cut within a number or string is left out.
+// What can be read of a JSON text whose end was cut off: its values up to there, with the
+// containers around them. What was cut within a number or string is left out.
 ParsedJson parse_json_beginning(std::string_view text, const JsonLimits& limits = {});
 
 // Compact, as one line; without the name of a member.

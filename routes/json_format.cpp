@@ -14,8 +14,12 @@ namespace raincheck::routes {
 namespace {
 
 constexpr std::pair<JsonFormat, const char*> formats[] = {
-    {JsonFormat::date, "date"}, {JsonFormat::time, "time"}, {JsonFormat::date_time, "date-time"},
-    {JsonFormat::ipv4, "ipv4"}, {JsonFormat::ipv6, "ipv6"}, {JsonFormat::uuid, "uuid"},
+    {JsonFormat::date, "date"},
+    {JsonFormat::time, "time"},
+    {JsonFormat::date_time, "date-time"},
+    {JsonFormat::ipv4, "ipv4"},
+    {JsonFormat::ipv6, "ipv6"},
+    {JsonFormat::uuid, "uuid"},
     {JsonFormat::json_pointer, "json-pointer"}};
 
 // Digits where the form has 'd', hexadecimal ones where it has 'x', else the same character.

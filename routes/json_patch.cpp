@@ -200,7 +200,8 @@ void merge_patch(Json& target, const Json& patch) {
   for (const Json& member : patch.items) {
     Json* there = target.find(member.name);
     if (member.kind == Json::Kind::null) {
-      if (there != nullptr) target.items.erase(target.items.begin() + (there - target.items.data()));
+      if (there != nullptr)
+        target.items.erase(target.items.begin() + (there - target.items.data()));
       continue;
     }
     if (there == nullptr) {

@@ -2,10 +2,10 @@
 #include <unordered_map>
 
 #include "routes/ecma_pattern.hpp"
+#include "routes/json_pointer.hpp"
 #include "routes/json_schema.hpp"
 #include "routes/json_schema_documents.hpp"
 #include "routes/json_schema_nodes.hpp"
-#include "routes/json_pointer.hpp"
 
 namespace raincheck::routes {
 namespace {
@@ -207,7 +207,8 @@ class SchemaCompiler {
   void compile_object(SchemaNode& out) {
     out.members_min = count("minProperties");
     out.members_max = count("maxProperties");
-    if (const Json* required = here_->find("required")) out.required = strings("required", *required);
+    if (const Json* required = here_->find("required"))
+      out.required = strings("required", *required);
     if (const Json* members = get("properties", Kind::object, "an object")) {
       for (const Json& member : members->items) out.members.emplace_back(member.name, node(member));
       std::sort(out.members.begin(), out.members.end());

@@ -50,8 +50,8 @@ std::string percent_decoded(std::string_view text) {
   const auto value = [&](char c) { return digits.find(static_cast<char>(c | 0x20)); };
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool is_escape = text[i] == '%' && i + 2 < text.size() && value(text[i + 1]) < 16 &&
-                           value(text[i + 2]) < 16;
+    const bool is_escape =
+        text[i] == '%' && i + 2 < text.size() && value(text[i + 1]) < 16 && value(text[i + 2]) < 16;
     if (!is_escape) {
       out += text[i];
       continue;
@@ -154,8 +154,10 @@ const Json* SchemaDocuments::resolve(std::string_view reference, const SchemaPla
   if (const auto named = names_.find(uri); named != names_.end()) {
     document = named->second;
   } else if (scheme_length(address) > 0) {
-    refuse(from, "/$ref", "'" + uri + "' is not the $id of a schema that was read, and no URL is "
-                          "ever fetched: name a file");
+    refuse(from, "/$ref",
+           "'" + uri +
+               "' is not the $id of a schema that was read, and no URL is "
+               "ever fetched: name a file");
     return nullptr;
   } else {
     document = open(resolve_reference(from.file, percent_decoded(address)), from);

@@ -23,8 +23,9 @@ void append_path(std::string& out, const Path& path) {
 }
 
 std::size_t count_characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 std::string quoted(const std::string& text) {
@@ -202,7 +203,8 @@ class SchemaValidator {
       const bool is_found =
           std::any_of(json.items.begin(), json.items.end(),
                       [&](const Json& item) { return accepts(node.contains, item, path); });
-      if (!is_found) is_valid = tell(path, "must hold an item of the kind that 'contains' asks for");
+      if (!is_found)
+        is_valid = tell(path, "must hold an item of the kind that 'contains' asks for");
     }
     if (!node.is_unique) return is_valid;
     spend(count_values(json));
@@ -272,8 +274,7 @@ class SchemaValidator {
     bool is_valid = true;
     for (const NodeIndex index : node.all_of) is_valid &= check(index, json, path);
     const auto accepted = [&](NodeIndex index) { return accepts(index, json, path); };
-    if (!node.any_of.empty() &&
-        std::none_of(node.any_of.begin(), node.any_of.end(), accepted)) {
+    if (!node.any_of.empty() && std::none_of(node.any_of.begin(), node.any_of.end(), accepted)) {
       is_valid = tell(path, "matches none of the schemas of 'anyOf'");
     }
     if (!node.one_of.empty()) {

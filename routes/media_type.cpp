@@ -22,9 +22,8 @@ bool matches_media_type(std::string_view pattern, std::string_view type) {
 }
 
 bool matches_any_media_type(const std::vector<std::string>& patterns, std::string_view type) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return matches_media_type(pattern, type);
-  });
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return matches_media_type(pattern, type); });
 }
 
 }  // namespace raincheck::routes

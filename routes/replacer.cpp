@@ -16,9 +16,8 @@ Needles::Needles(std::vector<std::string> needles) {
   for (std::string& text : needles) {
     needles_.push_back({std::move(text), needles_.size()});
   }
-  std::stable_sort(needles_.begin(), needles_.end(), [](const Needle& a, const Needle& b) {
-    return a.text.size() > b.text.size();
-  });
+  std::stable_sort(needles_.begin(), needles_.end(),
+                   [](const Needle& a, const Needle& b) { return a.text.size() > b.text.size(); });
   longest_ = needles_.front().text.size();
   shortest_ = needles_.back().text.size();
   shift_.fill(static_cast<std::uint16_t>(shortest_));

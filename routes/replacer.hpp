@@ -24,9 +24,9 @@ class Needles {
   explicit Needles(std::vector<std::string> needles = {});
 
   struct Found {
-    std::size_t offset = 0;   // of the match, else of what is still open
-    std::size_t length = 0;   // of the needle; 0: there is no match
-    std::size_t needle = 0;   // its index
+    std::size_t offset = 0;  // of the match, else of what is still open
+    std::size_t length = 0;  // of the needle; 0: there is no match
+    std::size_t needle = 0;  // its index
   };
   // The first match in `text`. Without one, everything before `offset` is free of matches and
   // what follows it may be the beginning of one, unless the text ends here (`is_last`).

@@ -96,8 +96,7 @@ RequestCheck::RequestCheck(const config::Validate& rules,
   }
 }
 
-std::vector<RequestCheck::Rule> RequestCheck::compile(
-    const std::vector<config::ValueRule>& rules) {
+std::vector<RequestCheck::Rule> RequestCheck::compile(const std::vector<config::ValueRule>& rules) {
   std::vector<Rule> compiled;
   for (const config::ValueRule& rule : rules) {
     std::shared_ptr<const RE2> pattern;

@@ -26,8 +26,8 @@ bool SuccessCheck::needs_body() const {
 }
 
 std::string SuccessCheck::judge(const JudgedAnswer& answer) const {
-  const bool is_status = std::any_of(
-      status_.begin(), status_.end(), [&](const config::StatusRange& range) {
+  const bool is_status =
+      std::any_of(status_.begin(), status_.end(), [&](const config::StatusRange& range) {
         return answer.status >= range.first && answer.status <= range.last;
       });
   if (!is_status) return "the status " + std::to_string(answer.status) + " is not a success";
@@ -50,7 +50,8 @@ std::string SuccessCheck::judge_json(const JudgedAnswer& answer) const {
   const JsonLimits limits{look_bytes, JsonLimits().depth};
   const bool is_whole = answer.is_whole && answer.body.size() <= look_bytes;
   const std::string_view body = answer.body.substr(0, look_bytes);
-  const ParsedJson parsed = is_whole ? parse_json(body, limits) : parse_json_beginning(body, limits);
+  const ParsedJson parsed =
+      is_whole ? parse_json(body, limits) : parse_json_beginning(body, limits);
   if (!parsed) return "the body is not JSON: " + parsed.why;
   for (const Expected& expected : json_) {
     const Json* found = expected.pointer.find(*parsed.value);

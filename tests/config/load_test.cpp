@@ -140,6 +140,81 @@ TEST_CASE("every kind of setting is read") {
   CHECK(route.limits.body == 1000);
 }
 
+TEST_CASE("rules for requests, answers and bodies go where they belong") {
+  const Loaded loaded =
+      load_text("dir/x.yaml",
+                "upstreams: { a: http://a }\n"
+                "routes:\n"
+                "  - match: /x\n"
+                "    upstream: a\n"
+                "    async: { success: { content_types: [text/*], body_matches: a, "
+                "body_excludes: b, json: { /a: [1, 'x', null, yes, '2', 0.10] } } }\n"
+                "    validate:\n"
+                "      content_types: [a/b]\n"
+                "      headers: { X-A: required, X-B: '[a]', X-C: { required: true, "
+                "pattern: c } }\n"
+                "      query: { 'q[]': '1' }\n"
+                "      json_schema: s.json\n"
+                "    request_body: { max_size: 2KiB, on_failure: refuse, merge_patch: "
+                "null }\n"
+                "    response_body:\n"
+                "      json_patch:\n"
+                "        - { op: test, path: '', value: {} }\n"
+                "        - { op: copy, from: /a, path: /b, optional: true }\n"
+                "      replace: [{ from: x, to: '' }]\n",
+                Environment::empty());
+  CHECK(complaints(loaded) == "");
+  const Route& route = loaded.config.routes.at(0);
+  const Success& success = route.async.success;
+  CHECK(success.content_types == std::vector<std::string>{"text/*"});
+  CHECK(success.body_matches == "a");
+  CHECK(success.body_excludes == "b");
+  CHECK(success.json == R"({"/a":[1,"x",null,"yes","2",0.10]})");
+  REQUIRE(route.validate.headers.size() == 3);
+  CHECK(route.validate.headers[0].required);
+  CHECK(route.validate.headers[1].pattern == "[a]");
+  CHECK_FALSE(route.validate.headers[1].required);
+  CHECK(route.validate.headers[2].required);
+  CHECK(route.validate.headers[2].pattern == "c");
+  CHECK(route.validate.query.at(0).name == "q[]");
+  CHECK(route.validate.json_schema == "dir/s.json");
+  CHECK(route.validate.json_schema_place.line == 10);
+  CHECK(route.request_body.max_size == 2048);
+  CHECK(route.request_body.on_failure == OnFailure::refuse);
+  CHECK(route.request_body.merge_patch == "null");
+  REQUIRE(route.response_body.json_patch.size() == 2);
+  CHECK(route.response_body.json_patch[0].op == PatchOp::test);
+  CHECK(route.response_body.json_patch[0].value == "{}");
+  CHECK(route.response_body.json_patch[1].optional);
+  CHECK(route.response_body.json_patch[1].from == "/a");
+  CHECK(route.response_body.replace.at(0).from == "x");
+}
+
+TEST_CASE("a route's own lists stand in place of those that are its defaults") {
+  const Loaded loaded = load_alone(
+      "defaults:\n"
+      "  route:\n"
+      "    upstream: a\n"
+      "    validate: { headers: { X-A: required, X-B: required } }\n"
+      "    response_body: { max_size: 5KiB, replace: [{ from: a, to: b }, { from: c, to: d }] }\n"
+      "upstreams: { a: http://a }\n"
+      "routes:\n"
+      "  - match: /x\n"
+      "  - match: /y\n"
+      "    validate: { headers: { X-B: b } }\n"
+      "    response_body: { replace: [{ from: a, to: e }] }\n");
+  CHECK(complaints(loaded) == "");
+  const Route& first = loaded.config.routes.at(0);
+  CHECK(first.validate.headers.size() == 2);
+  CHECK(first.response_body.replace.size() == 2);
+  const Route& second = loaded.config.routes.at(1);
+  REQUIRE(second.validate.headers.size() == 1);
+  CHECK_FALSE(second.validate.headers[0].required);
+  REQUIRE(second.response_body.replace.size() == 1);
+  CHECK(second.response_body.replace[0].to == "e");
+  CHECK(second.response_body.max_size == 5 * kib);
+}
+
 TEST_CASE("upstreams and routes begin as the defaults, and change only what they say") {
   const Loaded loaded = load_alone(
       "defaults:\n"

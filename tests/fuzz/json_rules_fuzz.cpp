@@ -69,7 +69,8 @@ void check_document(const Json& document, std::string_view schema) {
       },
       errors);
   if (!errors.empty()) return;
-  require(compiled.validate(document).size() <= JsonSchema::problems_max + 1, "problems have a limit");
+  require(compiled.validate(document).size() <= JsonSchema::problems_max + 1,
+          "problems have a limit");
 }
 
 }  // namespace

@@ -98,7 +98,8 @@ TEST_CASE("a body that no rule can change passes or is refused, as the route say
   const BodyFacts partial{"text/html", "", true};
   CHECK(way(rules, unknown) == Way::untouched);
   CHECK(way(rules, partial) == Way::untouched);
-  CHECK(BodyPlan::make(BodyRules(rules), unknown).why == "the coding of the body is not known: zstd");
+  CHECK(BodyPlan::make(BodyRules(rules), unknown).why ==
+        "the coding of the body is not known: zstd");
   CHECK(BodyPlan::make(BodyRules(rules), partial).why == "the body is a part of another one");
   CHECK(way(rules, {"image/png", "zstd", true}) == Way::untouched);
   CHECK(BodyPlan::make(BodyRules(rules), {"image/png", "zstd", true}).why == "");
@@ -181,7 +182,8 @@ TEST_CASE("a streamed body is replaced as it passes, coded or not") {
   const BodyPlan plan = BodyPlan::make(rules, {"text/html", "gzip", false});
   BodyRewriter broken(rules, plan, {"", ""});
   std::string out;
-  CHECK(broken.write("no gzip", out) == "the body cannot be decoded: it is not what its coding says");
+  CHECK(broken.write("no gzip", out) ==
+        "the body cannot be decoded: it is not what its coding says");
   BodyRewriter cut(rules, plan, {"", ""});
   CHECK(cut.write(encode(ContentCoding::gzip, "text").substr(0, 12), out) == "");
   CHECK(cut.finish(out) == "the body ends within its coding");

@@ -130,7 +130,8 @@ TEST_CASE("Content-Encoding names codings in the order in which they were applie
     const auto all = parse_content_encoding(value);
     if (!all) return "unknown";
     std::string text;
-    for (const ContentCoding coding : *all) text += std::string(text.empty() ? "" : " ") + name(coding);
+    for (const ContentCoding coding : *all)
+      text += std::string(text.empty() ? "" : " ") + name(coding);
     return text;
   };
   CHECK(parsed("") == "");

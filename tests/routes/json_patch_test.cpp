@@ -150,7 +150,8 @@ TEST_CASE("what no operation touches stays as it was written") {
         R"({"id":12345678901234567890123,"sum":0.10,"e":1E+2,"z":-0,"copy":0.10})");
 }
 
-TEST_CASE("an optional operation is skipped where its target is missing, and leaves all as it was") {
+TEST_CASE(
+    "an optional operation is skipped where its target is missing, and leaves all as it was") {
   const struct {
     std::string_view patch;
     std::string_view expected;
@@ -190,7 +191,8 @@ TEST_CASE("values are put into strings, and cannot leave them") {
 }
 
 TEST_CASE("a document cannot be copied beyond the limits") {
-  std::vector<PatchOperation> doubling(40, operations(R"([{"op":"copy","from":"","path":"/0"}])")[0]);
+  std::vector<PatchOperation> doubling(40,
+                                       operations(R"([{"op":"copy","from":"","path":"/0"}])")[0]);
   Json json = *parse_json("[1]").value;
   CHECK(JsonPatch(doubling).apply(json).find("the document would grow too large") !=
         std::string::npos);

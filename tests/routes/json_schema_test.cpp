@@ -213,7 +213,9 @@ TEST_CASE("the work for one document is bounded") {
 }
 
 TEST_CASE("numbers are compared exactly") {
-  const auto order = [](std::string_view a, std::string_view b) { return Decimal(a) <=> Decimal(b); };
+  const auto order = [](std::string_view a, std::string_view b) {
+    return Decimal(a) <=> Decimal(b);
+  };
   CHECK(order("1", "1.000") == 0);
   CHECK(order("-0.0", "0e99") == 0);
   CHECK(order("1e-400", "0") > 0);

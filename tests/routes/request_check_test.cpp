@@ -71,9 +71,10 @@ TEST_CASE("all problems are told at once, and the status is that of the first ki
         "400;  must be JSON: incomplete JSON at line 1, column 2");
   CHECK(verdict(check, {query, good, json, std::nullopt}) == "400;  a JSON body is required");
   CHECK(verdict(check, {query, good, json, ""}) == "400;  a JSON body is required");
-  CHECK(verdict(check, {query, good, json, R"({"id":1,"id":"x"})"}).find("400;  must be JSON: the "
-                                                                         "member 'id' is there "
-                                                                         "twice") == 0);
+  CHECK(verdict(check, {query, good, json, R"({"id":1,"id":"x"})"})
+            .find("400;  must be JSON: the "
+                  "member 'id' is there "
+                  "twice") == 0);
   // What is not JSON by its type is not looked into.
   CHECK(verdict(check, {query, {}, "text/plain", "{}"}) ==
         "415; Content-Type must be application/json or application/*+json; X-Customer is required");
@@ -88,11 +89,10 @@ TEST_CASE("problems become the errors of a problem document") {
   const RequestCheck check = compile(rules());
   std::string out;
   append_errors(out, check.check({"format=x", {}, json, R"({"id":"\""})"}).problems);
-  CHECK(out ==
-        R"([{"detail":"is required","header":"X-Customer"},)"
-        R"({"detail":"must match the pattern pdf|csv","parameter":"format"},)"
-        R"({"detail":"is required","parameter":"from date"},)"
-        R"({"detail":"must be of type integer","pointer":"/id"}])");
+  CHECK(out == R"([{"detail":"is required","header":"X-Customer"},)"
+               R"({"detail":"must match the pattern pdf|csv","parameter":"format"},)"
+               R"({"detail":"is required","parameter":"from date"},)"
+               R"({"detail":"must be of type integer","pointer":"/id"}])");
   out.clear();
   append_errors(out, {});
   CHECK(out == "[]");

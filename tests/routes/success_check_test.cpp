@@ -40,8 +40,7 @@ TEST_CASE("a success has what must be found in its body, and not what must not")
   CHECK(SuccessCheck(rules).needs_body());
   CHECK(judge(rules, {200, html, "<html><Report>", true}) == "");
   CHECK(judge(rules, {200, html, "<html>", true}) == "the body does not match body_matches");
-  CHECK(judge(rules, {200, html, "<report> ORA-00942", true}) ==
-        "the body matches body_excludes");
+  CHECK(judge(rules, {200, html, "<report> ORA-00942", true}) == "the body matches body_excludes");
   CHECK(judge(rules, {200, html, "\xff\xfe\x80<report>", true}) == "");
   CHECK(judge(rules, {200, html, "\xff\xfeLogin<report>", true}) ==
         "the body matches body_excludes");
