@@ -58,22 +58,40 @@ void replace(const char* what,
 }
 
 constexpr std::string_view schema_text = R"({
-  "type": "object", "required": ["customer", "from", "to", "lines"], "additionalProperties": false,
+  "type": "object",
+  "required": ["customer", "from", "to", "lines"],
+  "additionalProperties": false,
   "properties": {
     "customer": { "type": "string", "pattern": "^[A-Z]{2}[0-9]{6}$" },
-    "from": { "type": "string", "format": "date" }, "to": { "type": "string", "format": "date" },
-    "format": { "enum": ["pdf", "csv", "xlsx"] }, "priority": { "type": "integer", "minimum": 0, "maximum": 9 },
-    "lines": { "type": "array", "minItems": 1, "maxItems": 100, "items": { "$ref": "#/definitions/line" } } },
-  "definitions": { "line": {
-    "type": "object", "required": ["sku", "count"], "additionalProperties": false,
-    "properties": { "sku": { "type": "string", "minLength": 3, "maxLength": 20 },
-                    "count": { "type": "integer", "minimum": 1 },
-                    "price": { "type": "number", "multipleOf": 0.01 }, "note": { "type": ["string", "null"] } } } } })";
+    "from": { "type": "string", "format": "date" },
+    "to": { "type": "string", "format": "date" },
+    "format": { "enum": ["pdf", "csv", "xlsx"] },
+    "priority": { "type": "integer", "minimum": 0, "maximum": 9 },
+    "lines": {
+      "type": "array", "minItems": 1, "maxItems": 100,
+      "items": { "$ref": "#/definitions/line" }
+    }
+  },
+  "definitions": {
+    "line": {
+      "type": "object",
+      "required": ["sku", "count"],
+      "additionalProperties": false,
+      "properties": {
+        "sku": { "type": "string", "minLength": 3, "maxLength": 20 },
+        "count": { "type": "integer", "minimum": 1 },
+        "price": { "type": "number", "multipleOf": 0.01 },
+        "note": { "type": ["string", "null"] }
+      }
+    }
+  }
+})";
 
 // 1 KiB.
 std::string document() {
   std::string text =
-      R"({"customer":"DE123456","from":"2024-01-01","to":"2024-02-29","format":"pdf","priority":5,"lines":[)";
+      R"({"customer":"DE123456","from":"2024-01-01","to":"2024-02-29","format":"pdf",)"
+      R"("priority":5,"lines":[)";
   for (int i = 0; text.size() < 920; ++i) {
     text += (i > 0 ? "," : "") + std::string(R"({"sku":"AB-)") + std::to_string(10'000 + i) +
             R"(","count":)" + std::to_string(i + 1) + R"(,"price":19.99,"note":"fragile"})";

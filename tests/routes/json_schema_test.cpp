@@ -57,14 +57,17 @@ TEST_CASE("a document gets all of its problems, each with its pointer") {
       "format": { "enum": ["pdf", "csv"] },
       "version": { "const": 2 },
       "price": { "type": ["number", "null"], "multipleOf": 0.01, "exclusiveMinimum": 0 },
-      "lines": { "type": "array", "minItems": 1, "uniqueItems": true, "items": { "$ref": "#/definitions/line" } },
+      "lines": { "type": "array", "minItems": 1, "uniqueItems": true,
+                 "items": { "$ref": "#/definitions/line" } },
       "when": { "format": "date" },
       "no": false
     },
     "patternProperties": { "^x-": { "type": "string" } },
     "additionalProperties": false,
     "dependencies": { "price": ["format"] },
-    "definitions": { "line": { "required": ["a/b"], "properties": { "a/b": { "anyOf": [{ "type": "string" }, { "type": "null" }] } } } }
+    "definitions": { "line": {
+      "required": ["a/b"],
+      "properties": { "a/b": { "anyOf": [{ "type": "string" }, { "type": "null" }] } } } }
   })"}});
   REQUIRE(compiled.errors == "");
   const struct {
