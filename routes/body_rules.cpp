@@ -1,11 +1,11 @@
 #include "routes/body_rules.hpp"
 
-#include <limits>
-
 #include "routes/media_type.hpp"
 
 namespace raincheck::routes {
 namespace {
+
+constexpr const char* cut_short = "the body ends within its coding";
 
 // Where rules apply that say nothing about it.
 const std::vector<std::string> json_types = {"application/json", "application/*+json"};
@@ -51,8 +51,8 @@ BodyPlan BodyPlan::make(const BodyRules& rules, const BodyFacts& facts) {
   plan.has_json = rules.has_json_rules() && applies(rules.config_, json_types, type);
   plan.has_text = rules.needles_.size() > 0 && applies(rules.config_, text_types, type);
   if (!plan.has_json && !plan.has_text) return plan;
-  if (const auto codings = parse_content_encoding(facts.content_encoding)) {
-    plan.codings = *codings;
+  if (const auto coding = parse_content_encoding(facts.content_encoding)) {
+    plan.coding = *coding;
   } else {
     plan.why = "the coding of the body is not known: " + std::string(facts.content_encoding);
   }
@@ -69,17 +69,14 @@ BodyPlan BodyPlan::make(const BodyRules& rules, const BodyFacts& facts) {
 BodyRewriter::BodyRewriter(const BodyRules& rules,
                            const BodyPlan& plan,
                            std::vector<std::string> values)
-    : rules_(rules), plan_(plan), values_(std::move(values)) {
-  if (plan.has_text) {
-    const auto first = values_.end() - static_cast<std::ptrdiff_t>(rules.needles_.size());
-    replacer_.emplace(rules.needles_, std::vector<std::string>(first, values_.end()));
-  }
-  for (auto coding = plan.codings.rbegin(); coding != plan.codings.rend(); ++coding) {
-    decoders_.push_back(ContentDecoder::make(*coding));
-  }
-  for (const ContentCoding coding : plan.codings) {
-    encoders_.push_back(ContentEncoder::make(coding));
-  }
+    : rules_(rules),
+      plan_(plan),
+      values_(std::move(values)),
+      decoder_(ContentDecoder::make(plan.coding)),
+      encoder_(ContentEncoder::make(plan.coding)) {
+  if (!plan.has_text) return;
+  const auto first = values_.end() - static_cast<std::ptrdiff_t>(rules.needles_.size());
+  replacer_.emplace(rules.needles_, std::vector<std::string>(first, values_.end()));
 }
 
 BodyRewriter::Rewritten BodyRewriter::failed(std::string why) const {
@@ -90,34 +87,34 @@ BodyRewriter::Rewritten BodyRewriter::too_long() const {
   return failed("the body is longer than max_size");
 }
 
-std::string BodyRewriter::decode(std::string_view in, std::uint64_t max, std::string& out) {
-  std::string layer(in);
-  for (const auto& decoder : decoders_) {
-    std::string decoded;
-    std::string_view rest = layer;
-    ContentDecoder::Step step;
-    do {
-      step = decoder->next(rest, decoded);
-      if (step.bad != nullptr) return "the body cannot be decoded: " + std::string(step.bad);
-      if (decoded.size() > max) return "the decoded body is longer than max_size";
-      rest.remove_prefix(step.consumed);
-    } while (step.has_more || (!rest.empty() && step.consumed > 0));
-    layer = std::move(decoded);
+// Hands what is decoded to take(text), at most 64 KiB at once, as long as it returns true.
+template <class Take>
+std::string BodyRewriter::decode(std::string_view in, const Take& take) {
+  has_begun_ = has_begun_ || !in.empty();
+  if (!decoder_) {
+    take(in);
+    return "";
   }
-  out = std::move(layer);
+  std::string piece;
+  ContentDecoder::Step step;
+  do {
+    piece.clear();
+    step = decoder_->next(in, piece);
+    if (step.bad != nullptr) return "the body cannot be decoded: " + std::string(step.bad);
+    if (!take(std::string_view(piece))) return "the decoded body is longer than max_size";
+    in.remove_prefix(step.consumed);
+  } while (step.has_more || !in.empty());
   return "";
 }
 
 void BodyRewriter::encode(std::string_view in, End end, std::string& out) {
-  std::string layer(in);
-  for (const auto& encoder : encoders_) {
-    std::string encoded;
-    encoder->write(layer, encoded);
-    if (end == End::flushed) encoder->flush(encoded);
-    if (end == End::finished) encoder->finish(encoded);
-    layer = std::move(encoded);
+  if (!encoder_) {
+    out += in;
+    return;
   }
-  out += layer;
+  encoder_->write(in, out);
+  if (end == End::flushed) encoder_->flush(out);
+  if (end == End::finished) encoder_->finish(out);
 }
 
 // Returns why it cannot be changed, or nothing.
@@ -140,40 +137,37 @@ std::string BodyRewriter::change_json(std::string& text) const {
 BodyRewriter::Rewritten BodyRewriter::rewrite(std::string_view body) {
   if (body.size() > rules_.max_size()) return too_long();
   std::string text;
-  std::string why = decode(body, rules_.max_size(), text);
-  if (why.empty() && !is_complete()) why = "the body ends within its coding";
+  std::string why = decode(body, [&](std::string_view piece) {
+    text += piece;
+    return text.size() <= rules_.max_size();
+  });
+  if (why.empty() && !is_complete()) why = cut_short;
   if (why.empty() && plan_.has_json) why = change_json(text);
   if (!why.empty()) return failed(std::move(why));
-  std::string out;
   if (replacer_) {
     std::string replaced;
     replacer_->write(text, replaced);
     replacer_->finish(replaced);
     text = std::move(replaced);
   }
+  std::string out;
   encode(text, End::finished, out);
   return {std::move(out), "", false};
 }
 
+// A body without a byte is complete, whatever its coding is said to be.
 bool BodyRewriter::is_complete() const {
-  for (const auto& decoder : decoders_) {
-    if (!decoder->is_complete()) return false;
-  }
-  return true;
+  return !decoder_ || !has_begun_ || decoder_->is_complete();
 }
 
 std::string BodyRewriter::write(std::string_view in, std::string& out) {
-  if (decoders_.empty()) {
-    replacer_->write(in, out);
-    return "";
-  }
-  std::string text;
-  std::string why = decode(in, std::numeric_limits<std::uint64_t>::max(), text);
-  if (!why.empty()) return why;
   std::string replaced;
-  replacer_->write(text, replaced);
-  encode(replaced, End::open, out);
-  return "";
+  return decode(in, [&](std::string_view piece) {
+    replaced.clear();
+    replacer_->write(piece, replaced);
+    encode(replaced, End::open, out);
+    return true;
+  });
 }
 
 void BodyRewriter::flush(std::string& out) {
@@ -181,7 +175,8 @@ void BodyRewriter::flush(std::string& out) {
 }
 
 std::string BodyRewriter::finish(std::string& out) {
-  if (!is_complete()) return "the body ends within its coding";
+  if (!is_complete()) return cut_short;
+  if (!has_begun_) return "";
   std::string rest;
   replacer_->finish(rest);
   encode(rest, End::finished, out);

@@ -57,10 +57,10 @@ struct BodyPlan {
   static BodyPlan make(const BodyRules& rules, const BodyFacts& facts);
 
   Way way = Way::untouched;
-  bool has_json = false;               // the JSON rules apply
-  bool has_text = false;               // the text rules apply
-  std::vector<ContentCoding> codings;  // as they were applied
-  std::string why;                     // for the log, if a rule should apply and cannot
+  bool has_json = false;  // the JSON rules apply
+  bool has_text = false;  // the text rules apply
+  ContentCoding coding = ContentCoding::identity;
+  std::string why;  // for the log, if a rule should apply and cannot
 };
 
 // One body on its way. The rules must outlive it.
@@ -81,9 +81,7 @@ class BodyRewriter {
   Rewritten too_long() const;
 
   // A body in pieces. What is returned says why the body cannot be decoded; empty: all is well.
-  // Something may have been sent by then, so the message can only be cut short. `out` grows by
-  // what a piece decodes to, which the coding's limit on expansion bounds: pass pieces of at most
-  // 64 KiB.
+  // Something may have been sent by then, so the message can only be cut short.
   std::string write(std::string_view in, std::string& out);
   void flush(std::string& out);  // lets the receiver see what was written, in a slow stream
   std::string finish(std::string& out);
@@ -91,7 +89,8 @@ class BodyRewriter {
  private:
   enum class End : unsigned char { open, flushed, finished };
 
-  std::string decode(std::string_view in, std::uint64_t max, std::string& out);
+  template <class Take>
+  std::string decode(std::string_view in, const Take& take);
   void encode(std::string_view in, End end, std::string& out);
   bool is_complete() const;
   Rewritten failed(std::string why) const;
@@ -101,8 +100,9 @@ class BodyRewriter {
   const BodyPlan plan_;
   const std::vector<std::string> values_;
   std::optional<Replacer> replacer_;
-  std::vector<std::unique_ptr<ContentDecoder>> decoders_;  // the outermost first
-  std::vector<std::unique_ptr<ContentEncoder>> encoders_;  // the innermost first
+  const std::unique_ptr<ContentDecoder> decoder_;  // null: the body is not coded
+  const std::unique_ptr<ContentEncoder> encoder_;
+  bool has_begun_ = false;
 };
 
 }  // namespace raincheck::routes

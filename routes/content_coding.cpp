@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "jobs/text.hpp"
 
 namespace raincheck::routes {
 namespace {
 
-constexpr std::size_t codings_max = 2;
 constexpr int gzip_window = 15 + 16;
 constexpr int zlib_window = 15;
 constexpr int raw_window = -15;
@@ -212,6 +212,7 @@ class BrotliEncoder final : public ContentEncoder {
 
 std::optional<ContentCoding> parse_coding(std::string_view text) {
   constexpr std::pair<std::string_view, ContentCoding> codings[] = {
+      {"identity", ContentCoding::identity},
       {"gzip", ContentCoding::gzip},
       {"x-gzip", ContentCoding::gzip},  // RFC 9110 section 8.4.1.3
       {"deflate", ContentCoding::deflate},
@@ -226,6 +227,8 @@ std::optional<ContentCoding> parse_coding(std::string_view text) {
 
 const char* name(ContentCoding coding) {
   switch (coding) {
+    case ContentCoding::identity:
+      return "identity";
     case ContentCoding::gzip:
       return "gzip";
     case ContentCoding::deflate:
@@ -236,28 +239,47 @@ const char* name(ContentCoding coding) {
   return "";
 }
 
-std::optional<std::vector<ContentCoding>> parse_content_encoding(std::string_view value) {
-  std::vector<ContentCoding> codings;
+std::optional<ContentCoding> parse_content_encoding(std::string_view value) {
+  ContentCoding found = ContentCoding::identity;
   while (!value.empty()) {
     const std::size_t comma = std::min(value.find(','), value.size());
     const std::string_view word = jobs::trim(value.substr(0, comma));
     value.remove_prefix(std::min(comma + 1, value.size()));
-    if (word.empty() || jobs::equals_ignoring_case(word, "identity")) continue;
+    if (word.empty()) continue;
     const auto coding = parse_coding(word);
-    if (!coding || codings.size() == codings_max) return std::nullopt;
-    codings.push_back(*coding);
+    if (!coding) return std::nullopt;
+    if (*coding == ContentCoding::identity) continue;
+    if (found != ContentCoding::identity) return std::nullopt;
+    found = *coding;
   }
-  return codings;
+  return found;
 }
 
 std::unique_ptr<ContentDecoder> ContentDecoder::make(ContentCoding coding, ExpansionLimit limit) {
-  if (coding == ContentCoding::br) return std::make_unique<BrotliDecoder>(limit);
-  return std::make_unique<ZlibDecoder>(coding, limit);
+  switch (coding) {
+    case ContentCoding::identity:
+      return nullptr;
+    case ContentCoding::gzip:
+    case ContentCoding::deflate:
+      return std::make_unique<ZlibDecoder>(coding, limit);
+    case ContentCoding::br:
+      return std::make_unique<BrotliDecoder>(limit);
+  }
+  return nullptr;
 }
 
 std::unique_ptr<ContentEncoder> ContentEncoder::make(ContentCoding coding) {
-  if (coding == ContentCoding::br) return std::make_unique<BrotliEncoder>();
-  return std::make_unique<ZlibEncoder>(coding == ContentCoding::gzip ? gzip_window : zlib_window);
+  switch (coding) {
+    case ContentCoding::identity:
+      return nullptr;
+    case ContentCoding::gzip:
+      return std::make_unique<ZlibEncoder>(gzip_window);
+    case ContentCoding::deflate:
+      return std::make_unique<ZlibEncoder>(zlib_window);
+    case ContentCoding::br:
+      return std::make_unique<BrotliEncoder>();
+  }
+  return nullptr;
 }
 
 }  // namespace raincheck::routes

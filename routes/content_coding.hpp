@@ -9,17 +9,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace raincheck::routes {
 
-enum class ContentCoding : std::uint8_t { gzip, deflate, br };
+enum class ContentCoding : std::uint8_t { identity, gzip, deflate, br };
 
 const char* name(ContentCoding coding);
 
-// The codings of a Content-Encoding field in the order in which they were applied; identity is left
-// out. Nothing if one is unknown, or there are more than two.
-std::optional<std::vector<ContentCoding>> parse_content_encoding(std::string_view value);
+// The coding of a Content-Encoding field; identity if there is none. Nothing if it is not known, or
+// several were applied, of which a small body can be made that grows without end.
+std::optional<ContentCoding> parse_content_encoding(std::string_view value);
 
 // How much a coded body may become. A small one may become anything up to `free_bytes`; beyond
 // that, a body that grows more than `ratio` times is taken for a bomb. gzip can grow 1,032 times.
@@ -33,6 +32,7 @@ class ContentDecoder {
   static constexpr std::size_t piece_bytes = 65'536;
 
   virtual ~ContentDecoder() = default;
+  // Null for identity.
   static std::unique_ptr<ContentDecoder> make(ContentCoding coding, ExpansionLimit limit = {});
 
   struct Step {
@@ -49,6 +49,7 @@ class ContentDecoder {
 class ContentEncoder {
  public:
   virtual ~ContentEncoder() = default;
+  // Null for identity.
   static std::unique_ptr<ContentEncoder> make(ContentCoding coding);
 
   virtual void write(std::string_view in, std::string& out) = 0;

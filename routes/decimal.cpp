@@ -59,12 +59,13 @@ Decimal::Decimal(std::string_view text) {
 std::strong_ordering Decimal::operator<=>(const Decimal& other) const {
   const auto sign = [](const Decimal& d) { return d.is_zero() ? 0 : d.is_negative_ ? -1 : 1; };
   if (sign(*this) != sign(other)) return sign(*this) <=> sign(other);
+  const Decimal& a = is_negative_ ? other : *this;
+  const Decimal& b = is_negative_ ? *this : other;
   const auto magnitude = [](const Decimal& d) {
     return d.exponent_ + static_cast<std::int64_t>(d.digits_.size());
   };
-  std::strong_ordering order = magnitude(*this) <=> magnitude(other);
-  if (order == 0) order = digits_.compare(other.digits_) <=> 0;
-  return is_negative_ ? 0 <=> order : order;
+  if (magnitude(a) != magnitude(b)) return magnitude(a) <=> magnitude(b);
+  return a.digits_ <=> b.digits_;
 }
 
 bool Decimal::is_multiple_of(const Decimal& unit) const {

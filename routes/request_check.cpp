@@ -63,7 +63,7 @@ class RequestCheck::Findings {
   bool has(int status) const {
     return std::find(statuses_.begin(), statuses_.end(), status) != statuses_.end();
   }
-  // A value that is there; `is_seen` tells of its rule that there was one.
+  // A value that is there.
   void add_value(const Rule& rule, Where where, std::string_view value) {
     if (rule.pattern && !RE2::FullMatch({value.data(), value.size()}, *rule.pattern)) {
       add(400, where, rule.name, "must match the pattern " + rule.text);

@@ -38,7 +38,7 @@ Decoded in_pieces(ContentCoding coding, std::string_view input, std::size_t step
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
   const std::string_view input = raincheck::fuzz::rest_of(data, size);
-  const auto coding = static_cast<ContentCoding>(data[0] % 3);
+  const auto coding = static_cast<ContentCoding>(1 + data[0] % 3);
   const Decoded whole = in_pieces(coding, input, input.size());
   const Decoded pieces = in_pieces(coding, input, data[0] / 3 % 16 + std::size_t{1});
   require(whole.is_good == pieces.is_good, "in pieces it is the same");

@@ -149,10 +149,7 @@ TEST_CASE("coded bodies are decoded, changed and encoded again") {
     CHECK(rewritten(small, facts, encode(coding, body + std::string(200, ' ')), {"u", "r"}) ==
           "pass: the decoded body is longer than max_size");
   }
-  const std::string twice = encode(ContentCoding::br, encode(ContentCoding::gzip, body));
-  const std::string out =
-      rewritten(json_rules(), {"application/json", "gzip, br", false}, twice, {"u", "r"});
-  CHECK(decode(ContentCoding::gzip, decode(ContentCoding::br, out)) == expected);
+  CHECK(way(json_rules(), {"application/json", "gzip, br", false}) == Way::untouched);
 }
 
 TEST_CASE("a streamed body is replaced as it passes, coded or not") {
@@ -180,6 +177,10 @@ TEST_CASE("a streamed body is replaced as it passes, coded or not") {
     }
   }
   const BodyPlan plan = BodyPlan::make(rules, {"text/html", "gzip", false});
+  BodyRewriter empty(rules, plan, {"", ""});
+  std::string nothing;
+  CHECK(empty.finish(nothing) == "");
+  CHECK(nothing == "");
   BodyRewriter broken(rules, plan, {"", ""});
   std::string out;
   CHECK(broken.write("no gzip", out) ==
