@@ -203,8 +203,9 @@ TEST_CASE("what the rules leave behind when they are done: a message that is tru
       {"Content-Language", FieldFate::kept},  {"Content-Location", FieldFate::kept},
       {"X-Content-Length", FieldFate::kept},
   };
-  for (const auto& [name, expected] : cases) {
-    CAPTURE(name);
+  for (const auto& row : cases) {
+    const auto& [name, expected] = row;
+    CAPTURE(row.name);
     CHECK(fate_of_field(name, true) == expected);
     CHECK(fate_of_field(name, false) == expected);
   }
@@ -248,9 +249,10 @@ TEST_CASE("patterns of media types") {
       {"*/*", "a/b", true},
       {"*/*", "", false},
   };
-  for (const auto& [pattern, type, expected] : cases) {
-    CAPTURE(pattern);
-    CAPTURE(type);
+  for (const auto& row : cases) {
+    const auto& [pattern, type, expected] = row;
+    CAPTURE(row.pattern);
+    CAPTURE(row.type);
     CHECK(matches_media_type(pattern, type) == expected);
   }
   CHECK(media_type(" text/html ;charset=x") == "text/html");

@@ -95,8 +95,9 @@ TEST_CASE("JSON Patch does what RFC 6902 appendix A says") {
       {"A.16", R"({"foo":["bar"]})", R"([{"op":"add","path":"/foo/-","value":["abc","def"]}])",
        R"({"foo":["bar",["abc","def"]]})"},
   };
-  for (const auto& [section, document, patch, expected] : cases) {
-    CAPTURE(section);
+  for (const auto& row : cases) {
+    const auto& [section, document, patch, expected] = row;
+    CAPTURE(row.section);
     CHECK(patched(document, patch) == expected);
   }
 }
@@ -138,8 +139,9 @@ TEST_CASE("operations at the edges") {
       {"{}", R"([{"op":"add","path":"/a","value":1},{"op":"remove","path":"/b"}])",
        "! json_patch[1]: remove '/b': there is no such value"},
   };
-  for (const auto& [document, patch, expected] : cases) {
-    CAPTURE(patch);
+  for (const auto& row : cases) {
+    const auto& [document, patch, expected] = row;
+    CAPTURE(row.patch);
     CHECK(patched(document, patch) == expected);
   }
 }
@@ -172,8 +174,9 @@ TEST_CASE(
       {R"([{"op":"test","path":"/b","value":4,"optional":true}])",
        "! json_patch[0]: test '/b': the value is another one"},
   };
-  for (const auto& [patch, expected] : cases) {
-    CAPTURE(patch);
+  for (const auto& row : cases) {
+    const auto& [patch, expected] = row;
+    CAPTURE(row.patch);
     CHECK(patched(R"({"a":[1,2],"b":3})", patch) == expected);
   }
 }
@@ -234,9 +237,10 @@ TEST_CASE("a merge patch does what RFC 7386 appendix A says") {
        R"({"title":"Hello!","author":{"givenName":"John"},"tags":["example"],)"
        R"("content":"This will be unchanged","phoneNumber":"+01-123-456-7890"})"},
   };
-  for (const auto& [target, patch, expected] : cases) {
-    CAPTURE(target);
-    CAPTURE(patch);
+  for (const auto& row : cases) {
+    const auto& [target, patch, expected] = row;
+    CAPTURE(row.target);
+    CAPTURE(row.patch);
     CHECK(merged(target, patch) == expected);
   }
 }

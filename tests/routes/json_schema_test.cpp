@@ -99,8 +99,9 @@ TEST_CASE("a document gets all of its problems, each with its pointer") {
        "/lines must not hold the same item twice\n"},
       {R"({"id":1,"customer":"ab","when":"2023-02-29"})", "/when must have the format date\n"},
   };
-  for (const auto& [document, expected] : cases) {
-    CAPTURE(document);
+  for (const auto& row : cases) {
+    const auto& [document, expected] = row;
+    CAPTURE(row.document);
     CHECK(problems_of(compiled.schema, document) == expected);
   }
 }
@@ -179,8 +180,9 @@ TEST_CASE("a schema that cannot be used says why and where") {
        "/s/main.json#/type: must be a type or a list of types\n/s/main.json#/enum: must be a "
        "list\n/s/main.json#/maximum: must be a number\n"},
   };
-  for (const auto& [schema, expected] : cases) {
-    CAPTURE(schema);
+  for (const auto& row : cases) {
+    const auto& [schema, expected] = row;
+    CAPTURE(row.schema);
     CHECK(errors_of(std::string(schema)) == expected);
   }
 }
@@ -263,9 +265,10 @@ TEST_CASE("references are resolved as RFC 3986 has it") {
       {"http://h/a/b", "//i/c", "http://i/c"},
       {"http://h/a/b", "urn:x:y", "urn:x:y"},
   };
-  for (const auto& [base, reference, expected] : cases) {
-    CAPTURE(base);
-    CAPTURE(reference);
+  for (const auto& row : cases) {
+    const auto& [base, reference, expected] = row;
+    CAPTURE(row.base);
+    CAPTURE(row.reference);
     CHECK(resolve_reference(base, reference) == expected);
   }
 }

@@ -119,9 +119,10 @@ TEST_CASE("values are equal by what they mean") {
       {R"(["a","b"])", R"(["a,b"])", false},
       {R"(["a\",\"b"])", R"(["a","b"])", false},
   };
-  for (const auto& [a, b, expected] : cases) {
-    CAPTURE(a);
-    CAPTURE(b);
+  for (const auto& row : cases) {
+    const auto& [a, b, expected] = row;
+    CAPTURE(row.a);
+    CAPTURE(row.b);
     const Json left = *parse_json(a).value;
     const Json right = *parse_json(b).value;
     CHECK(is_equal(left, right) == expected);
@@ -159,8 +160,9 @@ TEST_CASE("a pointer finds what RFC 6901 section 5 says") {
       {"/foo/0/x", ""},
       {"/bar", ""},
   };
-  for (const auto& [pointer, expected] : cases) {
-    CAPTURE(pointer);
+  for (const auto& row : cases) {
+    const auto& [pointer, expected] = row;
+    CAPTURE(row.pointer);
     const auto parsed = JsonPointer::parse(pointer);
     REQUIRE(parsed);
     const Json* found = parsed->find(document);

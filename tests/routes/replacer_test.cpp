@@ -86,8 +86,9 @@ TEST_CASE("texts are replaced, the leftmost first, of those at one place the lon
       {{{std::string("\0x", 2), "0"}}, std::string_view("a\0xb", 4), "a0b"},
       {{{"\xC3\xA9", "e"}}, "caf\xC3\xA9", "cafe"},
   };
-  for (const auto& [pairs, text, expected] : cases) {
-    CAPTURE(text);
+  for (const auto& row : cases) {
+    const auto& [pairs, text, expected] = row;
+    CAPTURE(row.text);
     const Rules rules(pairs);
     CHECK(rules.whole(text) == expected);
     CHECK(reference(pairs, text) == expected);
