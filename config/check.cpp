@@ -152,8 +152,6 @@ void check_operation(const PatchOperation& operation, Reading& reading, const st
 }
 
 void check_body_rules(const BodyRules& rules, Reading& reading, const std::string& path) {
-  constexpr std::size_t needles_max = 32;
-  constexpr std::size_t needle_bytes_max = 4096;
   for (std::size_t i = 0; i < rules.json_patch.size(); ++i) {
     check_operation(rules.json_patch[i], reading, path + ".json_patch[" + std::to_string(i) + "]");
   }
@@ -164,7 +162,7 @@ void check_body_rules(const BodyRules& rules, Reading& reading, const std::strin
     if (!reading.is_refused_within(here)) needles.add(rules.replace[i].from, here + ".from");
     bytes += rules.replace[i].from.size();
   }
-  if (rules.replace.size() > needles_max || bytes > needle_bytes_max) {
+  if (rules.replace.size() > replacements_max || bytes > replacement_bytes_max) {
     reading.refuse(reading.place(path + ".replace"), path + ".replace",
                    "must not have more than 32 texts to look for, with 4096 bytes in all");
   }

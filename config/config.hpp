@@ -186,6 +186,10 @@ struct Replacement {
   Place place;
 };
 
+// The texts to look for of one route: how many, and how long all together.
+constexpr std::size_t replacements_max = 32;
+constexpr std::size_t replacement_bytes_max = 4096;
+
 enum class OnFailure { pass, refuse };
 
 // What changes in bodies, in this order: json_patch, merge_patch, replace.

@@ -16,11 +16,9 @@ namespace raincheck::routes {
 // The needles of one route, ready to be looked for. Immutable; any thread.
 class Needles {
  public:
-  static constexpr std::size_t count_max = 32;
-  // All together: bounds what a hostile body can cost, which is no more than this for each byte.
-  static constexpr std::size_t bytes_max = 4096;
-
-  // None is empty, no two are the same. Without needles nothing is ever found.
+  // None is empty, no two are the same. Without needles nothing is ever found. Their number and
+  // length are limited by config::replacements_max and replacement_bytes_max, which bounds what a
+  // hostile body can cost: for each of its bytes, a comparison of all needles.
   explicit Needles(std::vector<std::string> needles = {});
 
   struct Found {

@@ -132,6 +132,14 @@ const Mistake mistakes[] = {
     {route_with("request_body: { replace: [{ from: a, to: b }, { from: a, to: c }] }"),
      "6:59: error: routes[0].request_body.replace[1].from: 'a' is here twice: first at "
      "x.yaml:6:39"},
+    {route_with("request_body: { replace: [{ from: '" + std::string(1024, 'a') +
+                "', to: a }, { from: '" + std::string(1024, 'b') + "', to: a }, { from: '" +
+                std::string(1024, 'c') + "', to: a }, { from: '" + std::string(1023, 'd') +
+                "', to: a }, { from: ef, to: a }] }"),
+     "6:29: error: routes[0].request_body.replace: must not have more than 32 texts to look for, "
+     "with 4096 bytes in all"},
+    {route_with("request_body: { replace: [{ from: '" + std::string(1025, 'a') + "', to: b }] }"),
+     "6:39: error: routes[0].request_body.replace[0].from: must not be longer than 1024 bytes"},
     {route_with("request_body: { replace: [{ from: '', to: b }] }"),
      "6:39: error: routes[0].request_body.replace[0].from: must not be empty"},
     {route_with("response_body: { merge_patch: { a: '${NOPE}' } }"),

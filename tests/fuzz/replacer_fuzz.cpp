@@ -1,5 +1,6 @@
 // Text substitution gives the same however the text is cut, and the same as the rule written for
 // the whole of it. The input is lines of needles, an empty line, and the text.
+#include "config/config.hpp"
 #include "routes/replacer.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -15,7 +16,8 @@ std::vector<std::string> take_needles(std::string_view& input) {
     input.remove_prefix(std::min(line.size() + 1, input.size()));
     if (line.empty()) break;
     const bool is_new = std::find(needles.begin(), needles.end(), line) == needles.end();
-    if (is_new && needles.size() < Needles::count_max) needles.emplace_back(line.substr(0, 128));
+    if (is_new && needles.size() < raincheck::config::replacements_max)
+      needles.emplace_back(line.substr(0, 128));
   }
   std::sort(needles.begin(), needles.end());
   needles.erase(std::unique(needles.begin(), needles.end()), needles.end());
