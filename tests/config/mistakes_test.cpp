@@ -136,7 +136,7 @@ const Mistake mistakes[] = {
                 "', to: a }, { from: '" + std::string(1024, 'b') + "', to: a }, { from: '" +
                 std::string(1024, 'c') + "', to: a }, { from: '" + std::string(1023, 'd') +
                 "', to: a }, { from: ef, to: a }] }"),
-     "6:29: error: routes[0].request_body.replace: must not have more than 32 texts to look for, "
+     "6:30: error: routes[0].request_body.replace: must not have more than 32 texts to look for, "
      "with 4096 bytes in all"},
     {route_with("request_body: { replace: [{ from: '" + std::string(1025, 'a') + "', to: b }] }"),
      "6:39: error: routes[0].request_body.replace[0].from: must not be longer than 1024 bytes"},
