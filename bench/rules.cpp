@@ -137,7 +137,7 @@ void patch() {
   std::size_t failed = 0;
   const double seconds = seconds_of([&] {
     for (int i = 0; i < rounds; ++i) {
-      failed += routes::BodyRewriter(rules, plan, {"https://new"}).rewrite(body).body ? 0 : 1;
+      failed += routes::BodyRewriter(rules, plan, {"https://new"}).rewrite(body).body ? 0U : 1U;
     }
   });
   report("patch 1 KiB of JSON, three operations", seconds, rounds);
