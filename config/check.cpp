@@ -1,6 +1,7 @@
 #include "config/check.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -13,12 +14,6 @@ namespace {
 
 std::string quoted(const std::string& text) {
   return "'" + text + "'";
-}
-
-std::string match_text(const Match& match) {
-  std::string text;
-  for (const std::string& method : match.methods) text += (text.empty() ? "" : ",") + method;
-  return text.empty() ? match.path : text + " " + match.path;
 }
 
 std::string at(const Place& place) {
@@ -94,14 +89,6 @@ void check_upstream(const Upstream& upstream, Reading& reading) {
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const std::string server = path + ".servers[" + std::to_string(i) + "]";
     if (!reading.is_refused_within(server)) urls.add(upstream.servers[i].authority, server);
-    if (upstream.servers[i].weight != 1) {
-      reading.refuse(reading.place(server + ".weight"), server + ".weight",
-                     "weights are not built yet in this version: servers take turns");
-    }
-    if (upstream.servers[i].max_concurrency != 0) {
-      reading.refuse(reading.place(server + ".max_concurrency"), server + ".max_concurrency",
-                     "is not built yet in this version: limit the upstream as a whole");
-    }
   }
 }
 
@@ -181,7 +168,7 @@ void check_routes(const Config& config, Reading& reading) {
     const std::string path = "routes[" + std::to_string(i) + "]";
     // Two routes that are named by the same match are two routes with the same match: the route
     // table says so.
-    if (route.name != match_text(route.match)) names.add(route.name, path + ".name");
+    if (route.name != format_match(route.match)) names.add(route.name, path + ".name");
     if (!route.upstream.empty()) {
       check_upstream_name(config, reading, route.upstream, path + ".upstream");
     } else if (!reading.is_refused(path) && !reading.is_refused(path + ".upstream")) {
@@ -201,6 +188,16 @@ void check_routes(const Config& config, Reading& reading) {
   }
 }
 
+// Calls that the servers allow together: more of them would only wait outside the queue.
+std::uint32_t room_of(const std::vector<Server>& servers) {
+  constexpr std::uint64_t no_limit = std::numeric_limits<std::uint32_t>::max();
+  std::uint64_t room = 0;
+  for (const Server& server : servers) {
+    room += server.max_concurrency == 0 ? no_limit : server.max_concurrency;
+  }
+  return static_cast<std::uint32_t>(servers.empty() ? no_limit : std::min(room, no_limit));
+}
+
 }  // namespace
 
 void derive(Config& config, const Environment& environment, const Reading& reading) {
@@ -217,10 +214,11 @@ void derive(Config& config, const Environment& environment, const Reading& readi
       server.port = origin->port;
       server.authority = origin->authority;
     }
+    upstream.max_concurrency = std::min(upstream.max_concurrency, room_of(upstream.servers));
   }
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
     Route& route = config.routes[i];
-    if (route.name.empty()) route.name = match_text(route.match);
+    if (route.name.empty()) route.name = format_match(route.match);
     Validate& validate = route.validate;
     if (validate.json_schema.empty()) continue;
     validate.json_schema_place =
@@ -245,11 +243,6 @@ void check(const Config& config, Reading& reading) {
   if (config.store.partitions > 1) {
     reading.refuse(reading.place("store.partitions"), "store.partitions",
                    "more than one partition is not built yet in this version");
-  }
-  if (config.jobs.retention.failed_request != Retention{}.failed_request) {
-    reading.refuse(reading.place("jobs.retention.failed_request"), "jobs.retention.failed_request",
-                   "is not built yet in this version: a failed job keeps its request as long as "
-                   "its result");
   }
   if (config.routes.empty() && config.default_upstream.empty() && !reading.is_refused_within("")) {
     reading.warn({}, "", "no routes and no default_upstream: every request gets 404");

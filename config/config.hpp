@@ -25,6 +25,25 @@ struct Place {
   int column = 0;
 };
 
+// A text with ${...} of a request in it, as routes::Template compiles it: literal parts, in which
+// everything that is known at load time stands already, and names.
+struct TemplateText {
+  struct Part {
+    bool is_name = false;
+    std::string text;  // of a name: what stands between ${ and }
+  };
+  std::vector<Part> parts;
+  std::string written;  // as it stands in the file
+  Place place;
+};
+
+// An entry of a map whose keys are the operator's own words.
+template <class T>
+struct Named {
+  std::string name;
+  T value;
+};
+
 struct ListenerTimeouts {
   milliseconds header{10'000};  // from the first byte of a request to the end of its header
   milliseconds body{60'000};    // longest silence while a request body is read
@@ -79,7 +98,7 @@ struct UpstreamLimits {
 struct Upstream {
   std::string name;
   std::vector<Server> servers;
-  std::uint32_t max_concurrency = 8;
+  std::uint32_t max_concurrency = 8;  // load() cuts it to what the servers allow together
   UpstreamTimeouts timeouts;
   milliseconds tcp_keepalive{60'000};
   OnAbort on_abort = OnAbort::close;
@@ -94,8 +113,11 @@ enum class Priority { high, normal, low };
 enum class Completion { redirect, inline_ };  // NOLINT(readability-identifier-naming)
 
 struct Match {
+  std::vector<std::string> hosts;    // "api.example.com" or "*.example.com"; empty: every host
   std::vector<std::string> methods;  // upper case; empty: every method
   std::string path;                  // "/exact", "/prefix/*", "/with/{segment}", "/with/{rest...}"
+  std::vector<Named<std::string>> headers;  // all must have these values
+  std::vector<Named<std::string>> query;
 };
 
 struct IdempotencyKey {
@@ -146,6 +168,33 @@ struct Retry {
   std::vector<int> on_status{502, 503, 504, 429};
   milliseconds backoff{1'000};
   milliseconds max_backoff{60'000};
+};
+
+// What happens to the fields of a head, in this order: rename, remove, set, add, default.
+struct HeaderChanges {
+  std::vector<Named<std::string>> rename;  // from, to
+  std::vector<std::string> remove;         // "X-Debug" or "X-Internal-*"
+  std::vector<Named<TemplateText>> set;
+  std::vector<Named<TemplateText>> add;
+  std::vector<Named<TemplateText>> default_;  // NOLINT(readability-identifier-naming)
+};
+
+// Of the cookies that a backend sets.
+struct RewriteCookies {
+  std::optional<TemplateText> domain;    // in place of a Domain that is the backend's
+  std::vector<Named<std::string>> path;  // from, to; whole segments
+};
+
+struct ResponseHeaders {
+  HeaderChanges changes;
+  bool rewrite_location = true;
+  RewriteCookies rewrite_cookies;
+};
+
+// What a backend is asked for. Unset: its own host, and the path as it came.
+struct Rewrite {
+  std::optional<TemplateText> host;
+  std::optional<TemplateText> path;
 };
 
 struct RouteLimits {
@@ -208,6 +257,9 @@ struct Route {
   std::string upstream;
   Async async;
   Retry retry;
+  Rewrite rewrite;
+  HeaderChanges request_headers;
+  ResponseHeaders response_headers;
   RouteLimits limits;
   Validate validate;
   BodyRules request_body;

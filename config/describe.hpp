@@ -4,10 +4,11 @@
 //   shorthand(target, kind)                        one scalar may stand for the whole map
 //   field(key, target, kind, sentence, use)        a scalar
 //   list(key, target, kind, sentence, use)         a list of scalars
+//   entries(key, vector, names, kind, sentence)    a map from the operator's own words to scalars
 //   section(key, struct, sentence, use)            a map with a description of its own
 //   group(key, sentence, function)                 a map without a struct
 //   items(key, vector, start, sentence, use)       a list of maps, each beginning as `start`
-//   named(key, vector, start, sentence, names)     a map from names to maps
+//   named(key, vector, start, names, sentence)     a map from names to maps
 //   any(key, target, sentence, shape)              a value of any shape, kept as JSON
 //   defaults(key, struct, sentence)                a map of what others begin as
 //   unbuilt(key)                                   a known setting that this version refuses
@@ -26,12 +27,6 @@ enum class Use {
   optional,  // the default
   own,       // optional, and never a default of others
   required,  // and never a default of others
-};
-
-// What the keys of a map of names may be.
-struct KeyRule {
-  std::string (*rule)(std::string_view text) = check_name;
-  const char* pattern = "^[A-Za-z0-9][\\w.-]*$";  // in JSON; empty: any
 };
 
 enum class AnyShape {
@@ -86,6 +81,12 @@ inline const Words<AccessOutput> access_output_words{
 inline const Words<AcceptId> accept_id_words{
     {{AcceptId::trusted, "trusted"}, {AcceptId::always, "always"}, {AcceptId::never, "never"}}, {}};
 
+inline const NameRule field_names{check_header_name, "^[!-~]+$", NameRule::Case::ignored};
+inline const NameRule changed_fields{check_changed_field, "", NameRule::Case::ignored};
+inline const NameRule parameter_names{check_parameter_name, "."};
+inline const NameRule upstream_names{check_name, "^[A-Za-z0-9][\\w.-]*$"};
+inline const NameRule cookie_paths{check_exact_path, "^/"};
+
 template <class V>
 void describe(V& v, ListenerTimeouts& t) {
   v.field("header", t.header, Duration{},
@@ -127,9 +128,9 @@ void describe(V& v, Server& s) {
   v.field("url", s.url, Text{check_server_url, "^http://[^/?#@ ]+$"},
           "http://host[:port] of one server.", Use::required);
   v.field("weight", s.weight, Count{1, 1000},
-          "Its share of the calls; only 1 in this version: servers take turns.");
+          "Its share of the calls, beside the weights of the others.");
   v.field("max_concurrency", s.max_concurrency, Count{0, 65535},
-          "Calls in flight to this server; only 0, no limit of its own, in this version.");
+          "Calls in flight to this server. 0: no limit of its own.");
 }
 
 template <class V>
@@ -160,7 +161,8 @@ void describe(V& v, Upstream& u) {
   v.field("lb_policy", unchanged, Only{{"round_robin", "least_conn", "hash"}},
           "How calls are shared out among servers.");
   v.field("max_concurrency", u.max_concurrency, Count{1, 65535},
-          "Calls in flight to the whole upstream; the queue absorbs the rest.");
+          "Calls in flight to the whole upstream, and never more than its servers allow together; "
+          "the queue absorbs the rest.");
   v.section("timeouts", u.timeouts, "Time limits of one call.");
   v.field("tcp_keepalive", u.tcp_keepalive, Duration{Zero::allowed},
           "Interval of TCP probes while a backend is silent. 0s: none.");
@@ -182,7 +184,13 @@ void describe(V& v, Match& m) {
          "HTTP methods. Default: every method.");
   v.field("path", m.path, Text{check_match_path, "^/[^ ]*$"},
           "/exact, /prefix/*, /with/{segment} or /with/{rest...}.", Use::required);
-  for (const char* key : {"hosts", "headers", "query"}) v.unbuilt(key);
+  v.list("hosts", m.hosts, Many<Text>{{check_match_host, "^(\\*\\.)?[^*/ ]+$"}, false},
+         "Hosts that are asked for: api.example.com, or *.example.com for all below it. Default: "
+         "every host.");
+  v.entries("headers", m.headers, field_names, Text{check_field_text},
+            "Header fields and the values that they must have.");
+  v.entries("query", m.query, parameter_names, Text{check_field_text},
+            "Query parameters and the values that they must have.");
 }
 
 template <class V>
@@ -265,6 +273,46 @@ void describe(V& v, Retry& r) {
 }
 
 template <class V>
+void describe(V& v, HeaderChanges& h) {
+  v.entries("rename", h.rename, changed_fields, Text{check_changed_field},
+            "Fields and the names that they get, before anything else is done.");
+  v.list("remove", h.remove, Many<Text>{{check_removed_field}},
+         "Fields that are taken out: X-Debug, or X-Internal-* for all that begin so.");
+  v.entries("set", h.set, changed_fields, RequestText{},
+            "Fields that get this value instead of any that they have. Without the field if a "
+            "value that is put in is missing.");
+  v.entries("add", h.add, changed_fields, RequestText{}, "Fields that are there once more.");
+  v.entries("default", h.default_, changed_fields, RequestText{},
+            "Fields that get this value if they are not there.");
+}
+
+template <class V>
+void describe(V& v, RewriteCookies& c) {
+  v.field("domain", c.domain, RequestText{},
+          "Domain of cookies in place of the backend's own; empty: none, so that the cookie is the "
+          "public host's alone.");
+  v.entries("path", c.path, cookie_paths, Text{check_exact_path},
+            "Beginnings of the path of cookies and what they become.");
+}
+
+template <class V>
+void describe(V& v, ResponseHeaders& r) {
+  describe(v, r.changes);
+  v.field("rewrite_location", r.rewrite_location, Flag{},
+          "Whether URLs of the backend in Location, Content-Location, Link and Refresh become "
+          "public ones.");
+  v.section("rewrite_cookies", r.rewrite_cookies, "What is changed in cookies of the backend.");
+}
+
+template <class V>
+void describe(V& v, Rewrite& r) {
+  v.field("host", r.host, RequestText{},
+          "Host of the call; ${request.host}: as the client asked. Default: the server's own.");
+  v.field("path", r.path, RequestText{},
+          "Path of the call: /new/${path.name}. The query is kept unless this has one.");
+}
+
+template <class V>
 void describe(V& v, RouteLimits& l) {
   v.field("body", l.body, Size{}, "Size of a request body. Default: the listener's.");
 }
@@ -281,12 +329,10 @@ template <class V>
 void describe(V& v, Validate& c) {
   v.list("content_types", c.content_types, media_types,
          "Media types of a body, such as application/*+json; beyond them 415. Default: any.");
-  v.named("headers", c.headers, ValueRule{},
-          "What headers must be, by name: required, a pattern, or both as a map.",
-          KeyRule{check_header_name, "^[!-~]+$"});
-  v.named("query", c.query, ValueRule{},
-          "What query parameters must be, by name: required, a pattern, or both as a map.",
-          KeyRule{check_parameter_name, "."});
+  v.named("headers", c.headers, ValueRule{}, field_names,
+          "What headers must be, by name: required, a pattern, or both as a map.");
+  v.named("query", c.query, ValueRule{}, parameter_names,
+          "What query parameters must be, by name: required, a pattern, or both as a map.");
   v.field("json_schema", c.json_schema, Text{check_file_path},
           "File with the JSON Schema (draft 7) of the body; beside this file if not absolute.");
 }
@@ -336,11 +382,12 @@ void describe(V& v, Route& r) {
   v.section("retry", r.retry, "When a job's call is tried again.");
   v.section("limits", r.limits, "Limits of requests on this route.");
   v.section("validate", r.validate, "What is asked of requests before anything is stored.");
+  v.section("rewrite", r.rewrite, "What the backend is asked for.");
+  v.section("request_headers", r.request_headers, "What is changed in the header of calls.");
   v.section("request_body", r.request_body, "What is changed in the bodies of requests.");
+  v.section("response_headers", r.response_headers, "What is changed in the header of answers.");
   v.section("response_body", r.response_body, "What is changed in the bodies of responses.");
-  for (const char* key : {"authorize", "rewrite", "request_headers", "response_headers", "cors"}) {
-    v.unbuilt(key);
-  }
+  for (const char* key : {"authorize", "cors"}) v.unbuilt(key);
 }
 
 template <class V>
@@ -358,8 +405,8 @@ template <class V>
 void describe(V& v, Retention& r) {
   v.field("result", r.result, Duration{}, "Job and result, after the end.");
   v.field("failed_request", r.failed_request, Duration{Zero::allowed},
-          "The request of a failed job; in this version as long as its result, whatever this "
-          "says.");
+          "The request of a failed job, after the end, but no longer than the job. 0s: erased at "
+          "once.");
 }
 
 template <class V>
@@ -401,7 +448,7 @@ void describe(V& v, RequestId& r) {
 
 template <class V>
 void describe_upstreams_and_routes(V& v, MainFile& file) {
-  v.named("upstreams", file.config.upstreams, file.upstream,
+  v.named("upstreams", file.config.upstreams, file.upstream, upstream_names,
           "The backends, by name. Short form: name: http://host:port");
   v.items("routes", file.config.routes, file.route,
           "Which requests go where. The most specific wins, whatever the order.", Use::optional);

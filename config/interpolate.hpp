@@ -1,8 +1,10 @@
 // ${NAME}, ${NAME:-default}, ${file:/path} and ${credential:name} in a scalar, replaced when the
 // configuration is read. Works on values after the YAML parse, so that what is put in can never
-// change the structure. $${ stands for a literal ${.
+// change the structure. $${ stands for a literal ${. In a template, names of a request stay, and so
+// do files and credentials, which are read when they are needed and never kept.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,5 +21,17 @@ struct Interpolated {
 };
 
 Interpolated interpolate(std::string_view text, const Environment& environment);
+
+struct InterpolatedTemplate {
+  TemplateText text;  // without its place
+  std::string problem;
+  std::string hint;
+};
+
+// Files and credentials are read once, to see that they can be; the content is forgotten.
+InterpolatedTemplate interpolate_template(std::string_view text, const Environment& environment);
+
+// The content of "file:/path" or "credential:name" as it is now, without the newline at its end.
+std::optional<std::string> read_secret(std::string_view reference, const Environment& environment);
 
 }  // namespace raincheck::config

@@ -21,6 +21,15 @@ class Keys {
   void list(const char* key, T&, const K&, const char*, Use = Use::optional) {
     paths_.push_back(prefix_ + key);
   }
+  template <class T, class K>
+  void entries(const char* key,
+               std::vector<Named<T>>&,
+               const NameRule&,
+               const K&,
+               const char*,
+               Use = Use::optional) {
+    paths_.push_back(prefix_ + key);
+  }
   template <class T>
   void section(const char* key, T& target, const char*, Use = Use::optional) {
     Keys inner = below(key, ".");
@@ -37,7 +46,7 @@ class Keys {
     describe(inner, start);
   }
   template <class T>
-  void named(const char* key, std::vector<T>&, T start, const char*, const KeyRule& = {}) {
+  void named(const char* key, std::vector<T>&, T start, const NameRule&, const char*) {
     Keys inner = below(key, ".*.");
     describe(inner, start);
   }

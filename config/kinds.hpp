@@ -151,6 +151,24 @@ struct Text {
   std::string show(const std::string& value) const { return value; }
 };
 
+// What the keys of a map of the operator's own words must be.
+struct NameRule {
+  enum class Case { matters, ignored };
+
+  std::string (*rule)(std::string_view name);
+  std::string pattern = {};
+  Case letters = Case::matters;
+};
+
+// A text with ${...} of a request. That the names exist is for routes::Template to say, which knows
+// them.
+struct RequestText {
+  static constexpr bool is_template = true;
+
+  Shape shape() const { return {Shape::Type::text, {}, "", {}, {}}; }
+  std::string show(const TemplateText& value) const { return value.written; }
+};
+
 // A setting of which only the first word is built; it changes nothing.
 struct Unchanged {};
 inline Unchanged unchanged;

@@ -27,14 +27,32 @@ void Reading::warn(const Place& place, const std::string& path, std::string mess
   diagnostics_.push_back({place, path, std::move(message), "", Severity::warning});
 }
 
-std::optional<Reading::Text> Reading::text(const yaml::Value& value, const std::string& path) {
-  if (value.kind != yaml::Kind::scalar) {
-    refuse(value.place, path,
-           value.kind == yaml::Kind::null ? "has no value: give it one or remove the key"
-                                          : std::string("must be a single value, not a ") +
-                                                (value.kind == yaml::Kind::list ? "list" : "map"));
+bool Reading::is_scalar(const yaml::Value& value, const std::string& path) {
+  if (value.kind == yaml::Kind::scalar) return true;
+  refuse(value.place, path,
+         value.kind == yaml::Kind::null ? "has no value: give it one or remove the key"
+                                        : std::string("must be a single value, not a ") +
+                                              (value.kind == yaml::Kind::list ? "list" : "map"));
+  return false;
+}
+
+std::optional<TemplateText> Reading::template_text(const yaml::Value& value,
+                                                   const std::string& path) {
+  if (!is_scalar(value, path)) return std::nullopt;
+  InterpolatedTemplate out = interpolate_template(value.text, environment_);
+  if (out.problem.empty() && std::any_of(value.text.begin(), value.text.end(), is_control)) {
+    out.problem = "must not hold control characters";
+  }
+  if (!out.problem.empty()) {
+    refuse(value.place, path, std::move(out.problem), std::move(out.hint));
     return std::nullopt;
   }
+  out.text.place = value.place;
+  return std::move(out.text);
+}
+
+std::optional<Reading::Text> Reading::text(const yaml::Value& value, const std::string& path) {
+  if (!is_scalar(value, path)) return std::nullopt;
   Interpolated out = interpolate(value.text, environment_);
   if (!out.problem.empty()) {
     refuse(value.place, path, std::move(out.problem), std::move(out.hint));
@@ -111,12 +129,6 @@ bool Reader::is_map(const yaml::Value& value, const std::string& path) {
   return false;
 }
 
-bool Reader::is_good_name(const yaml::Value& name, const std::string& path, const KeyRule& names) {
-  const std::string why = names.rule(name.text);
-  if (!why.empty()) reading_.refuse(name.place, path, why);
-  return why.empty();
-}
-
 void Reader::any(const char* key, std::string& target, const char*, AnyShape shape) {
   const yaml::Value* value = take(key, Use::optional);
   if (value == nullptr || (shape != AnyShape::value && !is_map(*value, below(key)))) return;
@@ -163,6 +175,27 @@ void Reader::append_json(std::string& out, const yaml::Value& value, const std::
       out += '}';
       return;
   }
+}
+
+bool Reader::is_good_key(const yaml::Value& name, const std::string& path, const NameRule& rule) {
+  const std::string why = rule.rule(name.text);
+  if (!why.empty()) reading_.refuse(name.place, path, why);
+  return why.empty();
+}
+
+// The YAML knows keys that are the same already, but not those that differ in case.
+bool Reader::is_first(const yaml::Value& name,
+                      const std::string& path,
+                      const yaml::Value& map,
+                      const NameRule& rule) {
+  if (rule.letters == NameRule::Case::matters) return true;
+  for (const auto& [other, value] : map.entries) {
+    if (&other == &name) return true;
+    if (lower_case(other.text) != lower_case(name.text)) continue;
+    refuse_second(name, path, other.place);
+    return false;
+  }
+  return true;
 }
 
 void Reader::refuse_second(const yaml::Value& name, const std::string& path, const Place& first) {

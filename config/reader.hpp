@@ -36,6 +36,7 @@ class Reading {
     bool is_secret = false;  // it came from a file or credential, and no message may show it
   };
   std::optional<Text> text(const yaml::Value& value, const std::string& path);
+  std::optional<TemplateText> template_text(const yaml::Value& value, const std::string& path);
 
   // Where the setting was written, or else the nearest setting around it that was.
   Place place(std::string path) const;
@@ -44,6 +45,8 @@ class Reading {
   bool is_refused_within(const std::string& path) const;  // it, or a setting within it
 
  private:
+  bool is_scalar(const yaml::Value& value, const std::string& path);
+
   const Environment& environment_;
   std::vector<Diagnostic>& diagnostics_;
   std::map<std::string, Place> places_;
@@ -91,6 +94,26 @@ class Reader {
     }
   }
 
+  template <class T, class K>
+  void entries(const char* key,
+               std::vector<Named<T>>& target,
+               const NameRule& rule,
+               const K& kind,
+               const char*,
+               Use use = Use::optional) {
+    const yaml::Value* value = take(key, use);
+    if (value == nullptr || !is_map(*value, below(key))) return;
+    target.clear();
+    for (const auto& [name, inner] : value->entries) {
+      const std::string path = below(key) + "." + name.text;
+      if (!is_good_key(name, path, rule) || !is_first(name, path, *value, rule)) continue;
+      reading_.remember(path, name.place);
+      Named<T>& added = target.emplace_back();
+      added.name = name.text;
+      read_scalar(inner, path, added.value, kind);
+    }
+  }
+
   template <class T>
   void section(const char* key, T& target, const char*, Use use = Use::optional) {
     if (const yaml::Value* value = take(key, use)) read_map(*value, below(key), target, role_);
@@ -121,17 +144,14 @@ class Reader {
   }
 
   template <class T>
-  void named(const char* key,
-             std::vector<T>& target,
-             const T& start,
-             const char*,
-             const KeyRule& names = {}) {
+  void named(
+      const char* key, std::vector<T>& target, const T& start, const NameRule& rule, const char*) {
     const yaml::Value* value = take(key, Use::optional);
     if (value == nullptr || !is_map(*value, below(key))) return;
     start_over(target);
     for (const auto& [name, inner] : value->entries) {
       const std::string path = below(key) + "." + name.text;
-      if (!is_good_name(name, path, names)) continue;
+      if (!is_good_key(name, path, rule) || !is_first(name, path, *value, rule)) continue;
       for (const T& other : target) {
         const bool is_second = other.name == name.text && other.place.file != name.place.file;
         if (is_second) refuse_second(name, path, other.place);  // within a file: refused already
@@ -171,8 +191,12 @@ class Reader {
   }
   bool is_list(const yaml::Value& value, const std::string& path, bool may_be_scalar);
   bool is_map(const yaml::Value& value, const std::string& path);
-  bool is_good_name(const yaml::Value& name, const std::string& path, const KeyRule& names);
   void append_json(std::string& out, const yaml::Value& value, const std::string& path);
+  bool is_good_key(const yaml::Value& name, const std::string& path, const NameRule& rule);
+  bool is_first(const yaml::Value& name,
+                const std::string& path,
+                const yaml::Value& map,
+                const NameRule& rule);
   void refuse_second(const yaml::Value& name, const std::string& path, const Place& first);
   void refuse_unknown(const yaml::Value& key);
   void refuse_scalar(const yaml::Value& value,
@@ -201,7 +225,12 @@ class Reader {
   }
   template <class T, class K>
   void read_scalar(const yaml::Value& value, const std::string& path, T& target, const K& kind) {
-    with_scalar(value, path, [&](const Scalar& scalar) { return read_into(scalar, target, kind); });
+    if constexpr (requires { K::is_template; }) {
+      if (auto text = reading_.template_text(value, path)) target = std::move(*text);
+    } else {
+      with_scalar(value, path,
+                  [&](const Scalar& scalar) { return read_into(scalar, target, kind); });
+    }
   }
   template <class T, class K>
   void append(const yaml::Value& value, const std::string& path, T& target, const K& kind) {

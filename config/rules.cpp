@@ -31,17 +31,10 @@ bool has_dot_segment(std::string_view path) {
          closed.substr(0, closed.size() - 1).find("//") != closed.npos;
 }
 
-// Fields that frame a message or belong to one connection; no setting can speak of them.
-constexpr std::array<std::string_view, 9> reserved_fields = {
-    "connection", "content-length",    "host",    "keep-alive", "te",
-    "trailer",    "transfer-encoding", "upgrade", "expect"};
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
+constexpr std::array<std::string_view, 14> reserved_fields = {
+    "connection",       "content-length",     "expect",  "host",    "http2-settings",
+    "keep-alive",       "proxy-authenticate", "te",      "trailer", "proxy-authorization",
+    "proxy-connection", "transfer-encoding",  "upgrade", "via"};
 
 }  // namespace
 
@@ -99,12 +92,53 @@ std::string check_base_path(std::string_view text) {
   return "";
 }
 
+bool is_reserved_field(std::string_view name) {
+  return std::find(reserved_fields.begin(), reserved_fields.end(), lower_case(name)) !=
+         reserved_fields.end();
+}
+
 std::string check_header_name(std::string_view text) {
   if (!is_token(text) || text.size() > 64) return quoted(text) + " is not a header name";
-  const std::string name = lower(text);
-  if (std::find(reserved_fields.begin(), reserved_fields.end(), name) != reserved_fields.end()) {
+  if (is_reserved_field(text)) {
     return quoted(text) + " has a meaning of its own in HTTP and cannot be used here";
   }
+  return "";
+}
+
+std::string check_changed_field(std::string_view text) {
+  if (!is_token(text) || text.size() > 64) return quoted(text) + " is not a header name";
+  if (lower_case(text) == "host") return "no rule touches 'Host': write 'rewrite: { host: ... }'";
+  if (is_reserved_field(text)) {
+    return quoted(text) +
+           " frames messages or belongs to one connection: it is written anew and no rule touches "
+           "it";
+  }
+  return "";
+}
+
+std::string check_removed_field(std::string_view text) {
+  if (text == "*") return "'*' alone would remove every field: name them, or how they begin";
+  const bool is_beginning = !text.empty() && text.back() == '*';
+  if (!is_beginning && text.find('*') == text.npos) return check_changed_field(text);
+  if (!is_beginning) return quoted(text) + ": '*' stands at the end, for all that begin so";
+  text.remove_suffix(1);
+  const bool is_good = is_token(text) && text.size() <= 64 && text.find('*') == text.npos;
+  return is_good ? "" : quoted(text) + " is not the beginning of a header name";
+}
+
+std::string check_field_text(std::string_view text) {
+  if (text.size() > 1024) return "must not be longer than 1024 bytes";
+  return "";
+}
+
+std::string check_match_host(std::string_view text) {
+  std::string_view host = text;
+  if (host.substr(0, 2) == "*.") host.remove_prefix(2);
+  if (const auto origin = parse_origin("http://" + std::string(host)); !origin) {
+    return "must be a host such as 'api.example.com' or '*.example.com', not " + quoted(text);
+  }
+  const std::size_t colon = host.rfind(':');
+  if (colon != host.npos && host.back() != ']') return "must be a host without a port";
   return "";
 }
 

@@ -15,6 +15,10 @@ std::string check_match_path(
 std::string check_exact_path(std::string_view text);
 std::string check_base_path(std::string_view text);
 std::string check_header_name(std::string_view text);
+std::string check_changed_field(std::string_view text);  // a name that a rule may set or rename
+std::string check_removed_field(std::string_view text);  // the same, or a beginning and '*'
+std::string check_field_text(std::string_view text);     // a value that is compared
+std::string check_match_host(std::string_view text);
 std::string check_listen_address(std::string_view text);
 std::string check_network(std::string_view text);
 std::string check_public_url(std::string_view text);
@@ -27,5 +31,9 @@ std::string check_pattern(std::string_view text);         // RE2
 std::string check_parameter_name(std::string_view text);  // of a query
 std::string check_needle(std::string_view text);
 std::string check_replacement(std::string_view text);
+
+// Fields that frame a message, belong to one connection or tell proxies where a request has been.
+// No rule can touch them.
+bool is_reserved_field(std::string_view name);
 
 }  // namespace raincheck::config

@@ -136,6 +136,16 @@ class Writer {
         use);
   }
 
+  template <class T, class K>
+  void entries(const char* key,
+               std::vector<Named<T>>&,
+               const NameRule& rule,
+               const K& kind,
+               const char* sentence,
+               Use use = Use::optional) {
+    add(key, described(sentence, map_of(rule, scalar(kind.shape()))), use);
+  }
+
   template <class T>
   void section(const char* key, T& target, const char* sentence, Use use = Use::optional) {
     add(key, described(sentence, map(target, role_)), use);
@@ -158,12 +168,8 @@ class Writer {
 
   template <class T>
   void named(
-      const char* key, std::vector<T>&, T start, const char* sentence, const KeyRule& names = {}) {
-    Object schema;
-    schema.add_text("type", "object");
-    schema.add("propertyNames", Object().add_text("pattern", names.pattern).json());
-    schema.add("additionalProperties", map(start, Role::value).json());
-    add(key, described(sentence, schema), Use::optional);
+      const char* key, std::vector<T>&, T start, const NameRule& rule, const char* sentence) {
+    add(key, described(sentence, map_of(rule, map(start, Role::value))), Use::optional);
   }
 
   void any(const char* key, std::string&, const char* sentence, AnyShape shape = AnyShape::value) {
@@ -199,6 +205,16 @@ class Writer {
     Writer writer(role);
     describe(writer, target);
     return writer.schema();
+  }
+
+  // A map from the operator's own words.
+  static Object map_of(const NameRule& names, const Object& value) {
+    Object out;
+    out.add_text("type", "object");
+    if (!names.pattern.empty()) {
+      out.add("propertyNames", Object().add_text("pattern", names.pattern).json());
+    }
+    return out.add("additionalProperties", value.json());
   }
 
   static Object merge(Object first, const Object& second) { return first.append(second); }

@@ -223,6 +223,24 @@ Parsed<StatusRange> parse_statuses(std::string_view text) {
   return StatusRange{static_cast<int>(*first), static_cast<int>(*last)};
 }
 
+std::string format_match(const Match& match) {
+  std::string text;
+  const char* before = "";
+  const auto add = [&](const std::string& item, const char* next) {
+    text += before + item;
+    before = next;
+  };
+  for (const std::string& method : match.methods) add(method, ",");
+  before = match.methods.empty() ? "" : " ";
+  for (const std::string& host : match.hosts) add(host, ",");
+  if (!match.hosts.empty()) before = "";
+  add(match.path, "?");
+  for (const auto& [name, value] : match.query) add(name + "=" + value, "&");
+  before = " ";
+  for (const auto& [name, value] : match.headers) add(name + "=" + value, " ");
+  return text;
+}
+
 Parsed<Origin> parse_origin(std::string_view url) {
   if (url.substr(0, 8) == "https://") {
     return Parsed<Origin>::wrong(
@@ -240,9 +258,7 @@ Parsed<Origin> parse_origin(std::string_view url) {
   const bool is_good = parts->is_bracketed ? is_ip6(parts->host) : is_host_name(parts->host);
   if (!is_good) return wrong_origin(url, "has no valid host");
   Origin origin;
-  origin.host = parts->host;
-  std::transform(origin.host.begin(), origin.host.end(), origin.host.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  origin.host = lower_case(parts->host);
   if (parts->port) {
     const auto port = to_port(*parts->port);
     if (!port || *port == 0) return wrong_origin(url, "has no valid port");
@@ -354,6 +370,13 @@ std::string json_text(std::string_view text) {
     out += c;
   }
   return out + "\"";
+}
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
 }
 
 bool is_token(std::string_view text) {

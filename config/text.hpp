@@ -48,6 +48,9 @@ std::string format_size(std::uint64_t bytes);
 // "200-399" or "200".
 Parsed<StatusRange> parse_statuses(std::string_view text);
 
+// "POST api.example.com/reports/*?mode=full X-Api-Version=2": different for different matches.
+std::string format_match(const Match& match);
+
 // http://host[:port] of an upstream's server.
 struct Origin {
   std::string host;  // without brackets, lower case
@@ -80,6 +83,7 @@ std::optional<std::array<std::uint8_t, 16>> parse_ip(std::string_view text);
 bool is_json_literal(std::string_view text);
 std::string json_text(std::string_view text);  // with its quotes; UTF-8, as it is in the files
 
-bool is_token(std::string_view text);  // a header name or a method, RFC 9110 5.6.2
+std::string lower_case(std::string_view text);  // ASCII
+bool is_token(std::string_view text);           // a header name or a method, RFC 9110 5.6.2
 
 }  // namespace raincheck::config

@@ -200,6 +200,15 @@ void append_http_date(std::string& out, WallTime time) {
   out.append(text, http_date_chars);
 }
 
+std::string_view HttpDate::at(WallTime now) {
+  const auto second = std::chrono::floor<std::chrono::seconds>(now);
+  if (text_.empty() || second != second_) {
+    second_ = second;
+    text_ = http_date(now);
+  }
+  return text_;
+}
+
 std::string http_date(WallTime time) {
   std::string text;
   text.reserve(http_date_chars);

@@ -20,6 +20,17 @@ constexpr std::size_t http_date_chars = 29;
 void append_http_date(std::string& out, WallTime time);
 std::string http_date(WallTime time);
 
+// The Date field of many answers: written once a second. Belongs to one thread.
+class HttpDate {
+ public:
+  // Valid until the next call.
+  std::string_view at(WallTime now);
+
+ private:
+  std::string text_;
+  WallTime second_{};  // of which text_ is
+};
+
 // Any of the three forms of an HTTP-date. `now` decides the century of the one with two digits.
 std::optional<WallTime> parse_http_date(std::string_view text, WallTime now);
 

@@ -62,9 +62,14 @@ Decision requeue(WallTime due_at, bool counts) {
 }
 
 // The call surely was not executed, and the upstream is not available: that is no fault of the job,
-// so it burns no attempt. Whether it is too late is the dispatcher's to see.
+// so it burns no attempt. It comes due when its time is over at the latest, for the dispatcher to
+// see that.
 Decision hold(const Attempt& attempt, milliseconds hold_for) {
-  Decision decision = requeue(attempt.now + hold_for, false);
+  const bool is_first = attempt.number <= 1;
+  const WallTime over =
+      is_first ? std::min(attempt.start_by, attempt.finish_by) : attempt.finish_by;
+  const WallTime due_at = std::max(attempt.now, std::min(attempt.now + hold_for, over));
+  Decision decision = requeue(due_at, false);
   decision.hold_upstream = true;
   decision.hold_for = hold_for;
   return decision;

@@ -37,6 +37,7 @@ struct Attempt {
   std::uint32_t number = 1;
   bool may_resend = false;
   WallTime now{};
+  WallTime start_by{};     // queue_timeout
   WallTime finish_by{};    // job_timeout
   std::uint64_t seed = 0;  // of the jitter: a hash of the job's id
 };

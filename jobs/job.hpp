@@ -65,7 +65,7 @@ struct NewJob {
   Random random{};
   std::uint32_t lane = 0;
   WallTime created_at{};
-  WallTime start_by{};   // queue_timeout: must have begun its first attempt
+  WallTime start_by{};   // queue_timeout: must have begun its first attempt; not the epoch
   WallTime finish_by{};  // job_timeout: must be final
   bool may_resend = false;
   std::string route;

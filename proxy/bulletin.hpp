@@ -46,7 +46,7 @@ class Bulletin {
     Watch& operator=(const Watch&) = delete;
 
     // True: the job changed since the last call; false: `deadline` passed first.
-    awaitable<bool> wait(TimePoint deadline) { return signal_.wait(deadline); }
+    Signal::Wait wait(TimePoint deadline) { return signal_.wait(deadline); }
     void notify() { signal_.notify(); }
 
    private:

@@ -2,22 +2,17 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/asio/experimental/parallel_group.hpp>
 #include <cerrno>
 
 namespace raincheck::proxy {
 
-namespace asio = boost::asio;
-
 namespace {
 
-constexpr auto as_tuple = asio::as_tuple(use_awaitable);
+// So many reads and writes follow one another without a wait; then the shard's others have their
+// turn, however fast this peer is.
+constexpr int straight_max = 16;
 
 bool would_block() {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
@@ -25,9 +20,10 @@ bool would_block() {
 
 }  // namespace
 
-Connection::Connection(Socket socket, Timers& timers)
-    : socket_(std::move(socket)), timers_(timers) {
+Connection::Connection(Descriptor socket, Timers& timers, Readiness& readiness)
+    : socket_(std::move(socket)), timers_(timers), readiness_(readiness) {
   timers.watch(*this);
+  aborted_ = !readiness.add(socket_.get(), *this);
 }
 
 Connection::~Connection() {
@@ -44,70 +40,122 @@ void Connection::set_write_deadline(TimePoint deadline) {
   set_deadline(std::min(read_by_, write_by_));
 }
 
-awaitable<Io> Connection::connect(Connection& connection,
-                                  const asio::generic::stream_protocol::endpoint& endpoint,
-                                  TimePoint deadline) {
-  connection.set_write_deadline(deadline);
-  const auto [error] = co_await connection.socket_.async_connect(endpoint, as_tuple);
-  connection.set_write_deadline(never);
-  if (error || connection.aborted_) co_return connection.failure(error);
-  boost::system::error_code ignored;
-  connection.socket_.non_blocking(true, ignored);
-  co_return Io::ok;
+bool Connection::is_ready(For what) const {
+  switch (what) {
+    case For::read:
+      return readable_;
+    case For::write:
+      return writable_;
+    case For::either:
+      return readable_ || writable_;
+  }
+  return true;
 }
 
-Io Connection::failure(boost::system::error_code error) const {
+bool Connection::may_go_on(For what) {
+  return is_ready(what) && ++straight_ < straight_max;
+}
+
+void Connection::begin(For what, store::Promise& waiting, TimePoint deadline) {
+  straight_ = 0;
+  if (is_ready(what)) {
+    readiness_.wake(waiting);
+    return;
+  }
+  if (what == For::read) {
+    reader_ = &waiting;
+    set_read_deadline(deadline);
+  } else {
+    writer_ = &waiting;
+    either_ = what == For::either;
+    set_write_deadline(deadline);
+  }
+}
+
+Io Connection::end(For what) {
+  what == For::read ? set_read_deadline(never) : set_write_deadline(never);
   if (timed_out_) return Io::timeout;
-  if (aborted_) return Io::reset;
-  return error == asio::error::eof ? Io::end : Io::reset;
+  return aborted_ ? Io::reset : Io::ok;
+}
+
+void Connection::on_ready(std::uint32_t events) {
+  const bool failed = (events & (EPOLLHUP | EPOLLERR)) != 0;
+  ended_ = ended_ || failed || (events & EPOLLRDHUP) != 0;
+  readable_ = readable_ || ended_ || (events & EPOLLIN) != 0;
+  writable_ = writable_ || failed || (events & EPOLLOUT) != 0;
+  store::Promise* reader = nullptr;
+  store::Promise* writer = nullptr;
+  if (readable_) std::swap(reader, reader_);
+  if (writable_ || (either_ && readable_)) std::swap(writer, writer_);
+  // The first to resume may destroy this connection.
+  if (reader) reader->self.resume();
+  if (writer) writer->self.resume();
+}
+
+void Connection::wake(store::Promise*& waiting) {
+  if (waiting) readiness_.wake(*std::exchange(waiting, nullptr));
+}
+
+awaitable<Io> Connection::connect(const sockaddr* name, socklen_t size, TimePoint deadline) {
+  if (::connect(socket_.get(), name, size) != 0) {
+    if (errno != EINPROGRESS) co_return Io::reset;
+    writable_ = false;
+    Wait writable(*this, For::write, deadline);
+    const Io io = co_await writable;
+    if (io != Io::ok) co_return io;
+    int error = 0;
+    socklen_t error_size = sizeof error;
+    ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &error, &error_size);
+    if (error != 0) co_return Io::reset;
+  }
+  co_return Io::ok;
 }
 
 Transfer Connection::try_read(std::span<char> into) {
   if (aborted_) return {timed_out_ ? Io::timeout : Io::reset, 0};
-  const ssize_t size = ::recv(native(), into.data(), into.size(), MSG_DONTWAIT);
+  const ssize_t size = ::recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);
+  // A short read has taken everything, epoll(7); whether the end comes after it, recv() must say.
+  if (size < 0 || (!ended_ && static_cast<std::size_t>(size) < into.size())) readable_ = false;
   if (size > 0) return {Io::ok, static_cast<std::size_t>(size)};
-  if (size == 0) return {Io::end, 0};
-  return {would_block() ? Io::ok : Io::reset, 0};
+  if (size < 0) return {would_block() ? Io::ok : Io::reset, 0};
+  readable_ = true;
+  return {Io::end, 0};
 }
 
-awaitable<Io> Connection::wait_readable(TimePoint deadline) {
-  if (aborted_) co_return timed_out_ ? Io::timeout : Io::reset;
-  set_read_deadline(deadline);
-  const auto [error] = co_await socket_.async_wait(Socket::wait_read, as_tuple);
-  set_read_deadline(never);
-  if (error || aborted_) co_return failure(error);
-  co_return Io::ok;
+void Parts::remove_prefix(std::size_t size) {
+  for (std::string_view& part : parts_) {
+    const std::size_t of_part = std::min(size, part.size());
+    part.remove_prefix(of_part);
+    size -= of_part;
+  }
 }
 
-Transfer Connection::try_write(std::string_view first, std::string_view second) {
+Transfer Connection::try_write(const Parts& parts) {
   if (aborted_) return {timed_out_ ? Io::timeout : Io::reset, 0};
-  std::array<iovec, 2> parts{iovec{const_cast<char*>(first.data()), first.size()},
-                             iovec{const_cast<char*>(second.data()), second.size()}};
+  std::array<iovec, 3> pieces{};
+  std::size_t count = 0;
+  for (const std::string_view part : parts.all()) {
+    if (!part.empty()) pieces[count++] = iovec{const_cast<char*>(part.data()), part.size()};
+  }
   msghdr message{};
-  message.msg_iov = parts.data();
-  message.msg_iovlen = second.empty() ? 1 : 2;
-  const ssize_t size = ::sendmsg(native(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = count;
+  const ssize_t size = ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  writable_ = size >= 0 && static_cast<std::size_t>(size) == parts.size();
   if (size < 0) return {would_block() ? Io::ok : Io::reset, 0};
   written_ += static_cast<std::uint64_t>(size);
   return {Io::ok, static_cast<std::size_t>(size)};
 }
 
-awaitable<Io> Connection::write(std::string_view first,
-                                std::string_view second,
-                                std::chrono::milliseconds progress,
-                                TimePoint limit) {
-  while (!first.empty() || !second.empty()) {
-    if (first.empty()) std::swap(first, second);
-    const Transfer transfer = try_write(first, second);
+awaitable<Io> Connection::write(Parts parts, std::chrono::milliseconds progress, TimePoint limit) {
+  while (!parts.empty()) {
+    const Transfer transfer = try_write(parts);
     if (transfer.io != Io::ok) co_return transfer.io;
-    const std::size_t of_first = std::min(transfer.size, first.size());
-    first.remove_prefix(of_first);
-    second.remove_prefix(transfer.size - of_first);
+    parts.remove_prefix(transfer.size);
     if (transfer.size != 0) continue;
-    set_write_deadline(std::min(limit, timers_.now() + progress));
-    const auto [error] = co_await socket_.async_wait(Socket::wait_write, as_tuple);
-    set_write_deadline(never);
-    if (error || aborted_) co_return failure(error);
+    Wait writable(*this, For::write, std::min(limit, timers_.now() + progress));
+    const Io io = co_await writable;
+    if (io != Io::ok) co_return io;
   }
   co_return Io::ok;
 }
@@ -120,15 +168,10 @@ awaitable<Io> Connection::write_unless_readable(std::string_view& bytes,
     if (transfer.io != Io::ok) co_return transfer.io;
     bytes.remove_prefix(transfer.size);
     if (transfer.size != 0) continue;
-    set_write_deadline(std::min(limit, timers_.now() + progress));
-    auto readable = socket_.async_wait(Socket::wait_read, asio::deferred);
-    auto writable = socket_.async_wait(Socket::wait_write, asio::deferred);
-    auto either = asio::experimental::make_parallel_group(std::move(readable), std::move(writable));
-    const auto [order, read_error, write_error] =
-        co_await either.async_wait(asio::experimental::wait_for_one(), use_awaitable);
-    set_write_deadline(never);
-    if (aborted_) co_return timed_out_ ? Io::timeout : Io::reset;
-    if (order[0] == 0 && !read_error) co_return Io::end;
+    Wait either(*this, For::either, std::min(limit, timers_.now() + progress));
+    const Io io = co_await either;
+    if (io != Io::ok) co_return io;
+    if (readable_) co_return Io::end;
   }
   co_return Io::ok;
 }
@@ -140,37 +183,36 @@ void Connection::on_deadline() {
 
 void Connection::abort() {
   aborted_ = true;
-  boost::system::error_code ignored;
-  socket_.cancel(ignored);
+  wake(reader_);
+  wake(writer_);
 }
 
 void Connection::shutdown_send() {
-  boost::system::error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  ::shutdown(socket_.get(), SHUT_WR);
 }
 
 void Connection::close() {
-  aborted_ = true;
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  abort();
+  if (socket_) readiness_.remove(socket_.get(), *this);
+  socket_.close();
 }
 
 bool Connection::is_there() {
   char byte = 0;
-  const ssize_t size = ::recv(native(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+  const ssize_t size = ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
   return !aborted_ && (size > 0 || (size < 0 && would_block()));
 }
 
 bool Connection::is_quiet() {
   char byte = 0;
-  const ssize_t size = ::recv(native(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+  const ssize_t size = ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
   return size < 0 && would_block();
 }
 
-std::string peer_address(Socket& socket) {
+std::string peer_address(int socket) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (::getpeername(socket.native_handle(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     return "unknown";
   }
   std::array<char, INET6_ADDRSTRLEN> text{};

@@ -15,26 +15,31 @@ constexpr std::uint32_t claim_max = 64;
 constexpr milliseconds claim_again{250};
 // How late a job that waits may be told that its time is over.
 constexpr milliseconds overdue_every{500};
+// Jobs looked at by one command: few enough not to hold up a commit if all of them end.
+constexpr std::uint32_t overdue_look_max = 256;
 constexpr milliseconds probe_first{250};
 constexpr milliseconds probe_max{15'000};
 
 }  // namespace
 
 Dispatcher::Dispatcher(ShardContext context,
-                       const config::Upstream& upstream,
+                       const Site& site,
+                       std::size_t upstream,
                        Slots& slots,
                        Runner& runner,
-                       const std::vector<store::Lane>& lanes,
                        std::size_t shard)
     : context_(context),
-      upstream_(upstream.name),
-      connect_(upstream.timeouts.connect),
+      upstream_(site.config().upstreams[upstream].name),
+      connect_(site.config().upstreams[upstream].timeouts.connect),
       slots_(slots),
       runner_(runner),
       shard_(shard),
-      news_(context.io, context.timers) {
-  for (const store::Lane& lane : lanes) {
+      news_(context.io, context.timers),
+      request_retention_(site.config().jobs.retention.failed_request) {
+  for (const store::Lane& lane : site.lanes(upstream)) {
     numbers_.push_back(lane.number);
+    std::vector<store::Expire::Cursor>& cursors = cursors_.emplace_back();
+    for (const milliseconds wait : site.shorter_waits(lane.number)) cursors.push_back({wait});
     jobs::LaneState& state = lanes_.emplace_back();
     state.queued = lane.queued;
     state.priority = lane.priority & ~held_lane_mark;
@@ -44,12 +49,12 @@ Dispatcher::Dispatcher(ShardContext context,
 awaitable<void> Dispatcher::run() {
   while (!stopping_) {
     const bool more = co_await round();
-    if (more || stopping_) continue;
+    if (stopping_) break;
     if (context_.timers.now() >= overdue_at_ && queued() != 0) {
       co_await end_overdue();
       overdue_at_ = context_.timers.now() + overdue_every;
     }
-    co_await news_.wait(next_time());
+    if (!more) co_await news_.wait(next_time());
   }
 }
 
@@ -179,22 +184,28 @@ awaitable<bool> Dispatcher::round() {
   co_return learned;
 }
 
-// Jobs whose time is over while no slot came free for them end now, not when their turn comes.
+// Jobs whose time is over while they wait end now, not when their turn comes.
 awaitable<void> Dispatcher::end_overdue() {
-  for (std::size_t lane = 0; lane < lanes_.size() && !stopping_; ++lane) {
-    if (lanes_[lane].queued == 0) continue;
-    store::Claim command;
-    command.lane = numbers_[lane];
-    command.count = claim_max;
-    command.now = context_.timers.wall_now();
-    command.overdue = true;
-    jobs::Result<store::Claim> claimed = co_await context_.store.apply(std::move(command));
-    if (!claimed) co_return;
-    lanes_[lane].queued -= std::min<std::uint64_t>(lanes_[lane].queued, claimed->jobs.size());
-    for (jobs::Job& job : claimed->jobs) runner_.expire(std::move(job));
-    // A whole batch of them: there may be more.
-    if (claimed->jobs.size() == claim_max) --lane;
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    bool more = lanes_[lane].queued != 0;
+    while (more && !stopping_) more = co_await end_overdue(lane);
   }
+}
+
+// True: there may be more of them.
+awaitable<bool> Dispatcher::end_overdue(std::size_t lane) {
+  store::Expire command;
+  command.lane = numbers_[lane];
+  command.look_max = overdue_look_max;
+  command.now = context_.timers.wall_now();
+  command.request_retention = request_retention_;
+  command.cursors = cursors_[lane];
+  const jobs::Result<store::Expire> expired = co_await context_.store.apply(std::move(command));
+  if (!expired) co_return false;
+  cursors_[lane] = expired->cursors;
+  lanes_[lane].queued -= std::min<std::uint64_t>(lanes_[lane].queued, expired->ended.size());
+  for (const jobs::Place& place : expired->ended) runner_.expired(place);
+  co_return expired->more;
 }
 
 // How many came; nothing: the store did not answer.

@@ -16,11 +16,12 @@ namespace raincheck::proxy {
 
 class Dispatcher {
  public:
+  // `upstream`: which one, in Config::upstreams.
   Dispatcher(ShardContext context,
-             const config::Upstream& upstream,
+             const Site& site,
+             std::size_t upstream,
              Slots& slots,
              Runner& runner,
-             const std::vector<store::Lane>& lanes,
              std::size_t shard);
 
   // Until stop().
@@ -45,6 +46,7 @@ class Dispatcher {
   awaitable<bool> round();
   awaitable<std::optional<std::size_t>> claim(std::size_t lane, std::uint32_t count);
   awaitable<void> end_overdue();
+  awaitable<bool> end_overdue(std::size_t lane);
   std::vector<std::uint32_t> plan(std::uint32_t slots);
   TimePoint next_time() const;
   std::size_t index_of(std::uint32_t lane);
@@ -56,7 +58,9 @@ class Dispatcher {
   Runner& runner_;
   const std::size_t shard_;
   Signal news_;
-  std::vector<std::uint32_t> numbers_;  // of the lanes, beside lanes_
+  const jobs::milliseconds request_retention_;
+  std::vector<std::uint32_t> numbers_;                       // of the lanes, beside lanes_
+  std::vector<std::vector<store::Expire::Cursor>> cursors_;  // likewise
   std::vector<jobs::LaneState> lanes_;
   bool stopping_ = false;
   bool held_ = false;

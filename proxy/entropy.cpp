@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace raincheck::proxy {
@@ -12,7 +13,7 @@ constexpr std::size_t getentropy_max = 256;
 }  // namespace
 
 void Entropy::fill(std::span<std::uint8_t> bytes) {
-  for (std::uint8_t& byte : bytes) {
+  while (!bytes.empty()) {
     if (used_ == pool_.size()) {
       for (std::size_t at = 0; at < pool_.size(); at += getentropy_max) {
         if (::getentropy(pool_.data() + at, getentropy_max) != 0) {
@@ -21,8 +22,12 @@ void Entropy::fill(std::span<std::uint8_t> bytes) {
       }
       used_ = 0;
     }
-    byte = pool_[used_];
-    pool_[used_++] = 0;
+    const auto given =
+        std::span(pool_).subspan(used_).first(std::min(bytes.size(), pool_.size() - used_));
+    std::copy(given.begin(), given.end(), bytes.begin());
+    std::fill(given.begin(), given.end(), std::uint8_t{0});
+    used_ += given.size();
+    bytes = bytes.subspan(given.size());
   }
 }
 
@@ -40,12 +45,11 @@ std::string Entropy::uuid(jobs::WallTime now) {
   bytes[6] = static_cast<std::uint8_t>(0x70 | (bytes[6] & 0x0f));
   bytes[8] = static_cast<std::uint8_t>(0x80 | (bytes[8] & 0x3f));
   constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(36);
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text.push_back('-');
-    text.push_back(digits[bytes[i] >> 4]);
-    text.push_back(digits[bytes[i] & 15]);
+  std::string text(36, '-');
+  for (std::size_t i = 0, o = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++o;
+    text[o++] = digits[bytes[i] >> 4];
+    text[o++] = digits[bytes[i] & 15];
   }
   return text;
 }

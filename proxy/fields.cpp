@@ -1,90 +1,20 @@
 #include "proxy/fields.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <array>
 
 #include "proxy/characters.hpp"
 #include "proxy/head_lines.hpp"
+#include "routes/authority.hpp"
 
 namespace raincheck::proxy {
 
 namespace {
 
-constexpr std::string_view pseudonym = "raincheck";  // of this proxy, in Via
-constexpr std::size_t host_bytes_max = 255;
 constexpr std::size_t forwarded_hops_max = 32;
 
-bool all_of(std::string_view text, std::uint8_t characters) {
-  return std::all_of(text.begin(), text.end(),
-                     [characters](char c) { return is_character(c, characters); });
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-bool is_address(std::string_view text, int family) {
-  std::array<char, INET6_ADDRSTRLEN> terminated{};
-  std::array<unsigned char, 16> parsed{};
-  if (text.size() >= terminated.size()) return false;
-  std::copy(text.begin(), text.end(), terminated.begin());
-  return inet_pton(family, terminated.data(), parsed.data()) == 1;
-}
-
-bool is_host(std::string_view text) {
-  if (text.starts_with('[')) {
-    return text.ends_with(']') && is_address(text.substr(1, text.size() - 2), AF_INET6);
-  }
-  if (text.empty() || text.size() > host_bytes_max || !all_of(text, characters::host)) return false;
-  return text.front() != '.' && text.find("..") == std::string_view::npos;
-}
-
-bool is_port(std::string_view text) {
-  std::uint64_t port = 0;
-  return text.size() <= 5 && parse_content_length(text, port) && port != 0 && port <= 65535;
-}
-
-// One field line in the making: what is added is checked when it is finished, and taken back if it
-// may not stand there.
-class FieldLine {
- public:
-  FieldLine(std::string& out, std::string_view name) : out_(out), begin_(out.size()) {
-    is_good_ = is_token(name);
-    out_.append(name).append(": ");
-    value_ = out_.size();
-  }
-
-  void add_element(std::string_view element) {
-    if (out_.size() != value_) out_.append(", ");
-    out_.append(element);
-  }
-  void add(std::string_view text) { out_.append(text); }
-
-  void finish_unless_empty() {
-    is_good_ = is_good_ && out_.size() != value_;
-    finish();
-  }
-
-  bool finish() {
-    is_good_ = is_good_ && is_field_value(std::string_view(out_).substr(value_));
-    if (is_good_) {
-      out_.append("\r\n");
-    } else {
-      out_.resize(begin_);
-    }
-    return is_good_;
-  }
-
- private:
-  std::string& out_;
-  std::size_t begin_;
-  std::size_t value_;
-  bool is_good_;
-};
+using jobs::trim;
+using routes::FieldLine;
 
 // Fields that are about one connection only (RFC 9110 section 7.6.1), and framing, which is written
 // anew.
@@ -163,12 +93,11 @@ std::string_view told_or(const RequestHead& head,
 
 void append_identity(std::string& out, const RequestHead& head, const Identity& identity) {
   const auto append_chain = [&](FieldLine& line, std::string_view name) {
-    if (!identity.peer_trusted) return;
     head.fields.for_each_element(name,
                                  [&](std::string_view element) { line.add_element(element); });
   };
   FieldLine chain(out, "X-Forwarded-For");
-  append_chain(chain, "X-Forwarded-For");
+  if (identity.peer_trusted) append_chain(chain, "X-Forwarded-For");
   // A process on this machine has no address.
   if (identity.client_address != "unix") chain.add_element(identity.client_address);
   chain.finish_unless_empty();
@@ -177,9 +106,10 @@ void append_identity(std::string& out, const RequestHead& head, const Identity& 
   const auto host = told_or(head, identity, "X-Forwarded-Host", identity.host);
   if (!host.empty()) (void)append_field(out, "X-Forwarded-Host", host);
   FieldLine via(out, "Via");
+  // Whoever says it: without the whole chain a loop through others would not be found.
   append_chain(via, "Via");
   via.add_element(head.minor_version == 0 ? "1.0 " : "1.1 ");
-  via.add(pseudonym);
+  via.add(identity.pseudonym);
   via.finish();
   (void)append_field(out, identity.request_id_header, identity.request_id);
 }
@@ -191,15 +121,16 @@ std::string_view address_in(std::string_view element) {
     if (end == std::string_view::npos) return {};
     const std::string_view after = element.substr(end + 1);
     const std::string_view address = element.substr(1, end - 1);
-    const bool is_good = (after.empty() || (after.front() == ':' && is_port(after.substr(1)))) &&
-                         is_address(address, AF_INET6);
+    const bool is_good =
+        (after.empty() || (after.front() == ':' && routes::is_port(after.substr(1)))) &&
+        routes::is_ipv6(address);
     return is_good ? address : std::string_view();
   }
-  if (is_address(element, AF_INET6)) return element;
+  if (routes::is_ipv6(element)) return element;
   const std::size_t colon = element.find(':');
   const std::string_view address = element.substr(0, colon);
-  if (colon != std::string_view::npos && !is_port(element.substr(colon + 1))) return {};
-  return is_address(address, AF_INET) ? address : std::string_view();
+  if (colon != std::string_view::npos && !routes::is_port(element.substr(colon + 1))) return {};
+  return routes::is_ipv4(address) ? address : std::string_view();
 }
 
 // Takes the last element off a comma-separated list.
@@ -212,32 +143,6 @@ std::string_view take_last(std::string_view& list) {
 }
 
 }  // namespace
-
-bool is_token(std::string_view text) {
-  return !text.empty() && all_of(text, characters::token);
-}
-
-bool is_field_value(std::string_view text) {
-  return field_value_prefix(text) == text.size();
-}
-
-std::optional<std::string_view> parse_authority(std::string_view text) {
-  const std::size_t host_end = text.starts_with('[') ? text.find(']') : 0;
-  if (host_end == std::string_view::npos) return std::nullopt;
-  const std::size_t colon = text.find(':', host_end);
-  const std::string_view host = text.substr(0, colon);
-  if (!is_host(host)) return std::nullopt;
-  if (colon == std::string_view::npos) return text;
-  const std::string_view port = text.substr(colon + 1);
-  if (port.empty()) return host;
-  return is_port(port) ? std::optional(text) : std::nullopt;
-}
-
-bool append_field(std::string& out, std::string_view name, std::string_view value) {
-  FieldLine line(out, name);
-  line.add(trim(value));
-  return line.finish();
-}
 
 void append_request_fields(std::string& out, const RequestHead& head, const Identity& identity) {
   const NamedOptions named(head.fields);
@@ -259,9 +164,9 @@ void append_response_fields(std::string& out, const ResponseHead& head) {
   }
 }
 
-bool names_us(const RequestHead& head) {
+bool names_us(const RequestHead& head, std::string_view pseudonym) {
   bool found = false;
-  head.fields.for_each_element("Via", [&found](std::string_view element) {
+  head.fields.for_each_element("Via", [&found, pseudonym](std::string_view element) {
     // The protocol, whitespace, then who received it, perhaps with a port or a comment.
     element.remove_prefix(std::min(element.find_first_of(" \t"), element.size()));
     element = trim(element);

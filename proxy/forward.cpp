@@ -150,9 +150,8 @@ awaitable<bool> Forward::take_slot(TimePoint deadline) {
     transaction_.set_reason("client_closed");
     transaction_.cut_short();
   } else {
-    co_await transaction_.respond(Problem(503, "overloaded",
-                                          "The backend has no room for another call.", "queue_full",
-                                          "Retry-After: 1\r\n"));
+    transaction_.respond(Problem(503, "overloaded", "The backend has no room for another call.",
+                                 "queue_full", "Retry-After: 1\r\n"));
   }
   co_return false;
 }
@@ -175,7 +174,7 @@ awaitable<void> Forward::call(TimePoint deadline) {
     transaction_.set_reason("client_closed");
     transaction_.cut_short();
   } else if (!done && !transaction_.response_begun()) {
-    co_await transaction_.respond(problem_of(done.error()));
+    transaction_.respond(problem_of(done.error()));
   }
   if (done && connection_) upstream_.pool->release(std::move(connection_));
 }
@@ -254,11 +253,9 @@ awaitable<Result<void>> Forward::upload_pieces() {
     const Result<std::string_view> piece = co_await transaction_.read_body();
     if (!piece) co_return piece.error();
     std::string begin;
-    std::string_view end = *piece;
-    if (chunked) begin = fmt::format("{:x}\r\n{}\r\n", piece->size(), *piece);
-    if (chunked) end = piece->empty() ? std::string_view("\r\n") : std::string_view();
-    if (chunked && piece->empty()) begin = "0\r\n";
-    const Io io = co_await backend.write(begin, end, progress);
+    if (chunked) begin = fmt::format("{:x}\r\n", piece->size());
+    const std::string_view end = chunked ? "\r\n" : "";
+    const Io io = co_await backend.write(Parts(begin, *piece, end), progress);
     if (io != Io::ok) co_return Error(Fault::upstream_lost, "sending the body");
     connection_->expect_answer();
     if (piece->empty()) co_return Result<void>();
@@ -295,7 +292,7 @@ awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& 
   const auto patience = upstream_.config->timeouts.attempt;
   while (true) {
     if (!input.empty()) {
-      const Io io = co_await to.write(input.view(), "", patience);
+      const Io io = co_await to.write(Parts(input.view()), patience);
       transaction_.add_bytes_out(input.view().size());
       if (io != Io::ok) {
         from.abort();

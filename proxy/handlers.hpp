@@ -20,11 +20,15 @@ awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& rou
 awaitable<void> forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route);
 
 // GET and DELETE of {base_path}/{id} and {base_path}/{id}/result; `rest` is what follows the base
-// path and its slash.
+// path and its slash, and lasts.
 awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest);
 
 // The answer of a client whose job is, or was just made, `job`: 202 with where to look for it.
-awaitable<void> accept(Transaction& transaction, const SiteRoute& route, const jobs::Job& job);
+void accept(Transaction& transaction, const SiteRoute& route, const jobs::Job& job);
+
+// A job's changes as they come, until it has ended, as server-sent events. `id` is the job's, as
+// its client knows it.
+awaitable<void> give_events(Transaction& transaction, const jobs::Job& job, std::string_view id);
 
 // The result of a final job, as the backend gave it, or the problem that stands in its place.
 awaitable<void> give_result(Transaction& transaction, const jobs::Job& job);

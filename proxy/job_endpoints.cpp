@@ -1,16 +1,18 @@
-// What clients ask about a job: its status (now, or when it changes), its result, to cancel it, to
-// erase it.
+// What clients ask about a job: its status (now, when it changes, or at every change), its result,
+// to cancel it, to erase it.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/algorithm/string/predicate.hpp>
 
 #include "jobs/document.hpp"
 #include "jobs/prefer.hpp"
+#include "jobs/text.hpp"
+#include "proxy/accept.hpp"
 #include "proxy/byte_range.hpp"
 #include "proxy/client_watch.hpp"
 #include "proxy/handlers.hpp"
 #include "proxy/job_urls.hpp"
+#include "proxy/job_view.hpp"
 
 namespace raincheck::proxy {
 
@@ -62,9 +64,11 @@ class JobEndpoint {
   awaitable<bool> find(bool with_response);
   std::optional<milliseconds> wait_asked() const;
   awaitable<bool> wait_for_change(milliseconds wait);
-  awaitable<void> give_status();
+  void give_status();
   awaitable<void> give_final();
-  std::string document(const jobs::Estimate& estimate) const;
+  std::string document(const jobs::Estimate& estimate) const {
+    return document_of(services_, job_, id_text_, urls_, estimate);
+  }
 
   Transaction& transaction_;
   Services& services_;
@@ -74,41 +78,16 @@ class JobEndpoint {
   Job job_;
 };
 
-const config::Async& async_of(const Services& services, const Job& job) {
-  static const config::Async defaults;
-  const SiteRoute* const route = services.site.find(job.route);
-  return route ? route->config->async : defaults;
-}
-
-jobs::Estimate estimate_of(Services& services, const Job& job) {
-  const SiteRoute* const route = services.site.find(job.route);
-  const config::Async& async = async_of(services, job);
-  jobs::Progress progress;
-  progress.now = services.timers().wall_now();
-  progress.state = job.state;
-  progress.age = progress.now - job.created_at;
-  progress.ahead = job.ahead;
-  if (job.state == State::running) progress.running_for = progress.now - job.started_at;
-  static const RouteDurations nothing;
-  const RouteDurations* durations = &nothing;
-  if (route) {
-    durations = &services.bulletin.durations(route->index);
-    progress.concurrency = services.upstreams[route->upstream].slots->max();
-  }
-  return jobs::estimate(durations->waited, durations->ran, progress, async.retry_after.min,
-                        async.retry_after.max);
-}
-
 std::string retry_after_field(const jobs::Estimate& estimate) {
-  return fmt::format(
-      "Retry-After: {}\r\n",
-      std::chrono::duration_cast<std::chrono::seconds>(estimate.retry_after).count());
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(estimate.retry_after);
+  std::string field = "Retry-After: ";
+  jobs::append_number(field, static_cast<std::uint64_t>(seconds.count()));
+  return field += "\r\n";
 }
 
 // Two documents with the same tag tell the same but for their estimates, which move all the time.
 std::string etag_of(const Job& job) {
-  return fmt::format("\"{}-{}-{}-{}\"", jobs::name(job.state), job.attempt, job.ahead,
-                     job.due_at.time_since_epoch().count());
+  return fmt::format("\"{}-{}\"", version_of(job), job.ahead);
 }
 
 bool matches(std::string_view if_none_match, std::string_view etag) {
@@ -125,22 +104,21 @@ awaitable<bool> JobEndpoint::find(bool with_response) {
     jobs::Error error = found.error();
     // The job is there, the store is not.
     if (error.fault == jobs::Fault::internal) error.fault = jobs::Fault::store_failed;
-    co_await transaction_.respond(problem_of(error));
+    transaction_.respond(problem_of(error));
     co_return false;
   }
   if (found->presence == Presence::present) {
     job_ = std::move(found->job);
     co_return true;
   }
-  Problem problem = no_job(found->presence);
-  co_await transaction_.respond(std::move(problem));
+  transaction_.respond(no_job(found->presence));
   co_return false;
 }
 
 // ?wait=20s, ?wait=20 or Prefer: wait=20.
 std::optional<milliseconds> JobEndpoint::wait_asked() const {
   for (const Field& field : transaction_.head().fields) {
-    if (!boost::algorithm::iequals(field.name, "Prefer")) continue;
+    if (!jobs::equals_ignoring_case(field.name, "Prefer")) continue;
     const std::string_view values[] = {field.value};
     const jobs::Prefer prefer = jobs::parse_prefer(values);
     if (prefer.wait) return std::min(*prefer.wait, client_wait_max);
@@ -188,9 +166,14 @@ awaitable<bool> JobEndpoint::wait_for_change(milliseconds wait) {
 }
 
 awaitable<void> JobEndpoint::status() {
+  if (prefers_event_stream(transaction_.head().fields)) {
+    const bool there = co_await find(false);
+    if (there) co_await give_events(transaction_, job_, id_text_);
+    co_return;
+  }
   const std::optional<milliseconds> wait = wait_asked();
   if (wait == wait_malformed) {
-    co_await transaction_.respond(
+    transaction_.respond(
         Problem(400, "bad_request", "wait takes a number of seconds, such as wait=20s."));
     co_return;
   }
@@ -207,24 +190,11 @@ awaitable<void> JobEndpoint::status() {
   if (jobs::is_final(job_.state)) {
     co_await give_final();
   } else {
-    co_await give_status();
+    give_status();
   }
 }
 
-std::string JobEndpoint::document(const jobs::Estimate& estimate) const {
-  jobs::DocumentContext context;
-  context.id = id_text_;
-  context.status_url = urls_.status;
-  context.result_url = urls_.result;
-  context.now = services_.timers().wall_now();
-  if (!jobs::is_final(job_.state)) context.completion = estimate.completion;
-  std::string document;
-  document.reserve(512);
-  jobs::append_document(document, job_, context);
-  return document;
-}
-
-awaitable<void> JobEndpoint::give_status() {
+void JobEndpoint::give_status() {
   const jobs::Estimate estimate = estimate_of(services_, job_);
   const std::string body = document(estimate);
   const std::string etag = etag_of(job_);
@@ -235,10 +205,10 @@ awaitable<void> JobEndpoint::give_status() {
   transaction_.set_reason("pending");
   const auto known = transaction_.head().fields.find("If-None-Match");
   if (known && matches(*known, etag)) {
-    co_await transaction_.respond(304, fields, "");
-    co_return;
+    transaction_.respond(304, fields, "");
+    return;
   }
-  co_await transaction_.respond(pending_status, fields, body);
+  transaction_.respond(pending_status, fields, body);
 }
 
 awaitable<void> JobEndpoint::give_final() {
@@ -251,14 +221,14 @@ awaitable<void> JobEndpoint::give_final() {
   std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\nLocation: ";
   fields.append(urls_.result).append("\r\n");
   const std::string body = document(jobs::Estimate{});
-  co_await transaction_.respond(async.redirect_status, fields, body);
+  transaction_.respond(async.redirect_status, fields, body);
 }
 
 awaitable<void> JobEndpoint::result() {
   const bool present = co_await find(true);
   if (!present) co_return;
   if (!jobs::is_final(job_.state)) {
-    co_await transaction_.respond(pending_job(retry_after_field(estimate_of(services_, job_))));
+    transaction_.respond(pending_job(retry_after_field(estimate_of(services_, job_))));
     co_return;
   }
   co_await give_result(transaction_, job_);
@@ -270,12 +240,11 @@ awaitable<void> JobEndpoint::cancel() {
   command.now = services_.timers().wall_now();
   Result<store::Cancel> canceled = co_await services_.store().apply(std::move(command));
   if (!canceled) {
-    co_await transaction_.respond(problem_of(canceled.error()));
+    transaction_.respond(problem_of(canceled.error()));
     co_return;
   }
   if (canceled->presence != Presence::present) {
-    Problem problem = no_job(canceled->presence);
-    co_await transaction_.respond(std::move(problem));
+    transaction_.respond(no_job(canceled->presence));
     co_return;
   }
   job_ = std::move(canceled->job);
@@ -285,8 +254,7 @@ awaitable<void> JobEndpoint::cancel() {
     if (canceled->was == State::running) services_.abort_everywhere(id_.place.key());
   }
   const std::string body = document(jobs::Estimate{});
-  co_await transaction_.respond(
-      200, "Content-Type: application/json\r\nCache-Control: no-store\r\n", body);
+  transaction_.respond(200, "Content-Type: application/json\r\nCache-Control: no-store\r\n", body);
 }
 
 awaitable<void> JobEndpoint::erase() {
@@ -294,22 +262,21 @@ awaitable<void> JobEndpoint::erase() {
   command.id = id_;
   const Result<store::Erase> erased = co_await services_.store().apply(std::move(command));
   if (!erased) {
-    co_await transaction_.respond(problem_of(erased.error()));
+    transaction_.respond(problem_of(erased.error()));
   } else if (erased->presence != Presence::present) {
-    Problem problem = no_job(erased->presence);
-    co_await transaction_.respond(std::move(problem));
+    transaction_.respond(no_job(erased->presence));
   } else if (!jobs::is_final(erased->was)) {
-    co_await transaction_.respond(
+    transaction_.respond(
         Problem(409, "pending", "The job has not ended: cancel it first.", "pending"));
   } else {
-    co_await transaction_.respond(204, "Cache-Control: no-store\r\n", "");
+    transaction_.respond(204, "Cache-Control: no-store\r\n", "");
   }
 }
 
-awaitable<void> not_allowed(Transaction& transaction) {
-  co_await transaction.respond(Problem(
-      405, "method_not_allowed", "A job is asked for with GET and HEAD, and ended with DELETE.",
-      nullptr, "Allow: GET, HEAD, DELETE\r\n"));
+void not_allowed(Transaction& transaction) {
+  transaction.respond(Problem(405, "method_not_allowed",
+                              "A job is asked for with GET and HEAD, and ended with DELETE.",
+                              nullptr, "Allow: GET, HEAD, DELETE\r\n"));
 }
 
 }  // namespace
@@ -319,7 +286,7 @@ awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest
   const std::string_view what = rest.substr(id_text.size());
   const auto id = transaction.services().codec.decode(id_text);
   if (!id || (!what.empty() && what != "/result")) {
-    co_await transaction.respond(unknown_job());
+    transaction.respond(unknown_job());
     co_return;
   }
   transaction.set_job(id_text);
@@ -338,30 +305,22 @@ awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest
       co_await endpoint.erase();
     }
   } else {
-    co_await not_allowed(transaction);
+    not_allowed(transaction);
   }
 }
 
-awaitable<void> accept(Transaction& transaction, const SiteRoute& route, const Job& job) {
+void accept(Transaction& transaction, const SiteRoute& route, const Job& job) {
   Services& services = transaction.services();
   const jobs::IdText id = services.codec.encode(job.id);
   const JobUrls urls(services.site.config(), jobs::view(id));
   const jobs::Estimate estimate = estimate_of(services, job);
-  jobs::DocumentContext context;
-  context.id = jobs::view(id);
-  context.status_url = urls.status;
-  context.result_url = urls.result;
-  context.completion = estimate.completion;
-  context.now = services.timers().wall_now();
-  std::string body;
-  body.reserve(512);
-  jobs::append_document(body, job, context);
+  const std::string body = document_of(services, job, jobs::view(id), urls, estimate);
   std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\nLocation: ";
   fields.append(urls.status).append("\r\n").append(retry_after_field(estimate));
   transaction.set_reason("accepted");
   transaction.set_job(jobs::view(id));
   transaction.set_route(route.config->name);
-  co_await transaction.respond(202, fields, body);
+  transaction.respond(202, fields, body);
 }
 
 namespace {
@@ -389,7 +348,7 @@ awaitable<void> give_body(Transaction& transaction, const jobs::Response& respon
     if (answer.kind == RangeAnswer::Kind::unsatisfiable) {
       Problem problem{416, "range_not_satisfiable", "The result has no such bytes."};
       problem.fields = fmt::format("Content-Range: bytes */{}\r\n", response.body.size);
-      co_await transaction.respond(std::move(problem));
+      transaction.respond(problem);
       co_return;
     }
     if (answer.kind == RangeAnswer::Kind::part) {
@@ -412,7 +371,7 @@ awaitable<void> give_body(Transaction& transaction, const jobs::Response& respon
     }
     io = co_await transaction.write_piece(*piece);
   }
-  if (io == Io::ok) io = co_await transaction.end_response();
+  transaction.end_response();
   if (io != Io::ok) {
     transaction.set_reason("client_closed");
     transaction.cut_short();
@@ -426,7 +385,7 @@ awaitable<void> give_result(Transaction& transaction, const Job& job) {
     Problem problem = problem_of(job);
     // A result never changes: not the id of whoever asks, but of whoever submitted.
     problem.instance = job.request_id;
-    co_await transaction.respond(std::move(problem));
+    transaction.respond(problem);
     co_return;
   }
   co_await give_body(transaction, job.response);

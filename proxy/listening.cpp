@@ -65,21 +65,6 @@ std::string bound_address(int file, const std::string& host) {
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(file_, other.file_);
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (file_ >= 0) ::close(file_);
-}
-
-int Descriptor::release() {
-  const int file = file_;
-  file_ = -1;
-  return file;
-}
-
 Descriptor listen_on(std::string& address, bool first) {
   if (address.starts_with("unix:")) return listen_on_unix(address);
   const std::size_t colon = address.rfind(':');

@@ -15,7 +15,7 @@
 namespace raincheck::proxy {
 namespace {
 
-constexpr std::size_t access_queue_lines = 32'768;
+constexpr std::size_t access_queue_lines = 8'192;  // 3.4 MiB
 
 // journald says by JOURNAL_STREAM which file it reads (systemd.exec(5)): if that is ours, a line
 // needs a priority and no time.

@@ -1,4 +1,5 @@
-// The command line: raincheck serve | check | version. Exit statuses are those of sysexits.h.
+// The command line: raincheck serve | check | routes | explain | version. Exit statuses are those
+// of sysexits.h.
 #include <spdlog/spdlog.h>
 #include <sysexits.h>
 
@@ -6,10 +7,13 @@
 #include <csignal>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 
 #include "config/load.hpp"
 #include "config/schema.hpp"
+#include "proxy/explain.hpp"
 #include "proxy/server.hpp"
+#include "routes/listing.hpp"
 #include "routes/route_table.hpp"
 
 namespace {
@@ -36,34 +40,60 @@ bool is_readable(const std::string& file) {
   return true;
 }
 
-int check(const std::string& file, bool quiet) {
+// The configuration, if it may serve; else its mistakes are printed and `status` is set.
+std::optional<config::Loaded> load_good(const std::string& file, int& status) {
   if (!is_readable(file)) {
     std::cerr << "raincheck: cannot read " << file << ": " << std::strerror(errno) << "\n";
-    return EX_NOINPUT;
-  }
-  const config::Loaded loaded = load(file);
-  std::cerr << config::format(loaded);
-  if (!loaded.ok) return EX_CONFIG;
-  if (!quiet) {
-    std::cout << file << ": ok, " << loaded.config.routes.size() << " routes, "
-              << loaded.config.upstreams.size() << " upstreams\n";
-  }
-  return EX_OK;
-}
-
-int serve(const std::string& file) {
-  if (!is_readable(file)) {
-    std::cerr << "raincheck: cannot read " << file << ": " << std::strerror(errno) << "\n";
-    return EX_NOINPUT;
+    status = EX_NOINPUT;
+    return std::nullopt;
   }
   config::Loaded loaded = load(file);
   std::cerr << config::format(loaded);
-  if (!loaded.ok) return EX_CONFIG;
+  if (loaded.ok) return loaded;
+  status = EX_CONFIG;
+  return std::nullopt;
+}
+
+int check(const std::string& file, bool quiet) {
+  int status = EX_OK;
+  const auto loaded = load_good(file, status);
+  if (loaded && !quiet) {
+    std::cout << file << ": ok, " << loaded->config.routes.size() << " routes, "
+              << loaded->config.upstreams.size() << " upstreams\n";
+  }
+  return status;
+}
+
+int list(const std::string& file) {
+  int status = EX_OK;
+  const auto loaded = load_good(file, status);
+  if (loaded) std::cout << routes::list_routes(loaded->config);
+  return status;
+}
+
+int explain(const std::string& file, const proxy::Question& question) {
+  int status = EX_OK;
+  const auto loaded = load_good(file, status);
+  if (!loaded) return status;
+  const routes::RouteTable table(loaded->config);
+  const proxy::Explanation out = proxy::explain(loaded->config, table, question);
+  if (out.is_asked_well) {
+    std::cout << out.text;
+    return EX_OK;
+  }
+  std::cerr << "raincheck: " << out.text << "\n";
+  return EX_USAGE;
+}
+
+int serve(const std::string& file) {
+  int status = EX_OK;
+  auto loaded = load_good(file, status);
+  if (!loaded) return status;
   // A client that has gone is told by the write, not by a signal.
   std::signal(SIGPIPE, SIG_IGN);
-  int status = EX_SOFTWARE;
+  status = EX_SOFTWARE;
   try {
-    proxy::Server server(std::move(loaded.config));
+    proxy::Server server(std::move(loaded->config));
     status = server.run();
   } catch (const proxy::StoreUnusable& error) {
     spdlog::critical("{}", error.what());
@@ -101,6 +131,18 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   checking->add_flag("-q,--quiet", quiet, "Say nothing when it is right");
   checking->add_flag("--schema", schema, "Print the JSON Schema of the file instead, for editors");
+  CLI::App* const listing =
+      app.add_subcommand("routes", "Print the routes, the most specific first");
+  listing->add_option("config", file, "The configuration file; - is standard input")->required();
+  proxy::Question question;
+  CLI::App* const explaining = app.add_subcommand(
+      "explain", "Say which route takes a request, and what its backend would get");
+  explaining->add_option("config", file, "The configuration file; - is standard input")->required();
+  explaining->add_option("method", question.method, "The method")->required();
+  explaining->add_option("url", question.url, "The URL, or its path")->required();
+  explaining->add_option("-H,--header", question.headers, "A header, as 'Name: value'")
+      ->allow_extra_args(false);
+  explaining->add_option("-d,--data", question.data, "The body");
   CLI::App* const version = app.add_subcommand("version", "Print the version");
 
   try {
@@ -119,5 +161,8 @@ int main(int argc, char** argv) {
     std::cout << config::schema_json();
     return EX_OK;
   }
-  return *checking ? check(file, quiet) : serve(file);
+  if (*checking) return check(file, quiet);
+  if (*listing) return list(file);
+  if (*explaining) return explain(file, question);
+  return serve(file);
 }

@@ -7,71 +7,18 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <utility>
-#include <vector>
 
-#include "jobs/text.hpp"
+#include "routes/fields.hpp"
 
 namespace raincheck::proxy {
 
-struct Field {
-  std::string_view name;   // a token
-  std::string_view value;  // without the whitespace around it
-};
+using routes::Field;
+using routes::Fields;
+using routes::is_same_name;
+using routes::take_element;
 
 // How the end of a body is found (RFC 9112 section 6.3).
 enum class Framing : std::uint8_t { none, length, chunked, until_close };
-
-// Field names compare without regard to case.
-inline bool is_same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && jobs::equals_ignoring_case(a, b);
-}
-
-// The fields of one message, in their order. Keeps its memory from message to message.
-class Fields {
- public:
-  Fields() = default;
-
-  auto begin() const { return fields_.begin(); }
-  auto end() const { return fields_.end(); }
-  std::size_t size() const { return fields_.size(); }
-  bool empty() const { return fields_.empty(); }
-  const Field& operator[](std::size_t i) const { return fields_[i]; }
-  void push_back(Field field) { fields_.push_back(field); }
-  void clear();
-
-  // The value of the first field of that name.
-  std::optional<std::string_view> find(std::string_view name) const;
-  std::size_t count(std::string_view name) const;
-  // Calls f(value) for each field of that name, in order.
-  template <class F>
-  void for_each(std::string_view name, F&& f) const {
-    for (const Field& field : fields_) {
-      if (is_same_name(field.name, name)) f(field.value);
-    }
-  }
-  // Calls f(element) for each element of the comma-separated lists in all fields of that name;
-  // empty ones are skipped.
-  template <class F>
-  void for_each_element(std::string_view name, F&& f) const;
-
- private:
-  std::vector<Field> fields_;
-};
-
-// Takes the first element off a comma-separated list; empty for an empty element and at the end of
-// the list.
-std::string_view take_element(std::string_view& list);
-
-template <class F>
-void Fields::for_each_element(std::string_view name, F&& f) const {
-  for_each(name, [&f](std::string_view list) {
-    while (!list.empty()) {
-      const std::string_view element = take_element(list);
-      if (!element.empty()) f(element);
-    }
-  });
-}
 
 struct RequestHead {
   std::string_view method;

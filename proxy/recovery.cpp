@@ -39,15 +39,6 @@ void apply(Backend& backend, std::vector<Command>& commands) {
   }
 }
 
-Command ended(const store::Fence& fence, State state, ErrorType error, jobs::WallTime now) {
-  store::Finish finish;
-  finish.fence = fence;
-  finish.state = state;
-  finish.error = error;
-  finish.now = now;
-  return finish;
-}
-
 class Recovery {
  public:
   Recovery(Backend& backend, const Site& site, jobs::WallTime now)
@@ -60,6 +51,7 @@ class Recovery {
 
  private:
   Command settled(const Backend::Orphan& orphan);
+  Command failed(const store::Fence& fence, ErrorType error) const;
 
   Backend& backend_;
   const Site& site_;
@@ -86,14 +78,25 @@ Command Recovery::settled(const Backend::Orphan& orphan) {
   const Decision decision = jobs::decide_orphan(orphan.job.may_resend, now_);
   if (decision.action == Decision::Action::finish) {
     ++counts.unknown;
-    return ended(fence, decision.state, decision.error, now_);
+    return failed(fence, decision.error);
   }
   ++counts.requeued;
   store::Requeue requeue;
   requeue.fence = fence;
-  requeue.due_at = until;
+  // Not later than its own time, or nobody would see when that is over.
+  requeue.due_at = std::min(until, std::max(now_, orphan.job.finish_by));
   requeue.counts = decision.counts;
   return requeue;
+}
+
+Command Recovery::failed(const store::Fence& fence, ErrorType error) const {
+  store::Finish finish;
+  finish.fence = fence;
+  finish.state = State::failed;
+  finish.error = error;
+  finish.now = now_;
+  finish.request_retention = site_.config().jobs.retention.failed_request;
+  return finish;
 }
 
 // Jobs of an upstream that is not configured any more: there is nobody to carry them out.
@@ -111,7 +114,7 @@ void Recovery::abandon(const store::Lane& lane) {
     commands.clear();
     for (const jobs::Job& job : claimed.jobs) {
       const store::Fence fence{job.id.place, job.attempt, 0};
-      commands.push_back(ended(fence, State::failed, ErrorType::route_removed, now_));
+      commands.push_back(failed(fence, ErrorType::route_removed));
     }
     apply(backend_, commands);
     counts.abandoned += claimed.jobs.size();

@@ -41,7 +41,7 @@ awaitable<void> relay(Transaction& transaction,
     if (piece->empty()) break;
     io = co_await transaction.write_piece(*piece);
   }
-  if (io == Io::ok) io = co_await transaction.end_response();
+  transaction.end_response();
   if (io != Io::ok) {
     transaction.set_reason("client_closed");
     transaction.cut_short();

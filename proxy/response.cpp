@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "jobs/document.hpp"
+#include "jobs/text.hpp"
 #include "proxy/transaction.hpp"
 
 namespace raincheck::proxy {
@@ -65,64 +66,58 @@ bool is_bodiless(int status) {
 
 }  // namespace
 
-std::string Transaction::response_head(int status,
-                                       std::string_view reason,
-                                       std::string_view fields,
-                                       Length length,
-                                       std::uint64_t size) {
+void Transaction::begin_fields(int status, std::string_view reason) {
+  status_ = status;
+  unsent_ = "HTTP/1.1 ";
+  jobs::append_number(unsent_, static_cast<std::uint64_t>(status));
+  unsent_.append(" ").append(reason.empty() ? reason_phrase(status) : reason).append("\r\n");
+}
+
+void Transaction::end_fields(int status, Length length, std::uint64_t size) {
   // A client that is told so sends again what it sent after this request: none of it may be served.
   if (client_->last || services_.draining || !body_done_) keep_alive_ = false;
-  std::string out;
-  out.reserve(fields.size() + 256);
-  fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\n", status,
-                 reason.empty() ? reason_phrase(status) : reason);
-  out.append(fields);
   if (length == Length::known && !is_bodiless(status)) {
-    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", size);
+    unsent_.append("Content-Length: ");
+    jobs::append_number(unsent_, size);
+    unsent_.append("\r\n");
   } else if (length == Length::chunked) {
-    out.append("Transfer-Encoding: chunked\r\n");
+    unsent_.append("Transfer-Encoding: chunked\r\n");
   }
   const bool old_client = parser_.head().minor_version == 0;
   if (!keep_alive_) {
-    out.append("Connection: close\r\n");
+    unsent_.append("Connection: close\r\n");
   } else if (old_client) {
-    out.append("Connection: keep-alive\r\n");
+    unsent_.append("Connection: keep-alive\r\n");
   }
-  out.append("\r\n");
-  status_ = status;
-  return out;
+  unsent_.append("\r\n");
 }
 
-awaitable<void> Transaction::respond(int status, std::string_view fields, std::string_view body) {
-  std::string own;
-  own.reserve(fields.size() + 128);
-  own.append("Date: ");
-  jobs::append_http_date(own, services_.timers().wall_now());
-  own.append("\r\n");
+void Transaction::respond(int status, std::string_view fields, std::string_view body) {
+  begin_fields(status, {});
+  unsent_.append("Date: ").append(services_.date.at(services_.timers().wall_now())).append("\r\n");
   if (!request_id_.empty()) {
-    own.append(services_.site.config().request_id.header)
+    unsent_.append(services_.site.config().request_id.header)
         .append(": ")
         .append(request_id_)
         .append("\r\n");
   }
-  own.append(more_fields).append(fields);
+  unsent_.append(more_fields).append(fields);
   // What the client still sends is read over if it is little, so that the connection can be kept.
-  if (const auto rest = body_at_hand()) body_done_ = true;
-  const std::string head = response_head(status, {}, own, Length::known, body.size());
-  const bool to_head = parser_.head().method == "HEAD" || is_bodiless(status);
-  if (!to_head) bytes_out_ += body.size();
-  const std::string_view sent_body = to_head ? std::string_view() : body;
-  const Io io = co_await connection().write(head, sent_body, listener().timeouts.write);
-  if (io != Io::ok) connection().abort();
+  if (body_at_hand()) body_done_ = true;
+  end_fields(status, Length::known, body.size());
+  if (parser_.head().method == "HEAD" || is_bodiless(status)) return;
+  bytes_out_ += body.size();
+  unsent_.append(body);
 }
 
-awaitable<void> Transaction::respond(Problem problem) {
+void Transaction::respond(const Problem& problem) {
   set_reason(problem.reason ? problem.reason : problem.type);
   std::string body;
   jobs::append_problem(body, problem.type, reason_phrase(problem.status), problem.status,
                        problem.detail, problem.instance.empty() ? request_id_ : problem.instance);
-  problem.fields.append("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
-  co_await respond(problem.status, problem.fields, body);
+  std::string fields = problem.fields;
+  fields.append("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
+  respond(problem.status, fields, body);
 }
 
 void Transaction::begin_response(int status,
@@ -134,14 +129,17 @@ void Transaction::begin_response(int status,
     length = Length::none;
     keep_alive_ = false;
   }
+  streams_ = true;
   chunked_response_ = length == Length::chunked;
-  unsent_ = response_head(status, reason, fields, length, size);
+  begin_fields(status, reason);
+  unsent_.append(fields);
+  end_fields(status, length, size);
 }
 
 awaitable<Io> Transaction::flush() {
-  const std::string head = std::move(unsent_);
+  const Io io = co_await connection().write(Parts(unsent_), listener().timeouts.write);
   unsent_.clear();
-  co_return co_await connection().write(head, "", listener().timeouts.write);
+  co_return io;
 }
 
 awaitable<Io> Transaction::begin_tunnel(std::string_view fields) {
@@ -149,32 +147,28 @@ awaitable<Io> Transaction::begin_tunnel(std::string_view fields) {
   status_ = 101;
   std::string head = "HTTP/1.1 101 Switching Protocols\r\n";
   head.append(fields).append("\r\n");
-  co_return co_await connection().write(head, "", listener().timeouts.write);
+  co_return co_await connection().write(Parts(head), listener().timeouts.write);
 }
 
 awaitable<Io> Transaction::write_piece(std::string_view piece) {
-  std::string prefix = std::move(unsent_);
-  unsent_.clear();
-  if (chunked_response_) {
-    fmt::format_to(std::back_inserter(prefix), "{}{:x}\r\n", piece_written_ ? "\r\n" : "",
-                   piece.size());
-  }
-  piece_written_ = true;
+  if (piece.empty()) co_return Io::ok;  // an empty chunk would be the last
+  if (chunked_response_) fmt::format_to(std::back_inserter(unsent_), "{:x}\r\n", piece.size());
+  const std::string_view end = chunked_response_ ? "\r\n" : "";
   bytes_out_ += piece.size();
-  co_return co_await connection().write(prefix, piece, listener().timeouts.write);
+  const Io io = co_await connection().write(Parts(unsent_, piece, end), listener().timeouts.write);
+  unsent_.clear();
+  co_return io;
 }
 
-awaitable<Io> Transaction::end_response() {
-  if (chunked_response_) unsent_.append(piece_written_ ? "\r\n0\r\n\r\n" : "0\r\n\r\n");
-  const Io io = co_await flush();
-  if (io != Io::ok) connection().abort();
-  co_return io;
+void Transaction::end_response() {
+  if (chunked_response_) unsent_.append("0\r\n\r\n");
 }
 
 // The client must see that it does not have everything: the connection ends without the end of the
 // body.
 void Transaction::cut_short() {
   keep_alive_ = false;
+  unsent_.clear();
   connection().close();
 }
 

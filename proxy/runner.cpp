@@ -93,13 +93,9 @@ awaitable<void> Runner::put_back(Job job, Decision decision) {
   co_await requeue(job, decision);
 }
 
-void Runner::expire(Job job) {
-  tasks_.spawn(end_overdue(std::move(job)));
-}
-
-awaitable<void> Runner::end_overdue(Job job) {
-  const SiteRoute* const route = site_.find(job.route);
-  co_await overdue(job, route);
+void Runner::expired(const jobs::Place& place) {
+  events_.finished();
+  bulletin_.publish(JobChange{place.key(), true});
 }
 
 awaitable<void> Runner::run(Job job) {
@@ -193,6 +189,7 @@ awaitable<void> Runner::conclude(const Job& job,
   attempt.number = job.attempt;
   attempt.may_resend = job.may_resend;
   attempt.now = now;
+  attempt.start_by = job.start_by;
   attempt.finish_by = job.finish_by;
   attempt.seed = seed_of(job.id.random);
   Decision decision = jobs::decide(outcome, attempt, route.rules);
@@ -271,6 +268,7 @@ awaitable<void> Runner::finish(const Job& job,
     command.response.body = std::move(*whole);
   }
   command.now = context_.timers.wall_now();
+  command.request_retention = site_.config().jobs.retention.failed_request;
   const Result<store::Finish> finished = co_await record(std::move(command));
   if (!finished) {
     spdlog::error("a job on route {} could not be ended: {}", job.route, finished.error().detail);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "jobs/date.hpp"
 #include "proxy/access_log.hpp"
 #include "proxy/bulletin.hpp"
 #include "proxy/entropy.hpp"
@@ -72,6 +73,7 @@ struct Services {
   // Tells every shard that a running job was canceled.
   std::function<void(std::int64_t key)> abort_everywhere;
   const bool& draining;
+  jobs::HttpDate date{};
 
   Timers& timers() { return context.timers; }
   store::Client& store() { return context.store; }

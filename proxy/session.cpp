@@ -16,11 +16,11 @@ void Transactions::give(std::unique_ptr<Transaction> transaction) {
 Session::Session(Services& services,
                  Transactions& transactions,
                  const config::Listener& listener,
-                 Socket socket,
+                 Descriptor socket,
                  std::string peer)
     : services_(services),
       transactions_(transactions),
-      client_(listener, std::move(socket), services.context.timers, services.context.buffers) {
+      client_(listener, std::move(socket), services.context) {
   client_.peer = std::move(peer);
   client_.peer_trusted = services.trusted.contains(client_.peer);
 }
@@ -30,14 +30,26 @@ void Session::drain() {
   if (idle_) client_.connection.abort();
 }
 
+// Waits without a buffer.
+awaitable<Io> Session::first_bytes(TimePoint deadline) {
+  InputBuffer& input = client_.input;
+  while (true) {
+    input.release();
+    const Io ready = co_await client_.connection.wait_readable(deadline);
+    if (ready != Io::ok) co_return ready;
+    const Transfer transfer = client_.connection.try_read(input.prepare());
+    input.commit(transfer.size);
+    if (transfer.size != 0 || transfer.io != Io::ok) co_return transfer.io;
+  }
+}
+
 awaitable<void> Session::run() {
   Connection& connection = client_.connection;
   // A new connection has as long for its first request as for a header.
   jobs::milliseconds patience = client_.listener.timeouts.header;
   while (true) {
     if (client_.input.empty()) {
-      client_.input.release();
-      const Io io = co_await connection.wait_readable(services_.timers().now() + patience);
+      const Io io = co_await first_bytes(services_.timers().now() + patience);
       if (io != Io::ok) break;
     }
     idle_ = false;

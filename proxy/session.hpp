@@ -29,7 +29,7 @@ class Session {
   Session(Services& services,
           Transactions& transactions,
           const config::Listener& listener,
-          Socket socket,
+          Descriptor socket,
           std::string peer);
 
   // Until the connection ends.
@@ -40,6 +40,8 @@ class Session {
   void abort() { client_.connection.abort(); }
 
  private:
+  awaitable<Io> first_bytes(TimePoint deadline);
+
   Services& services_;
   Transactions& transactions_;
   ClientConnection client_;

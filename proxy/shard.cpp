@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
@@ -28,6 +27,15 @@ constexpr std::string_view too_many_connections =
 
 }  // namespace
 
+// A socket that listens, on this shard.
+struct Shard::Listening {
+  Listening(asio::io_context& io, Descriptor of, std::size_t index)
+      : socket(io, of.release()), listener(index) {}
+
+  asio::posix::basic_stream_descriptor<Executor> socket;
+  const std::size_t listener;
+};
+
 bool ConnectionCounts::add(const std::string& client) {
   const std::lock_guard lock(mutex_);
   if (all_ >= limits_.connections) return false;
@@ -50,6 +58,7 @@ Shard::Shard(std::size_t index, std::size_t count, Shared shared)
       count_(count),
       shared_(std::move(shared)),
       timers_(jobs::system_clock()),
+      readiness_(io_),
       store_(shared_.store, io_),
       bulletin_(io_, timers_, shared_.site.routes().size()),
       log_(shared_.site.config().access_log, shared_.access_logger, shared_.secret),
@@ -58,7 +67,7 @@ Shard::Shard(std::size_t index, std::size_t count, Shared shared)
       tasks_(io_, timers_),
       upstreams_(shared_.site.config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      services_{ShardContext{io_, timers_, buffers_, store_},
+      services_{ShardContext{io_, timers_, readiness_, buffers_, store_},
                 shared_.site,
                 tasks_,
                 bulletin_,
@@ -100,14 +109,14 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
   upstream.config = &shared_.site.config().upstreams[index];
   upstream.slots = shared_.slots[index].get();
   upstream.queue = std::make_unique<SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool = std::make_unique<UpstreamPool>(services_.context, *upstream.config);
+  upstream.pool = std::make_unique<UpstreamPool>(services_.context, *upstream.config,
+                                                 shared_.server_slots[index], index_);
   upstream.runner =
       std::make_unique<Runner>(services_.context, shared_.site, *upstream.config, *upstream.pool,
                                *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));
   if (&owner == this) {
-    dispatchers_[index] =
-        std::make_unique<Dispatcher>(services_.context, *upstream.config, *upstream.slots,
-                                     *upstream.runner, shared_.site.lanes(index), index_);
+    dispatchers_[index] = std::make_unique<Dispatcher>(services_.context, shared_.site, index,
+                                                       *upstream.slots, *upstream.runner, index_);
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
     upstream.inserted = [&owner, index](std::uint32_t lane) {
@@ -144,10 +153,7 @@ RunnerEvents Shard::events_for(std::size_t index, Shard& owner) {
 }
 
 void Shard::add_listener(std::size_t listener, Descriptor socket) {
-  listeners_.push_back(std::make_unique<asio::posix::basic_stream_descriptor<Executor>>(
-      io_.get_executor(), socket.release()));
-  listener_of_.push_back(listener);
-  accept_pauses_.push_back(std::make_unique<Signal>(io_, timers_));
+  listening_.push_back(std::make_unique<Listening>(io_, std::move(socket), listener));
 }
 
 void Shard::start() {
@@ -156,7 +162,7 @@ void Shard::start() {
   for (const auto& dispatcher : dispatchers_) {
     if (dispatcher) tasks_.spawn(dispatcher->run());
   }
-  for (std::size_t i = 0; i < listeners_.size(); ++i) housekeeping_.spawn(accept(i));
+  for (const auto& listening : listening_) wait_to_accept(*listening);
   if (index_ == 0) housekeeping_.spawn(prune());
   housekeeping_.spawn(watch_counts());
   thread_ = std::thread([this] { io_.run(); });
@@ -166,6 +172,7 @@ void Shard::wake(std::size_t upstream) {
   post([this, upstream] {
     // Who holds a client's connection goes first: a job can wait.
     upstreams_[upstream].queue->wake();
+    upstreams_[upstream].pool->wake();
     if (dispatchers_[upstream]) dispatchers_[upstream]->wake();
   });
 }
@@ -174,41 +181,42 @@ void Shard::post(std::function<void()> call) {
   asio::post(io_, std::move(call));
 }
 
-awaitable<void> Shard::accept(std::size_t at) {
-  while (!draining_) {
-    const auto [error] = co_await listeners_[at]->async_wait(
-        asio::posix::descriptor_base::wait_read, asio::as_tuple(use_awaitable));
-    if (error || draining_) co_return;
-    for (int i = 0; i < accepts_max; ++i) {
-      const int file = ::accept4(listeners_[at]->native_handle(), nullptr, nullptr,
-                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (file >= 0) {
-        take(file, listener_of_[at]);
-        continue;
-      }
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        spdlog::warn("no connection can be accepted at the moment: {}", std::strerror(errno));
-        co_await accept_pauses_[at]->wait(timers_.now() + accept_again);
-      }
-      break;
-    }
-  }
+void Shard::wait_to_accept(Listening& listening) {
+  listening.socket.async_wait(asio::posix::descriptor_base::wait_read,
+                              [this, &listening](boost::system::error_code error) {
+                                if (error || draining_) return;
+                                if (accept(listening)) {
+                                  wait_to_accept(listening);
+                                  return;
+                                }
+                                timers_.at(timers_.now() + accept_again, [this, &listening] {
+                                  if (!draining_) wait_to_accept(listening);
+                                });
+                              });
 }
 
-void Shard::take(int file, std::size_t listener) {
-  sockaddr_storage name{};
-  socklen_t size = sizeof name;
-  ::getsockname(file, reinterpret_cast<sockaddr*>(&name), &size);
-  Socket socket(io_.get_executor());
-  boost::system::error_code error;
-  socket.assign(asio::generic::stream_protocol(name.ss_family, 0), file, error);
-  if (error) {
-    ::close(file);
-    return;
+// False: the system can give no more connections at the moment.
+bool Shard::accept(Listening& listening) {
+  for (int i = 0; i < accepts_max; ++i) {
+    Descriptor socket(::accept4(listening.socket.native_handle(), nullptr, nullptr,
+                                SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket) {
+      take(std::move(socket), listening.listener);
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      spdlog::warn("no connection can be accepted at the moment: {}", std::strerror(errno));
+      return false;
+    }
+    break;
   }
-  std::string peer = peer_address(socket);
+  return true;
+}
+
+void Shard::take(Descriptor socket, std::size_t listener) {
+  std::string peer = peer_address(socket.get());
   if (!shared_.connections[listener]->add(peer)) {
-    ::send(file, too_many_connections.data(), too_many_connections.size(),
+    ::send(socket.get(), too_many_connections.data(), too_many_connections.size(),
            MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
   }
@@ -234,7 +242,7 @@ struct Shard::OpenSession {
   const std::string& peer;
 };
 
-awaitable<void> Shard::serve(Socket socket, std::size_t listener, std::string peer) {
+awaitable<void> Shard::serve(Descriptor socket, std::size_t listener, std::string peer) {
   Session session(services_, transactions_, shared_.site.config().listeners[listener],
                   std::move(socket), peer);
   const OpenSession open(*this, session, listener, peer);
@@ -268,11 +276,10 @@ awaitable<void> Shard::watch_counts() {
 void Shard::begin_drain() {
   post([this] {
     draining_ = true;
-    for (const auto& listener : listeners_) {
+    for (const auto& listening : listening_) {
       boost::system::error_code ignored;
-      listener->close(ignored);
+      listening->socket.close(ignored);
     }
-    for (const auto& pause : accept_pauses_) pause->notify();
     for (const auto& dispatcher : dispatchers_) {
       if (dispatcher) dispatcher->stop();
     }
@@ -300,6 +307,7 @@ void Shard::stop() {
     prune_pause_.notify();
     counts_pause_.notify();
     timers_.stop();
+    readiness_.stop();
     work_.reset();
   });
 }

@@ -3,6 +3,7 @@
 // the slots and a count of jobs; all else between them is messages. Owned by the Server.
 #pragma once
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <memory>
 #include <mutex>
@@ -39,6 +40,7 @@ struct Shared {
   const Site& site;
   store::Store& store;
   std::vector<std::unique_ptr<Slots>>& slots;                   // of each upstream
+  std::vector<ServerSlots>& server_slots;                       // of each upstream
   std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
   Pending& pending;
   const TrustedProxies& trusted;
@@ -74,10 +76,12 @@ class Shard {
   Bulletin& bulletin() { return bulletin_; }
 
  private:
-  awaitable<void> accept(std::size_t listener);
+  struct Listening;
+  void wait_to_accept(Listening& listening);
+  bool accept(Listening& listening);
   struct OpenSession;
-  void take(int file, std::size_t listener);
-  awaitable<void> serve(Socket socket, std::size_t listener, std::string peer);
+  void take(Descriptor socket, std::size_t listener);
+  awaitable<void> serve(Descriptor socket, std::size_t listener, std::string peer);
   awaitable<void> prune();
   awaitable<void> watch_counts();
   RunnerEvents events_for(std::size_t upstream, Shard& owner);
@@ -88,6 +92,7 @@ class Shard {
   Shared shared_;
   boost::asio::io_context io_{1};
   Timers timers_;
+  Readiness readiness_;
   Buffers buffers_;
   store::Client store_;
   Bulletin bulletin_;
@@ -103,9 +108,7 @@ class Shard {
   Services services_;
   Transactions transactions_;
   std::unordered_set<Session*> sessions_;
-  std::vector<std::unique_ptr<boost::asio::posix::basic_stream_descriptor<Executor>>> listeners_;
-  std::vector<std::size_t> listener_of_;
-  std::vector<std::unique_ptr<Signal>> accept_pauses_;  // one for each listener
+  std::vector<std::unique_ptr<Listening>> listening_;
   Signal prune_pause_;
   Signal counts_pause_;
   std::atomic<bool> drain_begun_{false};

@@ -1,6 +1,11 @@
 #include "proxy/site.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
+
+#include "jobs/idempotency.hpp"
 
 namespace raincheck::proxy {
 
@@ -19,8 +24,20 @@ jobs::Rules make_rules(const config::Route& route) {
   return rules;
 }
 
+namespace {
+
+// The same at every start, and tells nothing of the secret.
+std::string make_pseudonym(const jobs::IdCodec::Secret& secret) {
+  const std::string bytes(secret.begin(), secret.end());
+  const jobs::BodyDigest::Value digest = jobs::digest_body("pseudonym in Via:" + bytes);
+  return fmt::format("raincheck-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2],
+                     digest[3]);
+}
+
+}  // namespace
+
 Site::Site(config::Config config, store::Backend& backend)
-    : config_(std::move(config)), table_(config_) {
+    : config_(std::move(config)), pseudonym_(make_pseudonym(backend.secret())), table_(config_) {
   for (const config::Route& route : config_.routes) {
     SiteRoute& built = routes_.emplace_back();
     built.config = &route;
@@ -71,6 +88,16 @@ std::uint64_t Site::queued() const {
   }
   for (const store::Lane& lane : abandoned_) queued += lane.queued;
   return queued;
+}
+
+std::vector<jobs::milliseconds> Site::shorter_waits(std::uint32_t lane) const {
+  std::set<jobs::milliseconds> waits;
+  for (const SiteRoute& route : routes_) {
+    const config::Async& async = route.config->async;
+    if (route.lane == lane) waits.insert(async.queue_timeout.value_or(async.job_timeout));
+  }
+  if (!waits.empty()) waits.erase(std::prev(waits.end()));
+  return {waits.begin(), waits.end()};
 }
 
 const SiteRoute* Site::find(std::string_view name) const {

@@ -45,6 +45,8 @@ class Site {
   // The lanes of an upstream, one for each priority that its routes use, and those with jobs of
   // former routes.
   const std::vector<store::Lane>& lanes(std::size_t upstream) const { return lanes_[upstream]; }
+  // How long jobs of a lane may wait for their first attempt, but for the longest.
+  std::vector<jobs::milliseconds> shorter_waits(std::uint32_t lane) const;
   // Of upstreams that the configuration no longer has.
   const std::vector<store::Lane>& abandoned_lanes() const { return abandoned_; }
   // Jobs that were queued when the lanes were counted last.
@@ -57,12 +59,15 @@ class Site {
   // In Config::upstreams, of `default_upstream`.
   std::optional<std::size_t> default_upstream() const { return default_upstream_; }
   const routes::RouteTable& table() const { return table_; }
+  // Of this proxy in Via: each store has its own, so that several in a row are no loop.
+  const std::string& pseudonym() const { return pseudonym_; }
 
  private:
   std::size_t upstream_index(std::string_view name) const;
   void open_lanes(store::Backend& backend);
 
   const config::Config config_;
+  const std::string pseudonym_;
   routes::RouteTable table_;
   std::deque<SiteRoute> routes_;
   std::vector<std::vector<store::Lane>> lanes_;

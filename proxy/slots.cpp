@@ -27,4 +27,13 @@ void Slots::give(std::uint32_t count) {
   }
 }
 
+ServerSlots make_server_slots(const config::Upstream& upstream) {
+  ServerSlots slots;
+  for (const config::Server& server : upstream.servers) {
+    const std::uint32_t max = server.max_concurrency;
+    slots.push_back(max == 0 ? nullptr : std::make_unique<Slots>(max));
+  }
+  return slots;
+}
+
 }  // namespace raincheck::proxy

@@ -1,12 +1,16 @@
-// How many calls may be in flight to one upstream, over all shards (P6), and whether it is being
-// held back. The one piece of memory that shards share: a counter, because every shard's calls
-// count, and a round trip to an owner would cost more than the call's own bookkeeping. Any thread.
+// How many calls may be in flight to one upstream, or to one server of it, over all shards (P6),
+// and whether it is being held back. The one piece of memory that shards share: a counter, because
+// every shard's calls count, and a round trip to an owner would cost more than the call's own
+// bookkeeping. Any thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
+
+#include "config/config.hpp"
 
 namespace raincheck::proxy {
 
@@ -38,5 +42,15 @@ class Slots {
   std::atomic<std::uint64_t> wanted_{0};
   std::atomic<bool> held_{false};
 };
+
+// A slot that was taken, and is given back at the end of this.
+struct GiveSlot {
+  void operator()(Slots* slots) const { slots->give(); }
+};
+using Slot = std::unique_ptr<Slots, GiveSlot>;
+
+// Of the servers of one upstream, in their order; null for one without a limit of its own.
+using ServerSlots = std::vector<std::unique_ptr<Slots>>;
+ServerSlots make_server_slots(const config::Upstream& upstream);
 
 }  // namespace raincheck::proxy

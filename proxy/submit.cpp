@@ -4,11 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/algorithm/string/predicate.hpp>
 
 #include "jobs/document.hpp"
 #include "jobs/idempotency.hpp"
 #include "jobs/prefer.hpp"
+#include "jobs/text.hpp"
 #include "proxy/client_watch.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/handlers.hpp"
@@ -30,7 +30,7 @@ namespace {
 jobs::Prefer prefer_of(const RequestHead& head) {
   std::vector<std::string_view> values;
   for (const Field& field : head.fields) {
-    if (boost::algorithm::iequals(field.name, "Prefer")) values.push_back(field.value);
+    if (jobs::equals_ignoring_case(field.name, "Prefer")) values.push_back(field.value);
   }
   return values.empty() ? jobs::Prefer{} : jobs::parse_prefer(values);
 }
@@ -105,7 +105,7 @@ awaitable<void> outlast(std::shared_ptr<HeldCall> call, ShardUpstream& upstream)
 
 class Submission {
  public:
-  Submission(Transaction& transaction, const SiteRoute& route, const jobs::Prefer& prefer)
+  Submission(Transaction& transaction, const SiteRoute& route, jobs::Prefer prefer)
       : transaction_(transaction),
         services_(transaction.services()),
         route_(route),
@@ -115,8 +115,9 @@ class Submission {
   awaitable<void> run();
 
  private:
-  awaitable<bool> refuse();
+  bool refuse();
   bool take_key(std::string& problem);
+  bool take_body_at_hand();
   awaitable<bool> take_body();
   void describe();
   void settle_key();
@@ -126,7 +127,7 @@ class Submission {
   awaitable<void> repeated(const Insert& insert);
   awaitable<bool> answered_in_time(const jobs::JobId& id);
   awaitable<void> hold();
-  awaitable<void> became_job(std::shared_ptr<HeldCall> call, Insert insert);
+  void became_job(HeldCall& call, Insert insert);
   awaitable<void> in_line(std::shared_ptr<HeldCall> call);
   milliseconds window() const;
 
@@ -134,7 +135,7 @@ class Submission {
   Services& services_;
   const SiteRoute& route_;
   ShardUpstream& upstream_;
-  const jobs::Prefer& prefer_;
+  const jobs::Prefer prefer_;
   jobs::NewJob job_;
   std::unique_ptr<BodyWriter> writer_;  // of a body that was not at hand
   std::optional<jobs::IdempotencyKey> key_;
@@ -149,10 +150,11 @@ milliseconds Submission::window() const {
 }
 
 awaitable<void> Submission::run() {
-  const bool refused = co_await refuse();
-  if (refused) co_return;
-  const bool whole = co_await take_body();
-  if (!whole) co_return;
+  if (refuse()) co_return;
+  if (!take_body_at_hand()) {
+    const bool whole = co_await take_body();
+    if (!whole) co_return;
+  }
   describe();
   settle_key();
   const milliseconds wait = window();
@@ -174,25 +176,25 @@ awaitable<void> Submission::run() {
 }
 
 // What can be refused before the body is read.
-awaitable<bool> Submission::refuse() {
+bool Submission::refuse() {
   const config::Config& config = services_.site.config();
   if (services_.draining) {
-    co_await transaction_.respond(problem_of(Error(Fault::stopping, "")));
-    co_return true;
+    transaction_.respond(problem_of(Error(Fault::stopping, "")));
+    return true;
   }
   const auto pending = services_.pending.count.load(std::memory_order_relaxed);
   if (pending >= static_cast<std::int64_t>(config.jobs.max_pending)) {
-    co_await transaction_.respond(
+    transaction_.respond(
         Problem(503, "queue_full", "Too many jobs are waiting.", nullptr, "Retry-After: 10\r\n"));
-    co_return true;
+    return true;
   }
   std::string problem;
   if (!take_key(problem)) {
-    co_await transaction_.respond(Problem(400, "bad_idempotency_key", problem, "bad_request"));
-    co_return true;
+    transaction_.respond(Problem(400, "bad_idempotency_key", problem, "bad_request"));
+    return true;
   }
   if (!transaction_.head().upgrade.empty()) transaction_.close_after();
-  co_return false;
+  return false;
 }
 
 bool Submission::take_key(std::string& problem) {
@@ -211,33 +213,30 @@ bool Submission::take_key(std::string& problem) {
   return static_cast<bool>(*key_);
 }
 
+// False: it has not all been received yet, or it is large.
+bool Submission::take_body_at_hand() {
+  const auto body = transaction_.body_at_hand(services_.site.config().store.inline_max);
+  if (!body) return false;
+  job_.body = jobs::Body::inline_bytes(std::string(*body));
+  if (key_) digest_ = jobs::digest_body(*body);
+  return true;
+}
+
 // False: it could not be had, and the client was told.
 awaitable<bool> Submission::take_body() {
-  const std::uint64_t inline_max = services_.site.config().store.inline_max;
-  const auto at_hand = transaction_.body_at_hand();
-  if (at_hand && at_hand->size() <= inline_max) {
-    job_.body = jobs::Body::inline_bytes(std::string(*at_hand));
-    if (key_) digest_ = jobs::digest_body(*at_hand);
-    co_return true;
-  }
-  writer_ = std::make_unique<BodyWriter>(services_.store(), inline_max);
+  writer_ =
+      std::make_unique<BodyWriter>(services_.store(), services_.site.config().store.inline_max);
   jobs::BodyDigest digest;
-  std::string_view rest = at_hand.value_or("");
   while (true) {
-    std::string_view piece = rest;
-    if (!at_hand) {
-      const Result<std::string_view> read = co_await transaction_.read_body();
-      if (!read) co_return false;
-      piece = *read;
-    }
-    rest = {};
-    if (piece.empty()) break;
-    if (key_) digest.update(piece);
-    if (writer_->try_append(piece)) continue;
-    const Result<void> kept = co_await writer_->append(piece);
+    const Result<std::string_view> piece = co_await transaction_.read_body();
+    if (!piece) co_return false;
+    if (piece->empty()) break;
+    if (key_) digest.update(*piece);
+    if (writer_->try_append(*piece)) continue;
+    const Result<void> kept = co_await writer_->append(*piece);
     if (!kept) {
       spdlog::warn("a request body cannot be stored: {}", kept.error().detail);
-      co_await transaction_.respond(problem_of(kept.error()));
+      transaction_.respond(problem_of(kept.error()));
       co_return false;
     }
   }
@@ -278,7 +277,7 @@ awaitable<void> Submission::insert() {
   if (writer_) {
     const Result<void> synced = co_await writer_->sync();
     if (!synced) {
-      co_await transaction_.respond(problem_of(synced.error()));
+      transaction_.respond(problem_of(synced.error()));
       co_return;
     }
   }
@@ -289,7 +288,7 @@ awaitable<void> Submission::insert() {
   Result<Insert> inserted = co_await services_.store().apply(std::move(command));
   if (!inserted) {
     if (has_slot) upstream_.slots->give();
-    co_await transaction_.respond(problem_of(inserted.error()));
+    transaction_.respond(problem_of(inserted.error()));
     co_return;
   }
   const bool runs = inserted->outcome == Insert::Outcome::running;
@@ -304,7 +303,7 @@ awaitable<void> Submission::accepted(Insert insert) {
       co_await repeated(insert);
       co_return;
     case Insert::Outcome::key_reused:
-      co_await transaction_.respond(
+      transaction_.respond(
           Problem(422, "key_reused", "This idempotency key was used with another request."));
       co_return;
     case Insert::Outcome::running:
@@ -330,7 +329,7 @@ awaitable<void> Submission::accepted(Insert insert) {
     const bool answered = co_await answered_in_time(shown.id);
     if (answered) co_return;
   }
-  co_await accept(transaction_, route_, shown);
+  accept(transaction_, route_, shown);
 }
 
 // The same key again: the same job, whatever it has become.
@@ -341,10 +340,10 @@ awaitable<void> Submission::repeated(const Insert& insert) {
   if (!found || found->presence != store::Presence::present) {
     // Erased meanwhile, and its key with it: the same request will be a new job.
     const Error error = found ? Error(Fault::overloaded, "the job was erased") : found.error();
-    co_await transaction_.respond(problem_of(error));
+    transaction_.respond(problem_of(error));
     co_return;
   }
-  co_await accept(transaction_, route_, found->job);
+  accept(transaction_, route_, found->job);
 }
 
 // Waits out the window of a job. True: it ended, and its result was given in line.
@@ -410,7 +409,7 @@ awaitable<void> Submission::hold() {
       command.start = command.under_way = true;
       Result<Insert> inserted = co_await services_.store().apply(std::move(command));
       if (inserted && inserted->outcome == Insert::Outcome::running) {
-        co_await became_job(call, std::move(*inserted));
+        became_job(*call, std::move(*inserted));
         co_return;
       }
     }
@@ -429,7 +428,7 @@ awaitable<void> Submission::hold() {
   co_await in_line(call);
 }
 
-awaitable<void> Submission::became_job(std::shared_ptr<HeldCall> call, Insert insert) {
+void Submission::became_job(HeldCall& call, Insert insert) {
   if (writer_) writer_->release();
   services_.pending.count.fetch_add(1, std::memory_order_relaxed);
   Job job = job_of(std::move(insert), State::running);
@@ -439,10 +438,10 @@ awaitable<void> Submission::became_job(std::shared_ptr<HeldCall> call, Insert in
   shown.attempt = job.attempt;
   shown.created_at = job.created_at;
   shown.started_at = job.started_at;
-  upstream_.runner->expect(job.id.place.key(), *call->exchange);
-  call->job = std::move(job);
-  call->verdict.notify();
-  co_await accept(transaction_, route_, shown);
+  upstream_.runner->expect(job.id.place.key(), *call.exchange);
+  call.job = std::move(job);
+  call.verdict.notify();
+  accept(transaction_, route_, shown);
 }
 
 // The answer came within the window: it is the client's, and nothing was written.
@@ -461,7 +460,7 @@ awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
     co_await relay(transaction_, *connection, transaction_.more_fields);
     whole = connection->body_done();
   } else {
-    co_await transaction_.respond(problem_of(begun.error()));
+    transaction_.respond(problem_of(begun.error()));
   }
   CallEnd end;
   end.connection = connection.get();
@@ -475,6 +474,11 @@ awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
   }
 }
 
+awaitable<void> submit(Transaction& transaction, const SiteRoute& route, jobs::Prefer prefer) {
+  Submission submission(transaction, route, prefer);
+  co_await submission.run();
+}
+
 }  // namespace
 
 awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& route) {
@@ -483,12 +487,10 @@ awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& rou
   if (async.mode == config::Mode::prefer) transaction.more_fields.append("Vary: Prefer\r\n");
   const bool asynchronous = async.mode == config::Mode::always ||
                             (async.mode == config::Mode::prefer && prefer.respond_async);
-  if (!asynchronous || !transaction.head().upgrade.empty()) {
-    co_await forward(transaction, transaction.services().upstreams[route.upstream], &route);
-    co_return;
+  if (asynchronous && transaction.head().upgrade.empty()) {
+    return submit(transaction, route, prefer);
   }
-  Submission submission(transaction, route, prefer);
-  co_await submission.run();
+  return forward(transaction, transaction.services().upstreams[route.upstream], &route);
 }
 
 }  // namespace raincheck::proxy

@@ -15,8 +15,7 @@ TaskGroup::~TaskGroup() {
 
 void TaskGroup::spawn(awaitable<void> task) {
   ++size_;
-  boost::asio::co_spawn(io_, std::move(task),
-                        [this](const std::exception_ptr& error) { ended(error); });
+  store::spawn(io_, std::move(task), [this](const std::exception_ptr& error) { ended(error); });
 }
 
 void TaskGroup::ended(const std::exception_ptr& error) {

@@ -84,41 +84,30 @@ Signal::~Signal() {
 }
 
 void Signal::notify() {
-  if (waiter_) {
-    finish(true);
-  } else {
-    notified_ = true;
-  }
+  notified_ = true;
+  if (!waiting_) return;
+  if (timeout_) timers_.cancel(*timeout_);
+  timeout_.reset();
+  wake();
 }
 
-void Signal::finish(bool notified) {
-  if (timeout_) {
-    if (notified) timers_.cancel(*timeout_);
+void Signal::wake() {
+  asio::post(io_, [waiter = store::Waiter(*std::exchange(waiting_, nullptr))]() mutable {
+    waiter.resume();
+  });
+}
+
+bool Signal::Wait::await_ready() {
+  return signal_.notified_ || deadline_ <= signal_.timers_.now();
+}
+
+void Signal::begin(store::Promise& waiting, TimePoint deadline) {
+  waiting_ = &waiting;
+  if (deadline == never) return;
+  timeout_ = timers_.at(deadline, [this] {
     timeout_.reset();
-  }
-  asio::post(io_, [waiter = std::move(*waiter_), notified]() mutable { waiter(notified); });
-  waiter_.reset();
-}
-
-awaitable<bool> Signal::wait(TimePoint deadline) {
-  if (notified_) {
-    notified_ = false;
-    co_return true;
-  }
-  if (deadline <= timers_.now()) co_return false;
-  auto initiate = [this, deadline](Handler handler) {
-    waiter_.emplace(std::move(handler));
-    if (deadline != never) {
-      timeout_ = timers_.at(deadline, [this] {
-        timeout_.reset();
-        finish(false);
-      });
-    }
-  };
-  const bool notified =
-      co_await asio::async_initiate<const asio::use_awaitable_t<Executor>, void(bool)>(
-          initiate, use_awaitable);
-  co_return notified;
+    wake();
+  });
 }
 
 }  // namespace raincheck::proxy

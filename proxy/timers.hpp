@@ -4,9 +4,7 @@
 // Reads no clock but the one it is given.
 #pragma once
 
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -20,8 +18,7 @@ namespace raincheck::proxy {
 using jobs::Clock;
 using jobs::TimePoint;
 using store::awaitable;
-using store::Executor;
-constexpr boost::asio::use_awaitable_t<Executor> use_awaitable{};
+using Executor = boost::asio::io_context::executor_type;
 
 constexpr TimePoint never = TimePoint::max();
 
@@ -106,26 +103,39 @@ class Timers {
 // wait().
 class Signal {
  public:
+  // Awaited: true if notified, false if the deadline passed first.
+  class Wait {
+   public:
+    Wait(Signal& signal, TimePoint deadline) : signal_(signal), deadline_(deadline) {}
+
+    bool await_ready();
+    template <class P>
+    void await_suspend(std::coroutine_handle<P> waiting) {
+      signal_.begin(waiting.promise(), deadline_);
+    }
+    bool await_resume() const { return std::exchange(signal_.notified_, false); }
+
+   private:
+    Signal& signal_;
+    TimePoint deadline_;
+  };
+
   explicit Signal(boost::asio::io_context& io, Timers& timers) : io_(io), timers_(timers) {}
   ~Signal();
   Signal(const Signal&) = delete;
   Signal& operator=(const Signal&) = delete;
 
   void notify();
-  // True: notified; false: `deadline` passed first. Resumes through the io_context, never from
-  // within notify().
-  awaitable<bool> wait(TimePoint deadline);
+  // The waiter resumes through the io_context, never from within notify().
+  Wait wait(TimePoint deadline) { return Wait(*this, deadline); }
 
  private:
-  // The one kind of handler that waits here. Not any_completion_handler: in Boost 1.81 moving one
-  // recurses for ever.
-  using Handler =
-      boost::asio::async_result<boost::asio::use_awaitable_t<Executor>, void(bool)>::handler_type;
-  void finish(bool notified);
+  void begin(store::Promise& waiting, TimePoint deadline);
+  void wake();
 
   boost::asio::io_context& io_;
   Timers& timers_;
-  std::optional<Handler> waiter_;
+  store::Promise* waiting_ = nullptr;
   std::optional<Timers::Entry> timeout_;
   bool notified_ = false;
 };

@@ -56,8 +56,8 @@ void Transaction::reset(ClientConnection& client) {
   continue_sent_ = false;
   keep_alive_ = false;
   unsent_.clear();
+  streams_ = false;
   chunked_response_ = false;
-  piece_written_ = false;
   status_ = 0;
   bytes_out_ = 0;
   reason_ = "ok";
@@ -69,44 +69,63 @@ void Transaction::reset(ClientConnection& client) {
 
 awaitable<bool> Transaction::serve(ClientConnection& client) {
   reset(client);
-  const bool whole = co_await read_head();
-  if (whole) co_await dispatch();
+  bool whole = parse_head() == Parse::done;
+  if (!whole && status_ == 0) whole = co_await read_head();
+  if (whole) {
+    begin_body();
+    co_await dispatch();
+  }
   if (status_ == 0 && !whole) co_return false;
-  co_return co_await end();
+  const Io io = co_await flush();
+  if (io != Io::ok) {
+    if (streams_) set_reason("client_closed");
+    connection().abort();
+  }
+  const bool go_on = end();
+  if (!go_on && status_ != 101 && !connection().aborted()) co_await linger();
+  co_return go_on;
+}
+
+// Of what was received. One that is refused is answered.
+Parse Transaction::parse_head() {
+  const InputBuffer& input = client_->input;
+  const Parse parse = input.empty() ? Parse::more : parser_.parse(input.view(), parser_limits());
+  if (parse == Parse::rejected) {
+    const Rejection& rejection = parser_.rejection();
+    respond(Problem(rejection.status, rejection.reason, rejection.detail));
+  }
+  return parse;
 }
 
 // False: the connection is at its end, or the request was refused and answered.
 awaitable<bool> Transaction::read_head() {
   const RequestLimits limits = parser_limits();
-  const std::size_t size_max = limits.request_line + limits.headers + 4;
+  const std::size_t size_max =
+      std::max(limits.request_line + limits.headers + 4, Buffers::block_bytes);
   InputBuffer& input = client_->input;
   const TimePoint deadline = arrived_ + listener().timeouts.header;
   while (true) {
-    const Parse parse = input.empty() ? Parse::more : parser_.parse(input.view(), limits);
-    if (parse == Parse::done) break;
-    if (parse == Parse::rejected) {
-      const Rejection& rejection = parser_.rejection();
-      co_await respond(Problem(rejection.status, rejection.reason, rejection.detail));
-      co_return false;
-    }
-    const std::span<char> room = input.prepare(std::max(size_max, Buffers::block_bytes));
-    Transfer transfer = room.empty() ? Transfer{Io::reset, 0} : connection().try_read(room);
-    if (transfer.io == Io::ok && transfer.size == 0) {
-      transfer.io = co_await connection().wait_readable(deadline);
-      if (transfer.io == Io::ok) continue;
-    }
-    if (transfer.io == Io::timeout && !input.empty()) {
+    const Io ready = co_await connection().wait_readable(deadline);
+    if (ready == Io::timeout && !input.empty()) {
       connection().resume();
-      co_await respond(Problem(408, "header_timeout", "The header of the request took too long."));
+      respond(Problem(408, "header_timeout", "The header of the request took too long."));
     }
+    if (ready != Io::ok) co_return false;
+    const std::span<char> room = input.prepare(size_max);
+    const Transfer transfer = room.empty() ? Transfer{Io::reset, 0} : connection().try_read(room);
     if (transfer.io != Io::ok) co_return false;
+    if (transfer.size == 0) continue;
     input.commit(transfer.size);
+    const Parse parse = parse_head();
+    if (parse != Parse::more) co_return parse == Parse::done;
   }
+}
+
+void Transaction::begin_body() {
   keep_alive_ = head().keep_alive;
   decoder_.start(head().framing, head().content_length);
   body_done_ = decoder_.done();
   to_consume_ = parser_.head_size();
-  co_return true;
 }
 
 // Who the client is and how its request is called, as far as what it says can be believed.
@@ -135,71 +154,70 @@ Identity Transaction::identity() const {
   identity.peer_trusted = client_->peer_trusted;
   identity.scheme = "http";
   identity.host = head().authority;
+  identity.pseudonym = services_.site.pseudonym();
   identity.request_id = request_id_;
   identity.request_id_header = services_.site.config().request_id.header;
   return identity;
 }
 
+// Answers, or names who will.
 awaitable<void> Transaction::dispatch() {
   identify();
-  if (names_us(head())) {
-    co_await respond(Problem(508, "loop_detected", "The request has been here before: a loop."));
-    co_return;
+  if (names_us(head(), services_.site.pseudonym())) {
+    respond(Problem(508, "loop_detected", "The request has been here before: a loop."));
+    return {};
   }
   if (head().target == "*") {
-    co_await respond(204, "", "");
-    co_return;
+    respond(204, "", "");
+    return {};
   }
   std::string_view why;
   const auto target = routes::normalize(head().target, normalized_, why);
   if (!target) {
     close_after();
-    co_await respond(Problem(400, "bad_request", std::string(why)));
-    co_return;
+    respond(Problem(400, "bad_request", std::string(why)));
+    return {};
   }
   target_ = *target;
   const Site& site = services_.site;
   if (const auto rest = below(site.config().jobs.base_path, target_.path)) {
-    co_await answer_about_job(*this, *rest);
-    co_return;
+    return answer_about_job(*this, *rest);
   }
-  const routes::RouteMatch match = site.table().match(head().method, target_.path);
-  if (!match) {
-    co_await no_route(match);
-    co_return;
-  }
+  const routes::RouteMatch match = site.table().match(asked());
+  if (!match) return no_route(match);
   const SiteRoute& route = site.of(*match.route);
   set_route(route.config->name);
   if (route.body_max != 0) limit_body(route.body_max);
   if (!body_fits()) {
-    co_await respond(too_large());
-    co_return;
+    respond(too_large());
+    return {};
   }
-  co_await submit_or_forward(*this, route);
+  return submit_or_forward(*this, route);
+}
+
+routes::Asked Transaction::asked() const {
+  return {head().method, head().authority, target_.path, target_.query, &head().fields};
 }
 
 awaitable<void> Transaction::no_route(const routes::RouteMatch& match) {
   const Site& site = services_.site;
   if (site.default_upstream()) {
-    if (!body_fits()) {
-      co_await respond(too_large());
-      co_return;
-    }
-    co_await forward(*this, services_.upstreams[*site.default_upstream()], nullptr);
-    co_return;
+    if (body_fits()) return forward(*this, services_.upstreams[*site.default_upstream()], nullptr);
+    respond(too_large());
+  } else if (match.is_path_known) {
+    const std::string allowed = site.table().allowed_methods(asked());
+    respond(Problem(405, "method_not_allowed", "This path takes: " + allowed + ".", nullptr,
+                    "Allow: " + allowed + "\r\n"));
+  } else {
+    respond(Problem(404, "not_found", "No route leads here.", "no_route"));
   }
-  if (match.is_path_known) {
-    const std::string allowed = site.table().allowed_methods(target_.path);
-    co_await respond(Problem(405, "method_not_allowed", "This path takes: " + allowed + ".",
-                             nullptr, "Allow: " + allowed + "\r\n"));
-    co_return;
-  }
-  co_await respond(Problem(404, "not_found", "No route leads here.", "no_route"));
+  return {};
 }
 
-std::optional<std::string_view> Transaction::body_at_hand() {
+std::optional<std::string_view> Transaction::body_at_hand(std::uint64_t size_max) {
   if (body_done_) return std::string_view();
-  if (head().framing != Framing::length || head().content_length > body_max_) return std::nullopt;
+  size_max = std::min(size_max, body_max_);
+  if (head().framing != Framing::length || head().content_length > size_max) return std::nullopt;
   const std::string_view received = client_->input.view().substr(to_consume_);
   if (received.size() < head().content_length) return std::nullopt;
   const std::string_view body = received.substr(0, head().content_length);
@@ -234,11 +252,10 @@ RequestLimits Transaction::parser_limits() const {
 
 // A fault of the client's, in words unless an answer is on its way already: two writers would make
 // one response of two.
-awaitable<Result<std::string_view>> Transaction::refuse_body(Problem problem) {
+Result<std::string_view> Transaction::refuse_body(const Problem& problem) {
   close_after();
-  Error error(Fault::client_gone, problem.detail);
-  if (!response_begun()) co_await respond(std::move(problem));
-  co_return error;
+  if (!response_begun()) respond(problem);
+  return Error(Fault::client_gone, problem.detail);
 }
 
 awaitable<Result<std::string_view>> Transaction::read_body() {
@@ -250,11 +267,10 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
     if (!input.empty()) {
       const BodyDecoder::Step step = decoder_.next(input.view());
       if (step.bad) {
-        co_return co_await refuse_body(
-            Problem(400, "bad_request", "The chunked body is malformed."));
+        co_return refuse_body(Problem(400, "bad_request", "The chunked body is malformed."));
       }
       body_read_ += step.payload.size();
-      if (body_read_ > body_max_) co_return co_await refuse_body(too_large());
+      if (body_read_ > body_max_) co_return refuse_body(too_large());
       body_done_ = step.done;
       if (!step.payload.empty()) {
         to_consume_ = step.consumed;
@@ -266,8 +282,7 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
     const Io io = co_await receive_body();
     if (io == Io::timeout) {
       connection().resume();
-      co_return co_await refuse_body(
-          Problem(408, "body_timeout", "The body of the request took too long."));
+      co_return refuse_body(Problem(408, "body_timeout", "The body of the request took too long."));
     }
     if (io != Io::ok) {
       if (!response_begun()) set_reason("client_closed");
@@ -282,8 +297,8 @@ awaitable<Result<std::string_view>> Transaction::read_body() {
 awaitable<Io> Transaction::receive_body() {
   if (head().expect_continue && !continue_sent_ && !response_begun()) {
     continue_sent_ = true;
-    const Io asked =
-        co_await connection().write("HTTP/1.1 100 Continue\r\n\r\n", "", listener().timeouts.write);
+    const Io asked = co_await connection().write(Parts("HTTP/1.1 100 Continue\r\n\r\n"),
+                                                 listener().timeouts.write);
     if (asked != Io::ok) co_return asked;
   }
   // Who is reading an answer already may send the rest when it likes.
@@ -303,7 +318,7 @@ Problem Transaction::too_large() const {
 
 // Whether the connection takes another request. What is left of this one's body is read over if it
 // is here already.
-awaitable<bool> Transaction::end() {
+bool Transaction::end() {
   InputBuffer& input = client_->input;
   input.consume(std::min(to_consume_, input.view().size()));
   to_consume_ = 0;
@@ -315,10 +330,8 @@ awaitable<bool> Transaction::end() {
     if (step.consumed == 0) break;
   }
   log();
-  if (status_ == 0 || connection().aborted()) co_return false;
-  const bool go_on = keep_alive_ && body_done_ && !client_->last && status_ != 101;
-  if (!go_on && status_ != 101) co_await linger();
-  co_return go_on;
+  if (status_ == 0 || connection().aborted()) return false;
+  return keep_alive_ && body_done_ && !client_->last && status_ != 101;
 }
 
 // Closing at once while the client still sends would reset the connection, and it would never read

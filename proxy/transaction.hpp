@@ -43,8 +43,10 @@ struct Problem {
 
 // The client's side of a connection, as its Session holds it.
 struct ClientConnection {
-  ClientConnection(const config::Listener& of, Socket socket, Timers& timers, Buffers& buffers)
-      : listener(of), connection(std::move(socket), timers), input(buffers) {}
+  ClientConnection(const config::Listener& of, Descriptor socket, ShardContext& shard)
+      : listener(of),
+        connection(std::move(socket), shard.timers, shard.readiness),
+        input(shard.buffers) {}
 
   const config::Listener& listener;
   Connection connection;
@@ -82,8 +84,9 @@ class Transaction {
     return head().framing != Framing::length || head().content_length <= body_max_;
   }
   bool has_body() const { return head().framing != Framing::none; }
-  // All of the body, when all of it was received along with the head; without waiting.
-  std::optional<std::string_view> body_at_hand();
+  // All of the body, when all of it was received along with the head and it is no longer than this;
+  // without waiting.
+  std::optional<std::string_view> body_at_hand(std::uint64_t size_max = UINT64_MAX);
   // The next piece, valid until the next call; empty at the end. Asks for it (100 Continue) when
   // the client waits.
   awaitable<jobs::Result<std::string_view>> read_body();
@@ -93,10 +96,10 @@ class Transaction {
   // What follows the head in input() is not HTTP.
   void take_head();
 
-  // One answer with a body in memory. `fields` are "Name: value\r\n" each; framing and connection
-  // fields are added.
-  awaitable<void> respond(int status, std::string_view fields, std::string_view body);
-  awaitable<void> respond(Problem problem);
+  // One answer with a body in memory, sent when the handler returns. `fields` are
+  // "Name: value\r\n" each; framing and connection fields are added.
+  void respond(int status, std::string_view fields, std::string_view body);
+  void respond(const Problem& problem);
   // An answer piece by piece: the head, which says how the body is framed and goes out with the
   // first piece, or before it with flush(); ...
   enum class Length { known, chunked, none };
@@ -106,9 +109,10 @@ class Transaction {
                       Length length,
                       std::uint64_t size = 0);
   awaitable<Io> flush();
-  // ... then the pieces, and the end. A body that cannot be finished: cut_short().
+  // ... then the pieces, and the end, which is sent when the handler returns. A body that cannot be
+  // finished: cut_short().
   awaitable<Io> write_piece(std::string_view piece);
-  awaitable<Io> end_response();
+  void end_response();
   void cut_short();
   // The head of a 101; what follows is not HTTP.
   awaitable<Io> begin_tunnel(std::string_view fields);
@@ -133,21 +137,21 @@ class Transaction {
   void reset(ClientConnection& client);
   void keep_head();
   RequestLimits parser_limits() const;
+  Parse parse_head();
   awaitable<bool> read_head();
+  void begin_body();
   awaitable<void> dispatch();
+  routes::Asked asked() const;
   awaitable<void> no_route(const routes::RouteMatch& match);
   void identify();
-  awaitable<bool> end();
+  bool end();
   awaitable<void> linger();
   awaitable<Io> receive_body();
-  awaitable<jobs::Result<std::string_view>> refuse_body(Problem problem);
+  jobs::Result<std::string_view> refuse_body(const Problem& problem);
   Problem too_large() const;
   void log();
-  std::string response_head(int status,
-                            std::string_view reason,
-                            std::string_view fields,
-                            Length length,
-                            std::uint64_t size);
+  void begin_fields(int status, std::string_view reason);
+  void end_fields(int status, Length length, std::uint64_t size);
 
   Services& services_;
   ClientConnection* client_ = nullptr;
@@ -166,9 +170,9 @@ class Transaction {
   bool body_done_ = true;
   bool continue_sent_ = false;
   bool keep_alive_ = true;
-  std::string unsent_;  // of the response
+  std::string unsent_;    // of the response
+  bool streams_ = false;  // the response is made piece by piece
   bool chunked_response_ = false;
-  bool piece_written_ = false;
   int status_ = 0;
   std::uint64_t bytes_out_ = 0;
   const char* reason_ = "ok";

@@ -16,12 +16,13 @@ constexpr std::size_t answer_read_max = 64 * 1024;
 
 }  // namespace
 
-UpstreamConnection::UpstreamConnection(Socket socket,
+UpstreamConnection::UpstreamConnection(Descriptor socket,
                                        Timers& timers,
+                                       Readiness& readiness,
                                        Buffers& buffers,
                                        const config::Upstream& upstream,
                                        const config::Server& server)
-    : connection_(std::move(socket), timers),
+    : connection_(std::move(socket), timers, readiness),
       timers_(timers),
       input_(buffers),
       upstream_(upstream),
@@ -66,7 +67,7 @@ Error UpstreamConnection::fault(Io io, std::string_view doing) const {
 }
 
 awaitable<Result<void>> UpstreamConnection::send(std::string_view head, std::string_view body) {
-  const Io io = co_await connection_.write(head, body, upstream_.timeouts.write, attempt);
+  const Io io = co_await connection_.write(Parts(head, body), upstream_.timeouts.write, attempt);
   if (io != Io::ok) co_return fault(io, "sending the request");
   request_whole_ = true;
   co_return Result<void>();

@@ -13,13 +13,15 @@
 #include "proxy/connection.hpp"
 #include "proxy/input_buffer.hpp"
 #include "proxy/response_parser.hpp"
+#include "proxy/slots.hpp"
 
 namespace raincheck::proxy {
 
 class UpstreamConnection {
  public:
-  UpstreamConnection(Socket socket,
+  UpstreamConnection(Descriptor socket,
                      Timers& timers,
+                     Readiness& readiness,
                      Buffers& buffers,
                      const config::Upstream& upstream,
                      const config::Server& server);
@@ -68,6 +70,7 @@ class UpstreamConnection {
   const config::Server& server() const { return server_; }
   const config::Upstream& upstream() const { return upstream_; }
 
+  Slot slot;                  // of its server, while in use; ours until we have hung up
   bool reused = false;        // it has carried an exchange before
   TimePoint idle_until{};     // while in the pool
   TimePoint idle_since{};     // while in the pool

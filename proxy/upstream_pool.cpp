@@ -5,7 +5,9 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "proxy/exchange.hpp"
 
@@ -25,14 +27,20 @@ constexpr std::chrono::seconds resolved_for{30};
 // may be closing it.
 constexpr std::chrono::seconds recent_for{1};
 constexpr std::chrono::seconds close_idle_every{1};
+// A server that took no connection is asked again after this long, or when there is no other.
+constexpr std::chrono::seconds passed_over_for{10};
 
 }  // namespace
 
 // One server: its addresses and its idle connections, the last used at the back.
 struct UpstreamPool::Site {
-  explicit Site(const config::Server& of) : server(of) {}
+  Site(const config::Server& of, Slots* limited) : server(of), slots(limited) {}
+
+  bool has_room() const { return !slots || slots->taken() < slots->max(); }
 
   const config::Server& server;
+  Slots* const slots;  // null: no limit of its own
+  TimePoint passed_over_until{};
   std::vector<Endpoint> endpoints;
   TimePoint resolved_at{};
   std::vector<std::unique_ptr<UpstreamConnection>> idle;
@@ -50,10 +58,15 @@ struct UpstreamPool::Lookup {
   bool waited_for = true;
 };
 
-UpstreamPool::UpstreamPool(ShardContext context, const config::Upstream& upstream)
-    : context_(context), upstream_(upstream) {
-  for (const config::Server& server : upstream.servers) {
-    sites_.push_back(std::make_unique<Site>(server));
+UpstreamPool::UpstreamPool(ShardContext context,
+                           const config::Upstream& upstream,
+                           const ServerSlots& slots,
+                           std::size_t shard)
+    : context_(context), upstream_(upstream), shard_(shard) {
+  for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
+    const config::Server& server = upstream.servers[i];
+    sites_.push_back(std::make_unique<Site>(server, slots[i].get()));
+    states_.push_back(ServerState{server.weight});
   }
 }
 
@@ -68,17 +81,72 @@ std::unique_ptr<Exchange> UpstreamPool::open(const Call& call) {
 awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(Reuse reuse,
                                                                              TimePoint deadline,
                                                                              AbortRequest& abort) {
-  const std::size_t first = next_site_++;
-  for (std::size_t i = 0; reuse != Reuse::none && i < sites_.size(); ++i) {
-    auto connection = take_idle(*sites_[(first + i) % sites_.size()], reuse);
-    if (connection) co_return connection;
-  }
-  Result<std::unique_ptr<UpstreamConnection>> result = Error(Fault::upstream_unreachable, "");
-  for (std::size_t i = 0; i < sites_.size(); ++i) {
-    result = co_await connect(*sites_[(first + i) % sites_.size()], deadline, abort);
-    if (result || abort.requested || context_.timers.now() >= deadline) break;
+  Result<std::unique_ptr<UpstreamConnection>> result =
+      Error(Fault::upstream_timeout, "waiting for a server that is not at its limit");
+  std::vector<Site*> tried;
+  while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
+    Site* const site = choose(tried);
+    if (!site && tried.size() == sites_.size()) break;
+    if (!site) {
+      co_await wait_for_room(deadline, abort);
+      continue;
+    }
+    // Another shard may have been faster.
+    if (site->slots && !site->slots->try_take()) continue;
+    Slot slot(site->slots);
+    std::unique_ptr<UpstreamConnection> idle;
+    if (reuse != Reuse::none) idle = take_idle(*site, reuse);
+    if (idle) {
+      result = std::move(idle);
+    } else {
+      result = co_await connect(*site, deadline, abort);
+    }
+    if (result) {
+      site->passed_over_until = {};
+      (*result)->slot = std::move(slot);
+      break;
+    }
+    tried.push_back(site);
+    if (result.error().fault == Fault::upstream_unreachable && !abort.requested) {
+      site->passed_over_until = context_.timers.now() + passed_over_for;
+    }
   }
   co_return result;
+}
+
+// Whose turn it is, of the servers that were not tried and have room: those that took their last
+// connection first.
+UpstreamPool::Site* UpstreamPool::choose(const std::vector<Site*>& tried) {
+  const TimePoint now = context_.timers.now();
+  for (const bool passed_over : {false, true}) {
+    for (std::size_t i = 0; i < sites_.size(); ++i) {
+      Site& site = *sites_[i];
+      states_[i].usable = site.has_room() && (site.passed_over_until > now) == passed_over &&
+                          std::find(tried.begin(), tried.end(), &site) == tried.end();
+    }
+    const std::optional<std::size_t> next = next_server(states_);
+    if (next) return sites_[*next].get();
+  }
+  return nullptr;
+}
+
+awaitable<void> UpstreamPool::wait_for_room(TimePoint deadline, AbortRequest& abort) {
+  Signal signal(context_.io, context_.timers);
+  const auto place = waiting_.insert(waiting_.end(), &signal);
+  abort.end = [&signal] { signal.notify(); };
+  for (const auto& site : sites_) {
+    if (!site->slots) continue;
+    site->slots->want(shard_);
+    // Given back before it was known that we want it.
+    if (site->has_room()) signal.notify();
+  }
+  co_await signal.wait(deadline);
+  abort.end = nullptr;
+  waiting_.erase(place);
+}
+
+void UpstreamPool::wake() {
+  for (Signal* const signal : waiting_) signal->notify();
 }
 
 std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(Site& site, Reuse reuse) {
@@ -107,15 +175,17 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(Sit
   std::string why = "no address";
   for (const Endpoint& endpoint : *endpoints) {
     if (abort.requested) break;
-    Socket socket(context_.io.get_executor());
-    boost::system::error_code error;
-    socket.open(endpoint.protocol(), error);
-    if (error) co_return Error(Fault::overloaded, "no socket: " + error.message());
-    set_options(socket);
-    auto connection = std::make_unique<UpstreamConnection>(
-        std::move(socket), context_.timers, context_.buffers, upstream_, site.server);
+    Descriptor socket(
+        ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!socket)
+      co_return Error(Fault::overloaded, fmt::format("no socket: {}", std::strerror(errno)));
+    set_options(socket.get());
+    auto connection =
+        std::make_unique<UpstreamConnection>(std::move(socket), context_.timers, context_.readiness,
+                                             context_.buffers, upstream_, site.server);
     abort.end = [&connection] { connection->connection().abort(); };
-    const Io io = co_await Connection::connect(connection->connection(), endpoint, deadline);
+    const Io io = co_await connection->connection().connect(
+        endpoint.data(), static_cast<socklen_t>(endpoint.size()), deadline);
     abort.end = nullptr;
     if (io == Io::ok) {
       connection->begin();
@@ -166,8 +236,7 @@ awaitable<Result<std::vector<UpstreamPool::Endpoint>>> UpstreamPool::resolve(Sit
   co_return site.endpoints;
 }
 
-void UpstreamPool::set_options(Socket& socket) const {
-  const int file = socket.native_handle();
+void UpstreamPool::set_options(int file) const {
   const int on = 1;
   ::setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const auto seconds = static_cast<int>(
@@ -189,6 +258,7 @@ void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection) {
     const jobs::milliseconds told = *connection->head().keep_alive_timeout;
     idle = std::min(idle, told - std::min(told, jobs::milliseconds(1000)));
   }
+  connection->slot.reset();
   connection->idle_since = context_.timers.now();
   connection->input().release();
   connection->idle_until = connection->idle_since + idle;
@@ -211,6 +281,7 @@ awaitable<void> UpstreamPool::outlast(UpstreamConnection& connection,
 void UpstreamPool::stop() {
   stopping_ = true;
   for (UpstreamConnection* const connection : outlasted_) connection->connection().abort();
+  wake();
 }
 
 void UpstreamPool::close_idle() {

@@ -1,14 +1,19 @@
-// A shard's connections to one upstream: kept alive, the last used first, over its servers in turn.
-// Lives on the shard. Knows nothing of slots: who asks for a connection holds one already.
+// A shard's connections to one upstream: kept alive, the last used first, over its servers as their
+// weights and limits say. Lives on the shard. Knows nothing of the upstream's slots: who asks for a
+// connection holds one already.
 #pragma once
 
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
+#include "proxy/balance.hpp"
+#include "proxy/slots.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_connection.hpp"
 
@@ -18,6 +23,7 @@ namespace raincheck::proxy {
 struct ShardContext {
   boost::asio::io_context& io;
   Timers& timers;
+  Readiness& readiness;
   Buffers& buffers;
   store::Client& store;
 };
@@ -35,7 +41,11 @@ struct AbortRequest {
 
 class UpstreamPool final : public Upstream {
  public:
-  UpstreamPool(ShardContext context, const config::Upstream& upstream);
+  // `slots` are the servers', shared by all shards; this is on `shard`.
+  UpstreamPool(ShardContext context,
+               const config::Upstream& upstream,
+               const ServerSlots& slots,
+               std::size_t shard);
   ~UpstreamPool() override;
 
   std::unique_ptr<Exchange> open(const Call& call) override;
@@ -45,8 +55,9 @@ class UpstreamPool final : public Upstream {
     recent,  // it may not: only a connection that the backend will hardly be closing at this moment
     none,
   };
-  // A connection that is fit for one request, before `deadline` and unless `abort` is requested.
-  // upstream_unreachable: no server accepts one.
+  // A connection that is fit for one request, before `deadline` and unless `abort` is requested. A
+  // server that is at its limit or accepts none is passed over; when there is no other, one at its
+  // limit is waited for. upstream_unreachable: no server accepts one.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(Reuse reuse,
                                                                        TimePoint deadline,
                                                                        AbortRequest& abort);
@@ -56,6 +67,8 @@ class UpstreamPool final : public Upstream {
   // UpstreamConnection::outlast(), which stop() ends too.
   awaitable<void> outlast(UpstreamConnection& connection, bool head_request, TimePoint limit);
   void stop();
+  // A server may have room again.
+  void wake();
 
   const config::Upstream& upstream() const { return upstream_; }
   ShardContext& context() { return context_; }
@@ -66,6 +79,8 @@ class UpstreamPool final : public Upstream {
   struct Lookup;
   using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 
+  Site* choose(const std::vector<Site*>& tried);
+  awaitable<void> wait_for_room(TimePoint deadline, AbortRequest& abort);
   std::unique_ptr<UpstreamConnection> take_idle(Site& site, Reuse reuse);
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> connect(Site& site,
                                                                        TimePoint deadline,
@@ -73,13 +88,15 @@ class UpstreamPool final : public Upstream {
   awaitable<jobs::Result<std::vector<Endpoint>>> resolve(Site& site,
                                                          TimePoint deadline,
                                                          AbortRequest& abort);
-  void set_options(Socket& socket) const;
+  void set_options(int file) const;
   void close_idle();
 
   ShardContext context_;
   const config::Upstream& upstream_;
   std::vector<std::unique_ptr<Site>> sites_;
-  std::size_t next_site_ = 0;
+  std::vector<ServerState> states_;  // beside sites_
+  const std::size_t shard_;
+  std::list<Signal*> waiting_;  // for room at a server
   std::optional<Timers::Entry> closing_;
   std::unordered_set<UpstreamConnection*> outlasted_;
   bool stopping_ = false;

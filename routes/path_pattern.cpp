@@ -57,6 +57,7 @@ PathPattern PathPattern::parse(std::string_view text, std::string& why) {
     if (segment == "*") {
       if (!is_last) return refuse("'*' stands at the end, for all that follows; use {name} here");
       pattern.kind_ = Kind::prefix;
+      pattern.rest_name_ = segment;
       break;
     }
     if (segment.find_first_of("*{}") == segment.npos) {
@@ -105,11 +106,32 @@ PathPattern::Parameters PathPattern::parameters(std::string_view path) const {
     const std::string_view text = reader.is_done() ? std::string_view() : reader.next();
     if (segment.is_parameter) out.emplace_back(segment.text, text);
   }
-  if (!rest_name_.empty()) {
+  if (kind_ == Kind::prefix && rest_name_ != "*") {
     const std::string_view rest = reader.rest();
     out.emplace_back(rest_name_, rest.empty() ? rest : rest.substr(1));
   }
   return out;
+}
+
+std::optional<std::string_view> PathPattern::parameter(std::string_view name,
+                                                       std::string_view path) const {
+  SegmentReader reader(path);
+  for (const Segment& segment : segments_) {
+    if (reader.is_done()) return std::nullopt;
+    const std::string_view text = reader.next();
+    if (segment.is_parameter && segment.text == name) return text;
+  }
+  if (kind_ != Kind::prefix || name != rest_name()) return std::nullopt;
+  return reader.rest().substr(reader.is_done() ? 0 : 1);
+}
+
+std::vector<std::string> PathPattern::names() const {
+  std::vector<std::string> all;
+  for (const Segment& segment : segments_) {
+    if (segment.is_parameter) all.push_back(segment.text);
+  }
+  if (kind_ == Kind::prefix) all.emplace_back(rest_name());
+  return all;
 }
 
 }  // namespace raincheck::routes

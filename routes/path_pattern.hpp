@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,12 +36,18 @@ class PathPattern {
   // Names and values of the parameters of a path that matches; views into the pattern and the path.
   using Parameters = std::vector<std::pair<std::string_view, std::string_view>>;
   Parameters parameters(std::string_view path) const;
+  // The value of one of them, without allocating; the rest of "/a/*" is called "*".
+  std::optional<std::string_view> parameter(std::string_view name, std::string_view path) const;
+  std::vector<std::string> names() const;
+
+  // Of what follows a prefix: the name in "{name...}", or "*".
+  std::string_view rest_name() const { return rest_name_; }
 
  private:
   Kind kind_ = Kind::exact;
   std::string text_ = "/";
   std::vector<Segment> segments_{Segment{}};
-  std::string rest_name_;  // of "{rest...}"; empty for "*"
+  std::string rest_name_;  // of "{rest...}", or "*"; empty: no prefix
   std::size_t literal_length_ = 1;
 };
 

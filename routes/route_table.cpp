@@ -5,8 +5,14 @@
 #include <deque>
 #include <functional>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
+
+#include "config/text.hpp"
+#include "routes/authority.hpp"
+#include "routes/edges.hpp"
+#include "routes/percent.hpp"
 
 namespace raincheck::routes {
 namespace {
@@ -17,25 +23,37 @@ using Rank = std::pair<std::size_t, std::size_t>;
 struct Entry {
   const config::Route* route;
   const PathPattern* pattern;  // the names of its parameters are its own
+  const RouteRules* rules;
+  bool is_open;  // nothing but host and path decides: the route need not be looked at
 };
 
-// The routes that have one pattern, up to the names of its parameters. They differ in methods.
+// Of two routes of one leaf the greater wins: a named method, then more headers, more of the query.
+std::tuple<bool, std::size_t, std::size_t> rank_of(const config::Match& match) {
+  return {!match.methods.empty(), match.headers.size(), match.query.size()};
+}
+
+bool has_method(const config::Match& match, std::string_view method) {
+  return match.methods.empty() ||
+         std::find(match.methods.begin(), match.methods.end(), method) != match.methods.end();
+}
+
+// The headers and the query are what the route wants. The first of a name counts.
+bool has_conditions(const config::Match& match, const Asked& asked) {
+  for (const auto& [name, value] : match.headers) {
+    if (asked.fields == nullptr || asked.fields->find(name) != value) return false;
+  }
+  for (const auto& [name, value] : match.query) {
+    const auto found = find_parameter(asked.query, name);
+    if (!found || !decodes_to(*found, value, Plus::space)) return false;
+  }
+  return true;
+}
+
+// The routes that have one host and one pattern, up to the names of its parameters; the most
+// specific first.
 struct Leaf {
   Rank rank;
   std::vector<Entry> entries;
-
-  // A named method wins over none.
-  const Entry* find(std::string_view method) const {
-    const Entry* any = nullptr;
-    for (const Entry& entry : entries) {
-      const auto& methods = entry.route->match.methods;
-      if (methods.empty()) any = &entry;
-      for (const std::string& name : methods) {
-        if (name == method) return &entry;
-      }
-    }
-    return any;
-  }
 };
 
 struct Hash {
@@ -48,46 +66,103 @@ struct Hash {
 template <class T>
 using ByText = std::unordered_map<std::string, T, Hash, std::equal_to<>>;
 
-// One segment of patterns with parameters or a prefix. The depth is that of the longest pattern.
+// What the paths that lead here may find, and the step to take for a parameter. Literal steps are
+// in Edges.
 struct Node {
-  ByText<std::unique_ptr<Node>> literals;
-  std::unique_ptr<Node> parameter;
-  Leaf end;     // patterns that end here
+  std::uint32_t parameter = Edges::none;
+  Leaf exact;   // patterns of literals that end here
+  Leaf end;     // patterns with parameters that end here
   Leaf prefix;  // patterns that take everything that follows
 };
 
-// Calls visit(kind, leaf) for every leaf that the path reaches. Literals are walked before
-// parameters, so that of two leaves of one rank the one literal further left comes first.
-template <class F>
-void walk(const Node& node, SegmentReader path, const F& visit) {
-  if (!node.prefix.entries.empty()) visit(PathPattern::Kind::prefix, node.prefix);
-  if (path.is_done()) {
-    if (!node.end.entries.empty()) visit(PathPattern::Kind::parameters, node.end);
-    return;
+// The patterns of all hosts, segment by segment. A tree begins at a node of its own for each host.
+// Its depth is that of the longest pattern.
+class Forest {
+ public:
+  std::uint32_t add_tree() {
+    nodes_.emplace_back();
+    return static_cast<std::uint32_t>(nodes_.size() - 1);
   }
-  const std::string_view segment = path.next();
-  const auto found = node.literals.find(segment);
-  if (found != node.literals.end()) walk(*found->second, path, visit);
-  if (node.parameter && !segment.empty()) walk(*node.parameter, path, visit);
-}
 
-// The best leaf of each kind that has a route for the method.
+  // Valid until the next call.
+  Leaf& leaf(std::uint32_t tree, const PathPattern& pattern) {
+    std::uint32_t at = tree;
+    for (const Segment& segment : pattern.segments()) {
+      std::uint32_t next =
+          segment.is_parameter ? nodes_[at].parameter : edges_.find(at, segment.text);
+      if (next == Edges::none) {
+        next = add_tree();
+        if (segment.is_parameter) {
+          nodes_[at].parameter = next;
+        } else {
+          edges_.add(at, segment.text, next);
+        }
+      }
+      at = next;
+    }
+    switch (pattern.kind()) {
+      case PathPattern::Kind::exact:
+        return nodes_[at].exact;
+      case PathPattern::Kind::parameters:
+        return nodes_[at].end;
+      case PathPattern::Kind::prefix:
+        break;
+    }
+    return nodes_[at].prefix;
+  }
+
+  // Calls visit(kind, leaf) for every leaf that the path reaches from a node, until it returns
+  // true. Literals are walked before parameters, so that of two leaves of one rank the one literal
+  // further left comes first.
+  template <class F>
+  bool walk(std::uint32_t from, SegmentReader path, const F& visit) const {
+    const Node& node = nodes_[from];
+    const auto offer = [&](PathPattern::Kind kind, const Leaf& leaf) {
+      return !leaf.entries.empty() && visit(kind, leaf);
+    };
+    if (offer(PathPattern::Kind::prefix, node.prefix)) return true;
+    if (path.is_done()) {
+      return offer(PathPattern::Kind::exact, node.exact) ||
+             offer(PathPattern::Kind::parameters, node.end);
+    }
+    const std::string_view segment = path.next();
+    const std::uint32_t literal = edges_.find(from, segment);
+    if (literal != Edges::none && walk(literal, path, visit)) return true;
+    return node.parameter != Edges::none && !segment.empty() && walk(node.parameter, path, visit);
+  }
+
+ private:
+  std::vector<Node> nodes_;
+  Edges edges_;
+};
+
+// The best leaf of each kind that has a route for the request.
 class Search {
  public:
-  explicit Search(std::string_view method) : method_(method) {}
+  explicit Search(const Asked& asked) : asked_(asked) {}
 
-  void offer(PathPattern::Kind kind, const Leaf& leaf) {
-    is_path_known_ = true;
+  // True: nothing that is still to come can be more specific.
+  bool offer(PathPattern::Kind kind, const Leaf& leaf) {
     Best& best = best_[static_cast<std::size_t>(kind)];
-    if (best.entry != nullptr && leaf.rank <= best.rank) return;
-    if (const Entry* entry = leaf.find(method_)) best = {entry, leaf.rank};
+    const bool is_better = best.entry == nullptr || leaf.rank > best.rank;
+    if (!is_better && is_path_known_) return false;
+    for (const Entry& entry : leaf.entries) {
+      if (!entry.is_open && !has_conditions(entry.route->match, asked_)) continue;
+      is_path_known_ = true;
+      if (!is_better) continue;
+      if (!entry.is_open && !has_method(entry.route->match, asked_.method)) continue;
+      best = {&entry, leaf.rank};
+      return kind == PathPattern::Kind::exact;
+    }
+    return false;
   }
 
   RouteMatch result() const {
     for (const Best& best : best_) {
-      if (best.entry != nullptr) return {best.entry->route, best.entry->pattern, true};
+      if (best.entry == nullptr) continue;
+      return {best.entry->route, best.entry->pattern, best.entry->rules, true};
     }
-    return {nullptr, nullptr, is_path_known_};
+    return {nullptr, nullptr, nullptr, is_path_known_};
   }
 
  private:
@@ -96,7 +171,7 @@ class Search {
     Rank rank;
   };
 
-  const std::string_view method_;
+  const Asked& asked_;
   std::array<Best, 3> best_;  // by PathPattern::Kind, the most specific first
   bool is_path_known_ = false;
 };
@@ -108,83 +183,167 @@ std::string shared_method(const config::Match& a, const config::Match& b) {
   return "";
 }
 
+// Both name it, with different values.
+template <class Same>
+bool differ(const std::vector<config::Named<std::string>>& a,
+            const std::vector<config::Named<std::string>>& b,
+            const Same& is_same) {
+  return std::any_of(a.begin(), a.end(), [&](const auto& one) {
+    return std::any_of(b.begin(), b.end(), [&](const auto& other) {
+      return is_same(one.name, other.name) && one.value != other.value;
+    });
+  });
+}
+
+// No request can have both.
+bool exclude_each_other(const config::Match& a, const config::Match& b) {
+  return differ(a.headers, b.headers, is_same_name) ||
+         differ(a.query, b.query, std::equal_to<std::string>());
+}
+
+bool overlap(const config::Match& a, const config::Match& b) {
+  return a.methods.empty() || !shared_method(a, b).empty();
+}
+
+// Puts the entry behind those that are more specific. If one is neither more nor less specific and
+// a request could have both, nothing is put in, and it is returned.
+const Entry* insert(Leaf& leaf, const Entry& entry) {
+  leaf.rank = {entry.pattern->literal_length(), entry.pattern->segments().size()};
+  const config::Match& match = entry.route->match;
+  for (const Entry& other : leaf.entries) {
+    const config::Match& first = other.route->match;
+    if (rank_of(first) != rank_of(match) || exclude_each_other(first, match)) continue;
+    if (overlap(match, first)) return &other;
+  }
+  const auto less_specific = [&](const Entry& other) {
+    return rank_of(other.route->match) < rank_of(match);
+  };
+  leaf.entries.insert(std::find_if(leaf.entries.begin(), leaf.entries.end(), less_specific), entry);
+  return nullptr;
+}
+
+std::string text_of(const config::Place& place) {
+  return place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+}
+
 }  // namespace
 
-struct RouteTable::Tree {
+struct RouteTable::Index {
   std::deque<PathPattern> patterns;  // one for each route; their addresses stay
-  ByText<Leaf> exact;
-  Node root;
+  std::deque<RouteRules> rules;
+  Forest forest;
+  ByText<std::uint32_t> hosts;     // where their trees begin
+  ByText<std::uint32_t> suffixes;  // ".example.com", of "*.example.com"
+  const std::uint32_t any = forest.add_tree();
+
+  // In lower case; empty: every host.
+  std::uint32_t tree(const std::string& host) {
+    if (host.empty()) return any;
+    const bool is_suffix = host.front() == '*';
+    const auto [found, is_new] = is_suffix ? suffixes.try_emplace(host.substr(1), Edges::none)
+                                           : hosts.try_emplace(host, Edges::none);
+    if (is_new) found->second = forest.add_tree();
+    return found->second;
+  }
+
+  // Calls visit(tree) for the trees of a host, the most specific first, until it returns true.
+  template <class F>
+  void visit_trees(std::string_view authority, const F& visit) const {
+    std::array<char, 256> buffer{};
+    std::string_view host = host_of(authority);
+    if (host.size() <= buffer.size() && (!hosts.empty() || !suffixes.empty())) {
+      std::transform(host.begin(), host.end(), buffer.begin(), lower);
+      host = std::string_view(buffer.data(), host.size());
+      if (const auto found = hosts.find(host); found != hosts.end() && visit(found->second)) return;
+      while (!suffixes.empty() && !host.empty()) {
+        host.remove_prefix(std::min(host.find('.', 1), host.size()));
+        const auto found = suffixes.find(host);
+        if (found != suffixes.end() && visit(found->second)) return;
+      }
+    }
+    visit(any);
+  }
+
+  static char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 };
 
-RouteTable::RouteTable(const config::Config& config) : tree_(std::make_unique<Tree>()) {
-  for (std::size_t i = 0; i < config.routes.size(); ++i) add(config.routes[i], i);
+RouteTable::RouteTable(const config::Config& config) : index_(std::make_unique<Index>()) {
+  ByText<const config::Upstream*> upstreams;
+  for (const config::Upstream& upstream : config.upstreams) upstreams[upstream.name] = &upstream;
+  for (std::size_t i = 0; i < config.routes.size(); ++i) {
+    const auto upstream = upstreams.find(config.routes[i].upstream);
+    add(config.routes[i], i, upstream == upstreams.end() ? nullptr : upstream->second);
+  }
 }
 
 RouteTable::~RouteTable() = default;
 RouteTable::RouteTable(RouteTable&&) noexcept = default;
 RouteTable& RouteTable::operator=(RouteTable&&) noexcept = default;
 
-void RouteTable::add(const config::Route& route, std::size_t index) {
-  const std::string path = "routes[" + std::to_string(index) + "].match";
+void RouteTable::add(const config::Route& route,
+                     std::size_t index,
+                     const config::Upstream* upstream) {
+  const std::string path = "routes[" + std::to_string(index) + "]";
   if (route.match.path.empty()) return;  // refused when it was read
   std::string why;
   PathPattern parsed = PathPattern::parse(route.match.path, why);
   if (!why.empty()) {
-    problems_.push_back({route.place, path, "'" + route.match.path + "': " + why});
+    problems_.push_back({route.place, path + ".match", "'" + route.match.path + "': " + why});
     return;
   }
-  const PathPattern& pattern = tree_->patterns.emplace_back(std::move(parsed));
-  Leaf* leaf = nullptr;
-  if (pattern.kind() == PathPattern::Kind::exact) {
-    leaf = &tree_->exact[pattern.text()];
-  } else {
-    Node* node = &tree_->root;
-    for (const Segment& segment : pattern.segments()) {
-      auto& next = segment.is_parameter ? node->parameter : node->literals[segment.text];
-      if (!next) next = std::make_unique<Node>();
-      node = next.get();
-    }
-    leaf = pattern.kind() == PathPattern::Kind::prefix ? &node->prefix : &node->end;
+  const PathPattern& pattern = index_->patterns.emplace_back(std::move(parsed));
+  RouteRules& rules = index_->rules.emplace_back();
+  std::vector<RuleProblem> found;
+  rules.compile(route, upstream, pattern, found);
+  for (RuleProblem& problem : found) {
+    problems_.push_back({problem.place, path + "." + problem.setting, std::move(problem.message)});
   }
-  leaf->rank = {pattern.literal_length(), pattern.segments().size()};
-  for (const Entry& other : leaf->entries) {
-    const config::Match& first = other.route->match;
-    const bool are_both_open = first.methods.empty() && route.match.methods.empty();
+  const bool is_open = rank_of(route.match) == std::make_tuple(false, 0U, 0U);
+  const Entry entry{&route, &pattern, &rules, is_open};
+  std::set<std::string> hosts;
+  for (const std::string& host : route.match.hosts) hosts.insert(config::lower_case(host));
+  if (hosts.empty()) hosts.insert("");
+  for (const std::string& host : hosts) {
+    const Entry* const rival = insert(index_->forest.leaf(index_->tree(host), pattern), entry);
+    if (rival == nullptr) continue;
+    const config::Match& first = rival->route->match;
     const std::string method = shared_method(route.match, first);
-    if (!are_both_open && method.empty()) continue;
-    const config::Place& place = other.route->place;
-    problems_.push_back({route.place, path,
-                         "'" + route.match.path + "' matches the same " +
-                             (method.empty() ? "" : method + " ") + "requests as '" + first.path +
-                             "' at " + place.file + ":" + std::to_string(place.line) + ":" +
-                             std::to_string(place.column)});
+    problems_.push_back({route.place, path + ".match",
+                         "'" + host + route.match.path + "' matches the same " +
+                             (method.empty() ? "" : method + " ") + "requests as '" + host +
+                             first.path + "' at " + text_of(rival->route->place)});
     return;
   }
-  leaf->entries.push_back({&route, &pattern});
 }
 
-RouteMatch RouteTable::match(std::string_view method, std::string_view path) const {
-  Search search(method);
-  const auto exact = tree_->exact.find(path);
-  if (exact != tree_->exact.end()) {
-    search.offer(PathPattern::Kind::exact, exact->second);
-    if (const RouteMatch found = search.result()) return found;
-  }
-  walk(tree_->root, SegmentReader(path),
-       [&](PathPattern::Kind kind, const Leaf& leaf) { search.offer(kind, leaf); });
-  return search.result();
+RouteMatch RouteTable::match(const Asked& asked) const {
+  RouteMatch best;
+  index_->visit_trees(asked.host, [&](std::uint32_t tree) {
+    Search search(asked);
+    index_->forest.walk(
+        tree, SegmentReader(asked.path),
+        [&](PathPattern::Kind kind, const Leaf& leaf) { return search.offer(kind, leaf); });
+    const bool was_known = best.is_path_known;
+    best = search.result();
+    best.is_path_known = best.is_path_known || was_known;
+    return static_cast<bool>(best);
+  });
+  return best;
 }
 
-std::string RouteTable::allowed_methods(std::string_view path) const {
+std::string RouteTable::allowed_methods(const Asked& asked) const {
   std::set<std::string_view> methods;
-  const auto add_methods = [&](PathPattern::Kind, const Leaf& leaf) {
-    for (const Entry& entry : leaf.entries) {
-      methods.insert(entry.route->match.methods.begin(), entry.route->match.methods.end());
-    }
-  };
-  const auto exact = tree_->exact.find(path);
-  if (exact != tree_->exact.end()) add_methods(PathPattern::Kind::exact, exact->second);
-  walk(tree_->root, SegmentReader(path), add_methods);
+  index_->visit_trees(asked.host, [&](std::uint32_t tree) {
+    index_->forest.walk(tree, SegmentReader(asked.path), [&](PathPattern::Kind, const Leaf& leaf) {
+      for (const Entry& entry : leaf.entries) {
+        const config::Match& match = entry.route->match;
+        if (has_conditions(match, asked))
+          methods.insert(match.methods.begin(), match.methods.end());
+      }
+      return false;
+    });
+    return false;
+  });
   std::string text;
   for (const std::string_view method : methods) {
     if (!text.empty()) text += ", ";

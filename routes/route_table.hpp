@@ -1,10 +1,11 @@
-// The routes of one configuration, ready to be searched. Immutable: a reload builds another table
-// and swaps it in, so shards read it without locks. The most specific route wins whatever the order
-// of the file: an exact path, then a path with parameters, then a prefix; among those the longer
-// literal part, then more segments, then the one that is literal further to the left; then a named
-// method over none. A route that has the path but not the method does not hide a less specific one.
-// Two routes that could still both win are refused when the table is built, so which one wins is
-// never a question at run time.
+// The routes of one configuration, ready to be searched, with the rules of each compiled.
+// Immutable: a reload builds another table and swaps it in, so shards read it without locks. The
+// most specific route wins whatever the order of the file: a host over the longest *.suffix over
+// none; then an exact path, a path with parameters, a prefix; among those the longer literal part,
+// then more segments, then the one that is literal further to the left; then a named method over
+// none, more headers, more query parameters. A route whose method, headers or query are not those
+// of the request does not hide a less specific one. Two routes that could still both win are
+// refused when the table is built, so which one wins is never a question at run time.
 #pragma once
 
 #include <memory>
@@ -13,15 +14,27 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "routes/fields.hpp"
 #include "routes/path_pattern.hpp"
 #include "routes/route_problem.hpp"
+#include "routes/route_rules.hpp"
 
 namespace raincheck::routes {
+
+// What of a request decides about its route.
+struct Asked {
+  std::string_view method;
+  std::string_view host;  // host[:port]; may be empty
+  std::string_view path;  // as normalize() gives it
+  std::string_view query;
+  const Fields* fields = nullptr;
+};
 
 // What a request found. The route is null when none matches.
 struct RouteMatch {
   const config::Route* route = nullptr;
   const PathPattern* pattern = nullptr;
+  const RouteRules* rules = nullptr;
   bool is_path_known = false;  // some route has the path, if with another method: 405, not 404
 
   explicit operator bool() const { return route != nullptr; }
@@ -40,19 +53,20 @@ class RouteTable {
 
   const std::vector<RouteProblem>& problems() const { return problems_; }
 
-  // `path` as normalize() gives it. Allocates nothing.
-  RouteMatch match(std::string_view method, std::string_view path) const;
+  // Allocates nothing.
+  RouteMatch match(const Asked& asked) const;
 
-  // The methods that the path's routes have, for Allow: "GET, POST". Empty: the path is unknown.
-  std::string allowed_methods(std::string_view path) const;
+  // The methods that the routes of such a request have, for Allow: "GET, POST". Empty: there is
+  // none but for its method.
+  std::string allowed_methods(const Asked& asked) const;
 
  private:
-  struct Tree;
+  struct Index;
 
-  void add(const config::Route& route, std::size_t index);
+  void add(const config::Route& route, std::size_t index, const config::Upstream* upstream);
 
   std::vector<RouteProblem> problems_;
-  std::unique_ptr<Tree> tree_;
+  std::unique_ptr<Index> index_;
 };
 
 }  // namespace raincheck::routes

@@ -1,6 +1,4 @@
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "store/store_impl.hpp"
 
@@ -10,169 +8,90 @@ namespace {
 namespace asio = boost::asio;
 using jobs::Result;
 
-constexpr asio::use_awaitable_t<Executor> token{};
-
-std::size_t weight(const Insert& command) {
-  return command.job.head.size() + command.job.body.bytes.size();
-}
-
-std::size_t weight(const Finish& command) {
-  return command.response.head.size() + command.response.body.bytes.size();
-}
-
-template <class C>
-std::size_t weight(const C&) {
-  return 0;
-}
-
-template <class T, class Handler>
-void answer(Handler& handler, Result<T> result) {
-  // The handler may end what owns it: it is moved out first.
-  Handler resume = std::move(handler);
-  std::move(resume)(std::move(result));
-}
-
-template <class C, class Handler>
-struct ApplyOperation final : CommandOperation {
-  ApplyOperation(C with, Handler resume)
-      : CommandOperation(Command(std::in_place_type<C>, std::move(with))),
-        handler(std::move(resume)) {
-    bytes = weight(std::get<C>(command));
-  }
-
-  void complete() override {
-    C& done = std::get<C>(command);
-    if constexpr (std::is_same_v<C, Insert>) {
-      if (!error && done.refused) {
-        error = jobs::Error(jobs::Fault::store_full, "the store has reached its limit");
-      }
-    }
-    error ? answer<C>(handler, std::move(*error)) : answer<C>(handler, std::move(done));
-  }
-
-  Handler handler;
-};
-
-template <class Handler>
-struct FindOneOperation final : FindOperation {
-  FindOneOperation(Find with, Handler resume)
-      : FindOperation(std::move(with)), handler(std::move(resume)) {}
-
-  void complete() override {
-    error ? answer<Find>(handler, std::move(*error)) : answer<Find>(handler, std::move(find));
-  }
-
-  Handler handler;
-};
-
 // `Work` runs on a file thread and returns a Result<T>.
-template <class T, class Work, class Handler>
-struct SpoolOperation final : FileOperation {
-  SpoolOperation(Work what, Handler resume) : work(std::move(what)), handler(std::move(resume)) {}
+template <class T, class Work>
+struct FileCall final : FileOperation {
+  FileCall(ClientImpl& of, Work what) : FileOperation(of), work(what) {}
 
   void run() override { result = work(); }
 
-  void complete() override {
-    error ? answer<T>(handler, std::move(*error)) : answer<T>(handler, std::move(result));
+  Result<T> await_resume() {
+    if (error) return std::move(*error);
+    return std::move(result);
   }
 
   Work work;
-  Handler handler;
   Result<T> result = jobs::Error();
 };
 
-struct StartApply {
-  Client::Impl* client;
-  template <class Handler, class C>
-  void operator()(Handler&& handler, C command) const {
-    using Kind = ApplyOperation<C, std::decay_t<Handler>>;
-    client->submit(std::make_unique<Kind>(std::move(command), std::forward<Handler>(handler)));
-  }
-};
-
-struct StartFind {
-  Client::Impl* client;
-  template <class Handler>
-  void operator()(Handler&& handler, Find find) const {
-    using Kind = FindOneOperation<std::decay_t<Handler>>;
-    client->submit(std::make_unique<Kind>(std::move(find), std::forward<Handler>(handler)));
-  }
-};
-
-template <class T>
-struct StartFile {
-  Client::Impl* client;
-  template <class Handler, class Work>
-  void operator()(Handler&& handler, Work work) const {
-    using Kind = SpoolOperation<T, Work, std::decay_t<Handler>>;
-    client->submit(std::make_unique<Kind>(std::move(work), std::forward<Handler>(handler)));
-  }
-};
-
 template <class T, class Work>
-awaitable<Result<T>> on_file_thread(Client::Impl& client, Work work) {
-  return asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Result<T>)>(
-      StartFile<T>{&client}, token, std::move(work));
+awaitable<Result<T>> on_file_thread(ClientImpl& client, Work work) {
+  FileCall<T, Work> call(client, work);
+  co_return co_await call;
 }
 
-// Answers on their way to a shard. Whoever drops it unrun drops the waiting coroutines with it.
-struct Delivery {
-  Operations<Operation> answered;
+// Answers on their way to a shard. Dropped unrun, it drops the waiting coroutines.
+class Delivery {
+ public:
+  explicit Delivery(Operations<Operation> answered) : answered_(std::move(answered)) {}
+  Delivery(Delivery&&) = default;
+  Delivery& operator=(Delivery&&) = delete;
+  ~Delivery() {
+    for (Operation* const each : answered_) Waiter::drop(*each->asker);
+  }
 
   void operator()() {
-    for (auto& each : answered) {
-      const std::unique_ptr<Operation> operation = std::move(each);
-      operation->complete();
-    }
+    const Operations<Operation> answered = std::exchange(answered_, {});
+    for (Operation* const each : answered) each->asker->self.resume();
   }
+
+ private:
+  Operations<Operation> answered_;
 };
 
 }  // namespace
 
-void Client::Impl::submit(std::unique_ptr<CommandOperation> operation) {
-  enqueue(store.commands, commands_, std::move(operation));
+void CommandOperation::submit() {
+  client.submit(*this);
 }
 
-void Client::Impl::submit(std::unique_ptr<FindOperation> operation) {
-  enqueue(store.finds, finds_, std::move(operation));
+void FindOperation::submit() {
+  client.submit(*this);
 }
 
-void Client::Impl::submit(std::unique_ptr<FileOperation> operation) {
-  enqueue(store.files, files_, std::move(operation));
+void FileOperation::submit() {
+  client.submit(*this);
 }
 
 template <class T>
-void Client::Impl::enqueue(Inbox<T>& inbox, Operations<T>& pending, std::unique_ptr<T> operation) {
+void ClientImpl::enqueue(Inbox<T>& inbox, Operations<T>& pending, T& operation) {
   under_way_.fetch_add(1, std::memory_order_relaxed);
-  operation->client = this;
   if (!inbox.enter()) {
-    operation->error = jobs::Error(jobs::Fault::overloaded, "too much waits for the store");
-    Operations<Operation> refused;
-    refused.push_back(std::move(operation));
-    deliver(std::move(refused));
+    operation.error = jobs::Error(jobs::Fault::overloaded, "too much waits for the store");
+    deliver({&operation});
     return;
   }
-  pending.push_back(std::move(operation));
+  pending.push_back(&operation);
   if (flush_posted_) return;
   flush_posted_ = true;
   asio::post(io, [this] { flush(); });
 }
 
-void Client::Impl::flush() {
+void ClientImpl::flush() {
   flush_posted_ = false;
   if (!commands_.empty()) store.commands.push(commands_);
   if (!finds_.empty()) store.finds.push(finds_);
   if (!files_.empty()) store.files.push(files_);
 }
 
-void Client::Impl::deliver(Operations<Operation> answered) {
+void ClientImpl::deliver(Operations<Operation> answered) {
   const std::size_t count = answered.size();
-  asio::post(io, Delivery{std::move(answered)});
+  asio::post(io, Delivery(std::move(answered)));
   const std::lock_guard lock(idle_mutex_);
   if (under_way_.fetch_sub(count) == count) idle_.notify_all();
 }
 
-void Client::Impl::wait_until_idle() {
+void ClientImpl::wait_until_idle() {
   flush();
   if (!store.options.threads) {
     while (store.commit_group() || store.read_group() || store.file_work()) {
@@ -183,29 +102,10 @@ void Client::Impl::wait_until_idle() {
 }
 
 Client::Client(Store& store, boost::asio::io_context& io)
-    : impl_(std::make_unique<Impl>(*store.impl_, io)) {}
+    : impl_(std::make_unique<ClientImpl>(*store.impl_, io)) {}
 
 Client::~Client() {
   impl_->wait_until_idle();
-}
-
-template <class C>
-awaitable<Result<C>> Client::apply(C with) {
-  return asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Result<C>)>(
-      StartApply{impl_.get()}, token, std::move(with));
-}
-
-template awaitable<Result<Insert>> Client::apply(Insert);
-template awaitable<Result<Claim>> Client::apply(Claim);
-template awaitable<Result<Finish>> Client::apply(Finish);
-template awaitable<Result<Requeue>> Client::apply(Requeue);
-template awaitable<Result<Cancel>> Client::apply(Cancel);
-template awaitable<Result<Erase>> Client::apply(Erase);
-template awaitable<Result<Prune>> Client::apply(Prune);
-
-awaitable<Result<Find>> Client::find(Find with) {
-  return asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Result<Find>)>(
-      StartFind{impl_.get()}, token, std::move(with));
 }
 
 awaitable<Result<std::unique_ptr<SpoolWriter>>> Client::create() {

@@ -40,10 +40,32 @@ struct Claim {
   std::uint32_t lane = 0;
   std::uint32_t count = 0;
   jobs::WallTime now{};
-  bool overdue = false;  // only those at the head of the queue whose start_by or finish_by is past
   std::vector<jobs::Job> jobs;
   std::uint64_t queued = 0;   // left in the lane, due now or later
   jobs::WallTime next_due{};  // of those to be retried, the earliest; epoch: none
+};
+
+// Ends jobs of a lane that wait though their start_by or finish_by has passed, as failed with
+// `expired`: those at its head, those to be retried that are due, and those that a cursor comes
+// upon. Each of these looks at `look_max` jobs at most.
+struct Expire {
+  // A way through the queue in its order, behind jobs that have been waiting for `patience`. Where
+  // that is how long jobs of a route may wait, it meets each of them when its time is over, and
+  // looks at no job twice.
+  struct Cursor {
+    jobs::milliseconds patience{};
+    std::uint64_t from = 0;  // sequence; moved on by the store
+
+    bool operator==(const Cursor&) const = default;
+  };
+
+  std::uint32_t lane = 0;
+  std::uint32_t look_max = 0;
+  jobs::WallTime now{};
+  jobs::milliseconds request_retention{};  // as for Finish
+  std::vector<Cursor> cursors;
+  std::vector<jobs::Place> ended;
+  bool more = false;  // there may be more to end at once
 };
 
 // Fence: a command on a running job takes effect only if the job is still running this attempt in
@@ -54,8 +76,9 @@ struct Fence {
   std::uint64_t epoch = 0;  // 0: the backend's own
 };
 
-// Ends an attempt and with it the job. On success the request is erased. A retention of zero is the
-// one that the job was submitted with.
+// Ends an attempt and with it the job. On success the request is erased; of a failed job it is kept
+// for `request_retention`, and never longer than the job. A retention of zero is the one that the
+// job was submitted with; a request_retention of zero erases the request at once.
 struct Finish {
   Fence fence;
   jobs::State state = jobs::State::failed;
@@ -63,6 +86,7 @@ struct Finish {
   jobs::Response response;
   jobs::WallTime now{};
   jobs::milliseconds retention{};
+  jobs::milliseconds request_retention{};
   bool applied = false;
 };
 
@@ -96,14 +120,15 @@ struct Erase {
   jobs::State was = jobs::State::queued;
 };
 
-// Erases up to `count_max` jobs whose retention is over.
+// Erases what is past its retention, earliest first: jobs, and requests of failed ones. Of a job
+// that was erased already nothing is left, but the end of its request's retention counts still.
 struct Prune {
   jobs::WallTime now{};
   std::uint32_t count_max = 0;
   std::uint32_t count = 0;
 };
 
-using Command = std::variant<Insert, Claim, Finish, Requeue, Cancel, Erase, Prune>;
+using Command = std::variant<Insert, Claim, Expire, Finish, Requeue, Cancel, Erase, Prune>;
 
 // A read of one job. Head and bytes of the response come with `with_response`, its status and size
 // always; of the request only the size. `Job::ahead` counts canceled jobs too.

@@ -1,104 +1,114 @@
-// What travels between a shard and the threads of the store: an operation with its answer and the
-// coroutine that waits for it. Made and completed on the shard, filled in on a thread of the store,
-// never on both at once.
+// What travels between a shard and the threads of the store: an operation with its answer. It lives
+// in the frame of the coroutine that awaits it, which stays where it is until the answer is there.
+// Made and completed on the shard, filled in on a thread of the store, never on both at once.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
-#include <vector>
 
-#include "store/store.hpp"
+#include "store/awaitable.hpp"
+#include "store/command.hpp"
 
 namespace raincheck::store {
 
-struct Operation {
-  virtual ~Operation() = default;
-  // Resumes the asker with the answer. Once, on the shard.
-  virtual void complete() = 0;
+struct ClientImpl;
 
-  Client::Impl* client = nullptr;
+struct Operation {
+  explicit Operation(ClientImpl& of) : client(of) {}
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+  bool await_ready() const { return false; }
+
+  ClientImpl& client;
+  Promise* asker = nullptr;
   std::optional<jobs::Error> error;
+
+ protected:
+  ~Operation() = default;
 };
 
 struct CommandOperation : Operation {
-  explicit CommandOperation(Command with) : command(std::move(with)) {}
+  template <class C>
+  CommandOperation(ClientImpl& of, C with)
+      : Operation(of), bytes(weight(with)), command(std::in_place_type<C>, std::move(with)) {}
+
+  template <class P>
+  void await_suspend(std::coroutine_handle<P> awaiting) {
+    asker = &awaiting.promise();
+    submit();
+  }
+
+  const std::size_t bytes;  // of bodies and heads that it brings to disk
   Command command;
-  std::size_t bytes = 0;
+
+ private:
+  void submit();
+  static std::size_t weight(const Insert& insert) {
+    return insert.job.head.size() + insert.job.body.bytes.size();
+  }
+  static std::size_t weight(const Finish& finish) {
+    return finish.response.head.size() + finish.response.body.bytes.size();
+  }
+  template <class C>
+  static std::size_t weight(const C&) {
+    return 0;
+  }
 };
 
-struct FindOperation : Operation {
-  explicit FindOperation(Find with) : find(std::move(with)) {}
+// Awaited: the command with its reply filled in.
+template <class C>
+struct Applied final : CommandOperation {
+  Applied(ClientImpl& of, C with) : CommandOperation(of, std::move(with)) {}
+
+  jobs::Result<C> await_resume() {
+    if (error) return std::move(*error);
+    C& done = std::get<C>(command);
+    if constexpr (std::is_same_v<C, Insert>) {
+      if (done.refused) {
+        return jobs::Error(jobs::Fault::store_full, "the store has reached its limit");
+      }
+    }
+    return std::move(done);
+  }
+};
+
+// Awaited: what was found.
+struct FindOperation final : Operation {
+  FindOperation(ClientImpl& of, Find with) : Operation(of), find(std::move(with)) {}
+
+  template <class P>
+  void await_suspend(std::coroutine_handle<P> awaiting) {
+    asker = &awaiting.promise();
+    submit();
+  }
+  jobs::Result<Find> await_resume() {
+    if (error) return std::move(*error);
+    return std::move(find);
+  }
+
   Find find;
+
+ private:
+  void submit();
 };
 
 struct FileOperation : Operation {
+  explicit FileOperation(ClientImpl& of) : Operation(of) {}
   // On a file thread.
   virtual void run() = 0;
-};
 
-template <class T>
-using Operations = std::vector<std::unique_ptr<T>>;
-
-// A bounded queue from many shards to one kind of thread.
-template <class T>
-class Inbox {
- public:
-  explicit Inbox(std::size_t max) : max_(max) {}
-
-  // A place in the queue; false: there is none. Given back with leave().
-  bool enter() {
-    if (inside_.fetch_add(1, std::memory_order_relaxed) < max_) return true;
-    leave(1);
-    return false;
-  }
-  void leave(std::size_t count) { inside_.fetch_sub(count, std::memory_order_relaxed); }
-
-  // Hands over operations that have entered.
-  void push(Operations<T>& operations) {
-    {
-      const std::lock_guard lock(mutex_);
-      for (auto& each : operations) queue_.push_back(std::move(each));
-    }
-    operations.clear();
-    ready_.notify_one();
+  template <class P>
+  void await_suspend(std::coroutine_handle<P> awaiting) {
+    asker = &awaiting.promise();
+    submit();
   }
 
-  // Adds at most `count` operations to `into`.
-  void take(std::deque<std::unique_ptr<T>>& into, std::size_t count) {
-    const std::lock_guard lock(mutex_);
-    while (count-- > 0 && !queue_.empty()) {
-      into.push_back(std::move(queue_.front()));
-      queue_.pop_front();
-    }
-  }
-
-  // Returns when there is something to take; false: stopped, and nothing is left.
-  bool wait() {
-    std::unique_lock lock(mutex_);
-    ready_.wait(lock, [this] { return stopped_ || !queue_.empty(); });
-    return !queue_.empty();
-  }
-
-  void stop() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-    }
-    ready_.notify_all();
-  }
+ protected:
+  ~FileOperation() = default;
 
  private:
-  const std::size_t max_;
-  std::atomic<std::size_t> inside_{0};
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  std::deque<std::unique_ptr<T>> queue_;  // guarded by mutex_
-  bool stopped_ = false;                  // guarded by mutex_
+  void submit();
 };
 
 }  // namespace raincheck::store

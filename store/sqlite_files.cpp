@@ -72,6 +72,11 @@ bool SqliteFiles::sync_database() const {
   return !control::sync || ::fdatasync(database_file_) == 0;
 }
 
+void SqliteFiles::write_back() const {
+  // What fails is told by the next sync.
+  if (control::sync) (void)::sync_file_range(database_file_, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 void SqliteFiles::reserve_log_index() {
   const std::string path = database_ + "-shm";
   index_file_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);

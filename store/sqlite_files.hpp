@@ -23,6 +23,8 @@ class SqliteFiles {
   void sync_directory();
   // What SQLite wrote to the database file is on the disk afterwards; false: it failed. Any thread.
   bool sync_database() const;
+  // The same is begun, and nothing is waited for. Any thread.
+  void write_back() const;
   // Takes the room that SQLite's index of the log may need, so that no commit fails for lack of it
   // after its sync, when nobody could tell any more whether it happened. Once the database is open.
   void reserve_log_index();

@@ -7,8 +7,9 @@ namespace {
 
 constexpr int page_bytes = 8'192;
 constexpr int frame_bytes = page_bytes + 24;
-constexpr int copy_frames = 4'096;    // copying starts: 32 MiB of log
-constexpr int rest_frames = 256;      // little enough for the writer: about a millisecond
+constexpr int step_frames = 128;      // copied at a time: 1 MiB
+constexpr int long_frames = 4'096;    // the log is to start over: 32 MiB
+constexpr int rest_frames = 64;       // little enough for the writer: half a millisecond
 constexpr int passes_max = 4;         // each leaves a fraction of what the one before left
 constexpr int frames_limit = 32'768;  // commits wait for copying: 256 MiB of log
 
@@ -33,8 +34,11 @@ std::uint64_t SqliteLog::bytes() const {
 }
 
 bool SqliteLog::due() const {
-  return frames_.load(std::memory_order_relaxed) >= copy_frames &&
-         !rest_due_.load(std::memory_order_relaxed) && !stopped_.load(std::memory_order_relaxed);
+  const int frames = frames_.load(std::memory_order_relaxed);
+  const int copied = copied_.load(std::memory_order_relaxed);
+  const int added = frames < copied ? frames : frames - copied;
+  return added >= step_frames && !rest_due_.load(std::memory_order_relaxed) &&
+         !stopped_.load(std::memory_order_relaxed);
 }
 
 SqliteLog::Progress SqliteLog::run(SqliteConnection& connection) {
@@ -55,10 +59,16 @@ SqliteLog::Progress SqliteLog::run(SqliteConnection& connection) {
 void SqliteLog::copy() {
   if (!due()) return;
   const std::lock_guard lock(copying_);
+  Progress progress = run(connection_);
+  copied_.store(progress.copied, std::memory_order_relaxed);
+  if (progress.frames < long_frames) {
+    files_.write_back();
+    return;
+  }
   for (int pass = 0; pass < passes_max; ++pass) {
-    const Progress progress = run(connection_);
     if (!files_.sync_database()) throw SqliteError(nullptr, SQLITE_IOERR_FSYNC);
     if (frames_.load(std::memory_order_relaxed) - progress.copied <= rest_frames) break;
+    progress = run(connection_);
   }
   rest_due_.store(true, std::memory_order_relaxed);
 }

@@ -27,7 +27,9 @@ CREATE TABLE lane (
   UNIQUE (upstream, priority)
 ) STRICT;
 
--- The request: never changed, erased when the job succeeds or is canceled.
+-- The request: erased when the job succeeds or is canceled, and some time after it has failed.
+-- Never changed but for start_by, which is 0 for a job that ended while others were queued before
+-- it: it is in the queue no more.
 CREATE TABLE req (
   key INTEGER PRIMARY KEY,
   random BLOB NOT NULL,
@@ -84,6 +86,8 @@ CREATE TABLE resp (
   body BLOB NOT NULL
 ) STRICT;
 
+-- When to erase something of a final job: at resp.expires all of it, before that the request of a
+-- failed one. A row whose job was erased meanwhile says nothing.
 CREATE TABLE expire (
   at INTEGER NOT NULL,
   key INTEGER NOT NULL,

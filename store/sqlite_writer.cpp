@@ -26,7 +26,15 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       select_requests_(connection,
                        "SELECT key, random, created, start_by, finish_by, may_resend, route, "
                        "request_id, spool, size, head, body FROM req WHERE key >= ? AND key < ? "
-                       "ORDER BY key LIMIT ?"),
+                       "AND start_by > 0 ORDER BY key LIMIT ?"),
+      select_times_(connection,
+                    "SELECT key, created, start_by, finish_by FROM req WHERE key >= ? AND key < ? "
+                    "AND start_by > 0 ORDER BY key LIMIT ?"),
+      select_later_times_(connection,
+                          "SELECT later.due, key, attempt, start_by, finish_by FROM later "
+                          "CROSS JOIN run USING (key) CROSS JOIN req USING (key) "
+                          "WHERE lane = ? AND later.due <= ? ORDER BY later.due, key LIMIT ?"),
+      leave_queue_(connection, "UPDATE req SET start_by = 0 WHERE key = ?"),
       select_ending_(connection,
                      "SELECT random, created, retention, route, request_id, idem, spool, attempt, "
                      "epoch, started FROM req LEFT JOIN run USING (key) WHERE req.key = ?"),
@@ -51,8 +59,8 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       delete_final_(connection, "DELETE FROM resp WHERE key = ?"),
       insert_expiry_(connection, "INSERT INTO expire VALUES (?, ?)"),
       select_expired_(connection,
-                      "SELECT key, at, state, idem, spool FROM expire CROSS JOIN resp USING (key) "
-                      "WHERE at <= ? ORDER BY at, key LIMIT ?"),
+                      "SELECT key, expires, state, idem, spool, at FROM expire "
+                      "LEFT JOIN resp USING (key) WHERE at <= ? ORDER BY at, key LIMIT ?"),
       delete_expiry_(connection, "DELETE FROM expire WHERE at = ? AND key = ?"),
       delete_expired_(connection, "DELETE FROM expire WHERE (at, key) <= (?, ?)"),
       insert_key_(connection, "INSERT INTO idem VALUES (?, ?, ?)"),
@@ -144,7 +152,7 @@ void SqliteWriter::erase_spool(std::uint64_t number) {
 void SqliteWriter::apply(Claim& command) {
   LaneCounters& lane = lanes_.touch(command.lane);
   command.jobs.clear();
-  if (lane.later > 0 && !command.overdue) claim_later(command, lane);
+  if (lane.later > 0) claim_later(command, lane);
   if (lane.queued > 0) claim_queued(command, lane);
   command.queued = lane.waiting();
   command.next_due = lane.next_due;
@@ -176,15 +184,9 @@ void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
   if (wanted == 0) return;
   const jobs::Place first{partition_, command.lane, lane.head};
   const jobs::Place last{partition_, command.lane, lane.tail};
-  bool more = false;
   {
     SqliteRows rows = select_requests_.query(first.key(), last.key(), wanted);
-    while (rows.next()) {
-      jobs::Job job = read_request(rows);
-      more = command.overdue && job.start_by > command.now && job.finish_by > command.now;
-      if (more) break;
-      command.jobs.push_back(std::move(job));
-    }
+    while (rows.next()) command.jobs.push_back(read_request(rows));
   }
   for (std::size_t i = claimed_before; i < command.jobs.size(); ++i) {
     jobs::Job& job = command.jobs[i];
@@ -195,11 +197,7 @@ void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
   const std::size_t claimed = command.jobs.size() - claimed_before;
   if (claimed > lane.queued) throw SqliteError(nullptr, SQLITE_CORRUPT);
   lane.queued -= claimed;
-  if (claimed == wanted || (more && claimed != 0)) {
-    lane.head = command.jobs.back().id.place.sequence + 1;
-  } else if (!more) {
-    lane.head = lane.tail;
-  }
+  lane.head = claimed == wanted ? command.jobs.back().id.place.sequence + 1 : lane.tail;
 }
 
 jobs::Job SqliteWriter::read_request(const SqliteRows& rows) {
@@ -227,6 +225,7 @@ struct SqliteWriter::Ending {
   jobs::ErrorType error = jobs::ErrorType::none;
   jobs::WallTime now{};
   jobs::milliseconds retention{};
+  jobs::milliseconds request_retention{};
   const jobs::Response& response;
 };
 
@@ -237,7 +236,7 @@ void SqliteWriter::apply(Finish& command) {
                     holds(command.fence, job.number<std::uint32_t>(7), job.integer(8));
   if (command.applied) {
     make_final(job, Ending{key, command.state, command.error, command.now, command.retention,
-                           command.response});
+                           command.request_retention, command.response});
   } else if (!control::fence) {
     overwrite(command);
   }
@@ -266,8 +265,29 @@ jobs::WallTime SqliteWriter::make_final(SqliteRows& job, const Ending& ending) {
   insert_expiry_.run(expires, ending.key);
   if (begun) delete_run_.run(ending.key);
   if (response.body.spool != 0) name_spool(response.body.spool, ending.key);
-  if (ending.state != jobs::State::failed) erase_request(ending.key, request_spool);
+  const bool keeps_request =
+      ending.state == jobs::State::failed && ending.request_retention.count() > 0;
+  const jobs::WallTime request_expires = ending.now + ending.request_retention;
+  if (!keeps_request) {
+    erase_request(ending.key, request_spool);
+  } else if (request_expires < expires) {
+    insert_expiry_.run(request_expires, ending.key);
+  }
   return expires;
+}
+
+void SqliteWriter::end_expired(Expire& command, std::int64_t key) {
+  const jobs::Response none;
+  SqliteRows row = select_ending_.query(key);
+  if (!row.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
+  make_final(row, Ending{key,
+                         jobs::State::failed,
+                         jobs::ErrorType::expired,
+                         command.now,
+                         {},
+                         command.request_retention,
+                         none});
+  command.ended.push_back(jobs::Place::from_key(partition_, key));
 }
 
 // Only for the control that ignores the fence.
@@ -326,8 +346,13 @@ void SqliteWriter::apply(Cancel& command) {
   const jobs::Response none;
   SqliteRows row = select_ending_.query(key);
   if (!row.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
-  job.expires_at = make_final(row, Ending{key, jobs::State::canceled, jobs::ErrorType::none,
-                                          command.now, command.retention, none});
+  job.expires_at = make_final(row, Ending{key,
+                                          jobs::State::canceled,
+                                          jobs::ErrorType::none,
+                                          command.now,
+                                          command.retention,
+                                          {},
+                                          none});
   job.state = jobs::State::canceled;
   job.finished_at = command.now;
   job.due_at = jobs::WallTime();
@@ -375,24 +400,33 @@ void SqliteWriter::erase_final(const FinalJob& job) {
   delete_final_.run(job.key);
   if (!job.idem.empty()) delete_key_.run(Blob{job.idem});
   if (job.spool != 0) erase_spool(job.spool);
-  if (job.state != jobs::State::failed) return;
-  std::uint64_t request_spool = 0;
+  if (job.state == jobs::State::failed) erase_kept_request(job.key);
+}
+
+void SqliteWriter::erase_kept_request(std::int64_t key) {
+  std::uint64_t spool = 0;
   {
-    SqliteRows rows = select_ending_.query(job.key);
+    SqliteRows rows = select_ending_.query(key);
     if (!rows.next()) return;
-    request_spool = rows.number<std::uint64_t>(6);
+    spool = rows.number<std::uint64_t>(6);
   }
-  erase_request(job.key, request_spool);
+  erase_request(key, spool);
 }
 
 void SqliteWriter::apply(Prune& command) {
   expired_.clear();
   {
     SqliteRows rows = select_expired_.query(command.now, command.count_max);
-    while (rows.next()) expired_.push_back(read_final(rows));
+    while (rows.next()) expired_.push_back({rows.time(5), read_final(rows)});
   }
-  for (const FinalJob& job : expired_) erase_final(job);
-  if (!expired_.empty()) delete_expired_.run(expired_.back().expires, expired_.back().key);
+  for (const Expiry& expiry : expired_) {
+    if (expiry.at == expiry.job.expires) {
+      erase_final(expiry.job);
+    } else {
+      erase_kept_request(expiry.job.key);
+    }
+  }
+  if (!expired_.empty()) delete_expired_.run(expired_.back().at, expired_.back().job.key);
   command.count = static_cast<std::uint32_t>(expired_.size());
 }
 

@@ -21,6 +21,7 @@ class SqliteWriter {
   void begin(std::uint64_t room);
   void apply(Insert& command);
   void apply(Claim& command);
+  void apply(Expire& command);
   void apply(Finish& command);
   void apply(Requeue& command);
   void apply(Cancel& command);
@@ -50,6 +51,10 @@ class SqliteWriter {
   void erase_spool(std::uint64_t number);
   void claim_later(Claim& command, LaneCounters& lane);
   void claim_queued(Claim& command, LaneCounters& lane);
+  void expire_later(Expire& command, LaneCounters& lane);
+  void expire_head(Expire& command, LaneCounters& lane);
+  void expire_behind(Expire& command, Expire::Cursor& cursor, LaneCounters& lane);
+  void end_expired(Expire& command, std::int64_t key);
   jobs::Job read_request(const SqliteRows& rows);
   bool holds(const Fence& fence, std::uint32_t attempt, std::int64_t epoch) const;
   // Returns when the job expires.
@@ -59,6 +64,7 @@ class SqliteWriter {
   void erase_job(std::int64_t key);
   static FinalJob read_final(const SqliteRows& rows);
   void erase_final(const FinalJob& job);
+  void erase_kept_request(std::int64_t key);
   void leave_queue(const jobs::Job& job);
   Presence resolve(const jobs::JobId& id, jobs::Job& job);
 
@@ -68,13 +74,21 @@ class SqliteWriter {
   std::vector<std::uint64_t> named_;
   std::vector<std::uint64_t> erased_;
   std::vector<std::pair<std::int64_t, std::int64_t>> due_;  // scratch: due, key
-  std::vector<FinalJob> expired_;                           // scratch
+  std::vector<std::int64_t> overdue_;                       // scratch: keys
+  struct Expiry {
+    jobs::WallTime at{};
+    FinalJob job;  // nothing but its key if it was erased
+  };
+  std::vector<Expiry> expired_;  // scratch
 
   SqliteLanes lanes_;
   SqliteLookup lookup_;
   SqliteStatement begin_;
   SqliteStatement insert_request_;
   SqliteStatement select_requests_;
+  SqliteStatement select_times_;
+  SqliteStatement select_later_times_;
+  SqliteStatement leave_queue_;
   SqliteStatement select_ending_;
   SqliteStatement delete_request_;
   SqliteStatement insert_run_;

@@ -15,16 +15,16 @@ constexpr std::size_t finds_max = 1'024;  // in one read transaction
 // Gives every client its answers in one go, in order.
 template <class Range>
 void deliver(Range& answered) {
-  std::vector<std::pair<Client::Impl*, Operations<Operation>>> by_client;
-  for (auto& operation : answered) {
-    Client::Impl* client = operation->client;
+  std::vector<std::pair<ClientImpl*, Operations<Operation>>> by_client;
+  for (Operation* const operation : answered) {
+    ClientImpl* const client = &operation->client;
     auto found = std::find_if(by_client.begin(), by_client.end(),
                               [client](const auto& each) { return each.first == client; });
     if (found == by_client.end()) {
       found = by_client.emplace(by_client.end(), client, Operations<Operation>());
       found->second.reserve(answered.size());
     }
-    found->second.push_back(std::move(operation));
+    found->second.push_back(operation);
   }
   answered.clear();
   for (auto& [client, operations] : by_client) client->deliver(std::move(operations));
@@ -88,7 +88,7 @@ std::size_t Store::Impl::form_group() {
   while (!taken_.empty() && group_.size() < options.group_commands_max) {
     bytes += taken_.front()->bytes;
     if (bytes > options.group_bytes_max && !group_.empty()) break;
-    group_.push_back(std::move(taken_.front()));
+    group_.push_back(taken_.front());
     taken_.pop_front();
   }
   commands.leave(group_.size());
@@ -105,13 +105,13 @@ bool Store::Impl::commit_group() {
 
 void Store::Impl::apply_group() {
   if (failed.load(std::memory_order_relaxed)) {
-    for (auto& each : group_) {
+    for (CommandOperation* const each : group_) {
       each->error = jobs::Error(jobs::Fault::store_failed, "the store failed earlier");
     }
     return;
   }
   group_commands_.clear();
-  for (auto& each : group_) group_commands_.push_back(&each->command);
+  for (CommandOperation* const each : group_) group_commands_.push_back(&each->command);
   const jobs::Result<void> applied = backend->apply(group_commands_);
   if (applied) {
     commits.fetch_add(1, std::memory_order_relaxed);
@@ -120,7 +120,7 @@ void Store::Impl::apply_group() {
   }
   const jobs::Error error = applied.error();
   if (error.fault == jobs::Fault::store_failed) failed = true;
-  for (auto& each : group_) each->error = error;
+  for (CommandOperation* const each : group_) each->error = error;
 }
 
 bool Store::Impl::read_group() {
@@ -136,9 +136,9 @@ bool Store::Impl::read_group() {
 void Store::Impl::find_batch() {
   std::vector<Find*> batch;
   batch.reserve(asked_.size());
-  for (auto& each : asked_) batch.push_back(&each->find);
+  for (FindOperation* const each : asked_) batch.push_back(&each->find);
   if (backend->find(batch)) return;
-  for (auto& each : asked_) {
+  for (FindOperation* const each : asked_) {
     Find* single = &each->find;
     const jobs::Result<void> found = backend->find(std::span(&single, 1));
     if (!found) each->error = found.error();
@@ -146,7 +146,7 @@ void Store::Impl::find_batch() {
 }
 
 bool Store::Impl::file_work() {
-  std::deque<std::unique_ptr<FileOperation>> one;
+  std::deque<FileOperation*> one;
   files.take(one, 1);
   if (one.empty()) return false;
   files.leave(1);

@@ -4,7 +4,6 @@
 // batch hears of it.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <memory>
@@ -13,13 +12,10 @@
 
 #include "jobs/clock.hpp"
 #include "store/backend.hpp"
+#include "store/operation.hpp"
 #include "store/spool.hpp"
 
 namespace raincheck::store {
-
-using Executor = boost::asio::io_context::executor_type;
-template <class T>
-using awaitable = boost::asio::awaitable<T, Executor>;
 
 struct StoreOptions {
   std::size_t queue_max = 16'384;          // commands waiting for the writer, over all shards
@@ -66,8 +62,6 @@ class Store {
 // exactly once, through the io_context, or the io_context drops the waiting coroutine when it ends.
 class Client {
  public:
-  struct Impl;
-
   // The store outlives the io_context, and that the client.
   Client(Store& store, boost::asio::io_context& io);
   // Hands over what is left and returns when the store is done with it.
@@ -75,8 +69,10 @@ class Client {
 
   // `with` goes to the writer and comes back with its reply filled in.
   template <class C>
-  awaitable<jobs::Result<C>> apply(C with);  // Insert, Claim, Finish, Requeue, Cancel, Erase, Prune
-  awaitable<jobs::Result<Find>> find(Find with);
+  Applied<C> apply(C with) {
+    return Applied<C>(*impl_, std::move(with));
+  }
+  FindOperation find(Find with) { return FindOperation(*impl_, std::move(with)); }
 
   // Spool files, on the store's file threads.
   awaitable<jobs::Result<std::unique_ptr<SpoolWriter>>> create();
@@ -88,7 +84,7 @@ class Client {
                                      std::span<char> into);
 
  private:
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<ClientImpl> impl_;
 };
 
 }  // namespace raincheck::store

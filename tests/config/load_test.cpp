@@ -49,7 +49,7 @@ constexpr std::string_view many_settings =
     "access_log: { output: none, exclude_paths: [/healthz] }\n"
     "upstreams:\n"
     "  b:\n"
-    "    servers: [http://a, { url: 'http://[::1]:81', weight: 1, max_concurrency: 0 }]\n"
+    "    servers: [http://a, { url: 'http://[::1]:81', weight: 3, max_concurrency: 2 }]\n"
     "    timeouts: { first_byte: 10s, idle: 0s }\n"
     "    on_abort: drain\n"
     "    abort_hold: 2h\n"
@@ -114,7 +114,8 @@ TEST_CASE("every kind of setting is read") {
   const Upstream& upstream = config.upstreams.at(0);
   CHECK(upstream.servers.at(1).host == "::1");
   CHECK(upstream.servers.at(1).authority == "[::1]:81");
-  CHECK(upstream.servers.at(1).weight == 1);
+  CHECK(upstream.servers.at(1).weight == 3);
+  CHECK(upstream.servers.at(1).max_concurrency == 2);
   CHECK(upstream.timeouts.first_byte == 10s);
   CHECK(upstream.timeouts.idle == 0s);
   CHECK(upstream.on_abort == OnAbort::drain);
@@ -431,4 +432,18 @@ TEST_CASE("ten thousand routes load") {
   const Loaded loaded = load_alone(text);
   CHECK(loaded.ok);
   CHECK(loaded.config.routes.size() == 10'000);
+}
+
+TEST_CASE("an upstream takes no more calls than its servers allow together") {
+  const auto limit = [](const std::string& servers, const std::string& max_concurrency) {
+    const Loaded loaded = load_alone("upstreams: { a: { max_concurrency: " + max_concurrency +
+                                     ", servers: [" + servers + "] } }\ndefault_upstream: a\n");
+    REQUIRE_MESSAGE(loaded.ok, complaints(loaded));
+    return loaded.config.upstreams.at(0).max_concurrency;
+  };
+  CHECK(limit("{ url: 'http://a', max_concurrency: 2 }, { url: 'http://b', max_concurrency: 3 }",
+              "8") == 5);
+  CHECK(limit("{ url: 'http://a', max_concurrency: 2 }, { url: 'http://b', max_concurrency: 3 }",
+              "4") == 4);
+  CHECK(limit("{ url: 'http://a', max_concurrency: 2 }, http://b", "8") == 8);
 }

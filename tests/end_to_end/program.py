@@ -19,7 +19,7 @@ PR_SET_PDEATHSIG = 1
 def binary():
     """The program under test: $RAINCHECK, else the release build, else the development build."""
     if named := os.environ.get('RAINCHECK'):
-        return named
+        return os.path.abspath(named)
     for kind in ('release', 'dev'):
         path = os.path.join(ROOT, 'build', kind, 'raincheck')
         if os.access(path, os.X_OK):

@@ -338,6 +338,23 @@ class CancelAndErase(EndToEnd):
         gate.open()
         self.assertEqual(200, job.wait().result().status)
 
+    def fail_with_request_kept(self, kept):
+        self.serve(jobs={'retention': {'failed_request': kept}}, store={'inline_max': '1KiB'})
+        self.backend.on('/reports', answer(500, b'no'))
+        return self.submit(body=BODY).wait()
+
+    def request_goes_before_result(self, job):
+        wait_until(lambda: not self.spool_files(), lambda: f'an empty spool, not {self.spool_files()}')
+        self.assertEqual((500, b'no'), (job.result().status, job.result().body))
+
+    def test_the_request_of_a_failed_job_is_erased_before_its_result(self):
+        job = self.fail_with_request_kept('2s')
+        self.assertEqual(1, len(self.spool_files()))
+        self.request_goes_before_result(job)
+
+    def test_the_request_of_a_failed_job_is_erased_at_once_if_told(self):
+        self.request_goes_before_result(self.fail_with_request_kept('0s'))
+
     def test_after_its_retention_a_job_is_gone_and_its_files_too(self):
         self.serve(routes=[route(retention={'result': '1s'})], store={'inline_max': '1KiB'})
         jobs = [self.submit(body=BODY).wait(), self.submit(body=b'x').wait()]

@@ -7,7 +7,8 @@ import time
 
 from backend import Gate, answer, hang, raw, reset_after_reading
 from harness import EndToEnd, route
-from wire import Truncated, chunked, request_bytes, wait_until
+from program import Raincheck
+from wire import Truncated, chunked, request, request_bytes, wait_until
 
 MIB = 1 << 20
 OK = b'HTTP/1.1 200 OK\r\n'
@@ -350,3 +351,37 @@ class Upgrades(EndToEnd):
         self.assertEqual(202, self.request('POST', '/reports/1', self.ASK, b'').status)
         wait_until(lambda: self.backend.count() == 1, 'the call')
         self.assertEqual([], self.backend.seen()[0].all('Upgrade'))
+
+
+class Chains(EndToEnd):
+    """An instance in front of another, each with a store of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.serve()
+        folder = os.path.join(self.folder, 'front')
+        os.mkdir(folder)
+        self.front = Raincheck(folder, self.config(store={'directory': os.path.join(folder, 'store')},
+                                                   upstreams={'legacy': f'http://127.0.0.1:{self.proxy.port}'}))
+        self.addCleanup(self.front.close)
+        self.front.start()
+
+    def pseudonyms(self):
+        self.assertEqual(200, request(self.front.port, 'GET', '/x').status)
+        return self.backend.seen('/x')[-1].get('Via')
+
+    def test_a_chain_of_two_is_no_loop(self):
+        via = self.pseudonyms()
+        self.assertRegex(via, r'\A1\.1 raincheck-[0-9a-f]{8}, 1\.1 raincheck-[0-9a-f]{8}\Z')
+        self.assertEqual(2, len(set(via.split(', '))))
+
+    def test_the_name_in_via_is_that_of_the_store(self):
+        before = self.pseudonyms()
+        self.front.restart()
+        self.assertEqual(before, self.pseudonyms())
+
+    def test_a_loop_through_another_is_found(self):
+        self.proxy.configure(self.config(listeners=[{'address': f'127.0.0.1:{self.proxy.port}'}],
+                                         upstreams={'legacy': f'http://127.0.0.1:{self.front.port}'}))
+        self.proxy.restart()
+        self.assert_problem(request(self.front.port, 'GET', '/x'), 508, 'loop_detected')

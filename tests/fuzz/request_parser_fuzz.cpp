@@ -74,6 +74,7 @@ void write_and_read(const RequestHead& head, bool peer_trusted) {
   identity.peer_trusted = peer_trusted;
   identity.scheme = "http";
   identity.host = head.authority;
+  identity.pseudonym = "raincheck-1";
   identity.request_id = "id";
   identity.request_id_header = "X-Request-Id";
   std::string out;
@@ -116,7 +117,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (parse != Parse::done) return 0;
   compare_with_beast({buffer.data(), buffer.size()}, parser);
   write_and_read(parser.head(), (data[0] & 0x80) != 0);
-  (void)names_us(parser.head());
+  (void)names_us(parser.head(), "raincheck");
   const std::string_view address = client_address(
       parser.head(), "10.0.0.1", [](std::string_view peer) { return peer.starts_with("10."); });
   require(!address.empty() && address.size() < 46, "the client has an address");

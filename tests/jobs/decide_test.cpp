@@ -33,7 +33,7 @@ Outcome broken(Fault fault, bool sent) {
 }
 
 Attempt attempt(std::uint32_t number, bool may_resend) {
-  return Attempt{number, may_resend, now, now + 24h, 7};
+  return Attempt{number, may_resend, now, now + 24h, now + 24h, 7};
 }
 
 Then what(const Decision& decision) {
@@ -292,10 +292,24 @@ TEST_CASE("a busy upstream is held back for as long as it says, and no attempt i
 
 TEST_CASE("a hold goes on beyond the time limit: to expire a job is not decided here") {
   Attempt late = attempt(1, false);
-  late.finish_by = now + 1s;
+  late.finish_by = now + 2s;
   CHECK(what(decide(answered(429, 90s), late, Rules())) == Then::hold);
   late.finish_by = now - 1s;
   CHECK(what(decide(broken(Fault::upstream_unreachable, false), late, Rules())) == Then::hold);
+}
+
+TEST_CASE("a held job comes due when its time is over at the latest") {
+  Attempt first = attempt(1, false);
+  first.start_by = now + 1s;
+  first.finish_by = now + 2s;
+  CHECK(decide(answered(429, 90s), first, Rules()).due_at == now + 1s);
+  first.start_by = now + 3s;
+  CHECK(decide(answered(429, 90s), first, Rules()).due_at == now + 2s);
+  Attempt second = attempt(2, false);
+  second.start_by = now - 1s;
+  second.finish_by = now + 2s;
+  CHECK(decide(answered(429, 90s), second, Rules()).due_at == now + 2s);
+  CHECK(decide(answered(429, 1s), second, Rules()).due_at == now + 1s);
 }
 
 TEST_CASE("a retry that would be due too late is not made, and the answer at hand is kept") {

@@ -2,8 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/asio/co_spawn.hpp>
-
 #include "tests/support/manual_clock.hpp"
 
 using namespace raincheck::proxy;
@@ -50,7 +48,7 @@ awaitable<void> wait_for(Bulletin::Watch& watch, TimePoint deadline, std::string
 }
 
 void spawn(asio::io_context& io, Bulletin::Watch& watch, TimePoint deadline, std::string& heard) {
-  asio::co_spawn(io, wait_for(watch, deadline, heard), [](std::exception_ptr error) {
+  raincheck::store::spawn(io, wait_for(watch, deadline, heard), [](std::exception_ptr error) {
     if (error) std::rethrow_exception(error);
   });
 }

@@ -171,6 +171,37 @@ TEST_CASE("jobs whose time is over end while every slot is taken") {
   CHECK(proxy->slots().taken() == 2);
 }
 
+TEST_CASE("jobs whose time is over end behind others of their lane that may wait longer") {
+  ProxyFixture proxy;
+  proxy.config.routes[1].async.queue_timeout = 10s;
+  proxy.answer_with(hanging());
+  proxy.start();
+  for (const char* name : {"a", "b", "waits"}) proxy.safe(name);
+  std::vector<JobId> ids;
+  for (int i = 0; i < 600; ++i) ids.push_back(proxy.unsafe(std::to_string(i)));
+  const JobId behind = proxy.safe("behind");
+  for (int i = 0; i < 10; ++i) proxy->advance(1s);
+  proxy->advance(500ms);
+  for (const JobId& id : ids) REQUIRE(proxy.error(id) == ErrorType::expired);
+  CHECK(proxy.state(behind) == State::queued);
+  CHECK(proxy->pending() == 4);
+  CHECK(proxy->dispatcher().queued() == 2);
+}
+
+TEST_CASE("a job that was given back while its upstream is held ends when its time is over") {
+  ProxyFixture proxy;
+  proxy.config.routes[0].async.job_timeout = 1min;
+  proxy.answer_with(a_busy_answer(503, "3600"));
+  proxy.start();
+  const JobId id = proxy.safe("a");
+  proxy->advance(59s);
+  CHECK(proxy.state(id) == State::queued);
+  proxy->advance(1s);
+  proxy->advance(500ms);
+  CHECK(proxy.error(id) == ErrorType::expired);
+  CHECK(proxy.calls() == 1);
+}
+
 TEST_CASE("a canceled job is not called, and its slot goes to the job of another lane") {
   ProxyFixture proxy;
   proxy.config.upstreams[0].max_concurrency = 1;
@@ -252,6 +283,26 @@ TEST_CASE("with on_abort drain a call of an earlier process keeps its slot and i
   proxy->advance(1s);
   CHECK(proxy.state(id) == State::succeeded);
   CHECK(proxy.state(next) == State::succeeded);
+}
+
+TEST_CASE("with on_abort drain a job of an earlier process ends when its own time is over") {
+  ProxyFixture proxy;
+  proxy.config.upstreams[0].on_abort = raincheck::config::OnAbort::drain;
+  proxy.config.upstreams[0].abort_hold = 30s;
+  proxy.config.routes[0].async.job_timeout = 10s;
+  proxy.answer_with(hanging());
+  proxy.start();
+  const JobId id = proxy.safe("a");
+  proxy.disk_full = true;
+  proxy->stop(0ms);
+  proxy.disk_full = false;
+  proxy.start();
+  CHECK(proxy.state(id) == State::queued);
+  proxy->advance(10s);
+  proxy->advance(500ms);
+  CHECK(proxy.error(id) == ErrorType::expired);
+  CHECK(proxy.calls() == 1);
+  CHECK(proxy->slots().taken() == 1);
 }
 
 TEST_CASE("a dispatcher that was stopped claims nothing any more") {

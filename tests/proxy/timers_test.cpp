@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,9 +47,10 @@ awaitable<void> wait_for(Signal& signal, TimePoint deadline, std::string& heard)
 }
 
 void spawn(Fixture& fixture, Signal& signal, TimePoint deadline, std::string& heard) {
-  asio::co_spawn(fixture.io, wait_for(signal, deadline, heard), [](std::exception_ptr error) {
-    if (error) std::rethrow_exception(error);
-  });
+  raincheck::store::spawn(fixture.io, wait_for(signal, deadline, heard),
+                          [](std::exception_ptr error) {
+                            if (error) std::rethrow_exception(error);
+                          });
   fixture.poll();
 }
 

@@ -130,9 +130,8 @@ void Model::check_first_start(const KnownJob& job) {
 }
 
 void Model::apply(const store::Claim& claim) {
-  note("claim of " + std::to_string(claim.count) + " in lane " + std::to_string(claim.lane) +
-       (claim.overdue ? ", overdue" : "") + ": " + std::to_string(claim.jobs.size()) + ", left " +
-       std::to_string(claim.queued));
+  note("claim of " + std::to_string(claim.count) + " in lane " + std::to_string(claim.lane) + ": " +
+       std::to_string(claim.jobs.size()) + ", left " + std::to_string(claim.queued));
   for (const jobs::Job& claimed : claim.jobs) {
     KnownJob* const job = at(claimed.id.place);
     if (!job || job->state != State::queued) {
@@ -144,9 +143,23 @@ void Model::apply(const store::Claim& claim) {
     job->state = State::running;
     job->started_at = clock_.now() - (clock_.wall_now() - claim.now);
     if (++job->attempt != claimed.attempt) complain("claimed as another attempt: " + name_of(*job));
-    const bool overdue = job->start_by <= claim.now || job->finish_by <= claim.now;
     note("claimed " + name_of(*job));
-    if (claim.overdue && !overdue) complain("claimed as overdue: " + name_of(*job));
+  }
+}
+
+void Model::apply(const store::Expire& expire) {
+  for (const jobs::Place& place : expire.ended) {
+    KnownJob* const job = at(place);
+    if (!job || job->state != State::queued) {
+      complain("P2: expired what is not queued, in lane " + std::to_string(place.lane));
+      continue;
+    }
+    const bool over =
+        job->finish_by <= expire.now || (job->attempt == 0 && job->start_by <= expire.now);
+    if (!over) complain("expired before its time: " + name_of(*job));
+    job->error = ErrorType::expired;
+    end(*job, State::failed, expire.now, {});
+    note("expired " + name_of(*job));
   }
 }
 

@@ -106,6 +106,7 @@ class Model {
 
   void apply(const store::Insert& insert);
   void apply(const store::Claim& claim);
+  void apply(const store::Expire& expire);
   void apply(const store::Finish& finish);
   void apply(const store::Requeue& requeue);
   void apply(const store::Cancel& cancel);

@@ -156,6 +156,69 @@ BACKEND_TEST("a failed job keeps its spooled request until it is erased") {
   CHECK_FALSE(has_file(store, request->number()));
 }
 
+BACKEND_TEST("a failed job keeps its request for as long as it is told, and the result longer") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  auto request = write_file(store, "a large request");
+  Insert insert = an_insert(lane, 1, true);
+  insert.job.body = spooled(*request);
+  const std::uint64_t number = request->number();
+  const JobId id = store.apply(insert).id;
+  request.reset();
+  Finish finish = a_finish(a_fence(id, 1), State::failed);
+  finish.request_retention = jobs::milliseconds(2'000);
+  CHECK(store.apply(finish).applied);
+  store.crash();
+  CHECK(store.apply(a_prune(4'999)).count == 0);
+  CHECK(store.requests() == 1);
+  CHECK(has_file(store, number));
+  CHECK(store.apply(a_prune(5'000)).count == 1);
+  store->checkpoint();
+  store.crash();
+  CHECK(store.requests() == 0);
+  CHECK_FALSE(has_file(store, number));
+  CHECK(store.find(id, true).job.response.body.bytes == "the answer");
+  CHECK(store.apply(a_prune(13'000)).count == 1);
+  CHECK(store.find(id).presence == Presence::gone);
+}
+
+BACKEND_TEST("a request that is not to be kept is erased as its job fails, its file too") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  auto request = write_file(store, "a large request");
+  Insert insert = an_insert(lane, 1, true);
+  insert.job.body = spooled(*request);
+  const std::uint64_t number = request->number();
+  const JobId id = store.apply(insert).id;
+  request.reset();
+  Finish finish = a_finish(a_fence(id, 1), State::failed);
+  finish.request_retention = {};
+  CHECK(store.apply(finish).applied);
+  CHECK(store.requests() == 0);
+  store->checkpoint();
+  CHECK_FALSE(has_file(store, number));
+  store.crash();
+  CHECK(store.spool().bytes() == 0);
+  CHECK(store.find(id).job.state == State::failed);
+  CHECK(store.apply(a_prune(1'000'000)).count == 1);
+}
+
+BACKEND_TEST("a request is kept no longer than its job") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  for (const bool erased : {false, true}) {
+    const JobId id = store.apply(an_insert(lane, 1, true)).id;
+    Finish finish = a_finish(a_fence(id, 1), State::failed);
+    finish.request_retention = jobs::milliseconds(erased ? 1'000 : 20'000);
+    CHECK(store.apply(finish).applied);
+    CHECK(store.requests() == 1);
+    if (erased) store.apply(an_erase(id));
+    CHECK(store.apply(a_prune(13'000)).count == 1);
+    CHECK(store.requests() == 0);
+    CHECK(store.apply(a_prune(1'000'000)).count == 0);
+  }
+}
+
 BACKEND_TEST("a file that no row names is removed at the next start") {
   UnderTest store;
   const auto lane = store->open_lane("reports", 0).number;

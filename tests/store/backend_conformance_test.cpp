@@ -102,34 +102,6 @@ BACKEND_TEST("a call that is under way is running, whatever retry would go first
   CHECK(marks(store.apply(a_claim(lane, 10))) == Marks{1});
 }
 
-BACKEND_TEST("only overdue jobs at the head are claimed when those are asked for") {
-  UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
-  for (std::uint8_t mark = 1; mark <= 4; ++mark) {
-    Insert insert = an_insert(lane, mark);
-    insert.job.start_by = at(mark == 2 ? 99'000 : 1'000 * mark);
-    insert.job.finish_by = at(mark == 2 ? 3'000 : 99'000);
-    store.apply(insert);
-  }
-  const JobId retried = store.apply(an_insert(lane, 5, false)).id;
-  Claim claim = a_claim(lane, 10, 999);
-  claim.overdue = true;
-  const Claim none = store.apply(claim);
-  CHECK(none.jobs.empty());
-  CHECK(none.queued == 5);
-  claim.now = at(2'999);
-  CHECK(marks(store.apply(claim)) == Marks{1});
-  CHECK(store.apply(claim).jobs.empty());
-  claim.now = at(3'000);
-  CHECK(marks(store.apply(claim)) == Marks{2, 3});
-  CHECK(marks(store.apply(a_claim(lane, 1))) == Marks{4});
-  CHECK(marks(store.apply(a_claim(lane, 1))) == Marks{5});
-  REQUIRE(store.apply(a_requeue(a_fence(retried, 1), 1)).applied);
-  claim.now = at(500'000);
-  CHECK(store.apply(claim).jobs.empty());
-  CHECK(marks(store.apply(a_claim(lane, 1))) == Marks{5});
-}
-
 BACKEND_TEST("a success keeps the result and erases the request") {
   UnderTest store;
   const auto lane = store->open_lane("reports", 0).number;

@@ -80,6 +80,15 @@ class SqliteUnderTest {
     open();
   }
 
+  // How many requests there are: of jobs that have not ended, and kept ones of failed jobs.
+  std::size_t requests() {
+    SqliteConnection connection(directory() + "/raincheck.db", 256);
+    SqliteStatement count(connection, "SELECT count(*) FROM req");
+    SqliteRows rows = count.query();
+    rows.next();
+    return rows.number<std::size_t>(0);
+  }
+
   template <class C>
   C apply(C with) {
     Command command(std::move(with));
@@ -157,6 +166,7 @@ inline Finish a_finish(const Fence& fence, jobs::State state = jobs::State::succ
   finish.response.body = jobs::Body::inline_bytes("the answer");
   finish.now = at(3'000);
   finish.retention = jobs::milliseconds(10'000);
+  finish.request_retention = jobs::milliseconds(10'000);
   return finish;
 }
 

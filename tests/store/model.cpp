@@ -23,6 +23,12 @@ WallTime Model::next_due(std::uint32_t lane) const {
   return state.later.empty() ? WallTime() : state.later.begin()->first;
 }
 
+std::size_t Model::requests() const {
+  std::size_t requests = 0;
+  for (const auto& [key, entry] : jobs_) requests += entry.has_request;
+  return requests;
+}
+
 Find Model::find(const JobId& id) const {
   Find found;
   found.id = id;
@@ -87,19 +93,69 @@ Job Model::start(std::int64_t key, WallTime now) {
 
 void Model::apply_one(Claim& command) {
   LaneState& lane = lanes_[command.lane - 1];
-  while (!command.overdue && command.jobs.size() < command.count && !lane.later.empty() &&
+  while (command.jobs.size() < command.count && !lane.later.empty() &&
          lane.later.begin()->first <= command.now) {
     command.jobs.push_back(start(lane.later.begin()->second, command.now));
     lane.later.erase(lane.later.begin());
   }
   while (command.jobs.size() < command.count && !lane.queue.empty()) {
-    const Job& next = jobs_.at(lane.queue.front()).job;
-    if (command.overdue && next.start_by > command.now && next.finish_by > command.now) break;
     command.jobs.push_back(start(lane.queue.front(), command.now));
     lane.queue.pop_front();
   }
   command.queued = queued(command.lane);
   command.next_due = next_due(command.lane);
+}
+
+namespace {
+
+bool is_over(const Job& job, WallTime now) {
+  return job.finish_by <= now || (job.attempt == 0 && job.start_by <= now);
+}
+
+}  // namespace
+
+void Model::expire(Expire& command, std::int64_t key) {
+  Entry& entry = jobs_.at(key);
+  end(entry, State::failed, command.now, {}, command.request_retention);
+  entry.job.error = jobs::ErrorType::expired;
+  command.ended.push_back(entry.job.id.place);
+}
+
+void Model::apply_one(Expire& command) {
+  LaneState& lane = lanes_[command.lane - 1];
+  const std::size_t look_max = command.look_max;
+  std::size_t looked = 0;
+  for (auto entry = lane.later.begin(); looked < look_max && entry != lane.later.end();) {
+    const auto [due, key] = *entry;
+    if (due > command.now) break;
+    ++looked;
+    const bool over = is_over(jobs_.at(key).job, command.now);
+    if (over) expire(command, key);
+    entry = over ? lane.later.erase(entry) : std::next(entry);
+  }
+  command.more = looked == look_max && command.ended.size() == look_max;
+  for (looked = 0; looked < look_max && !lane.queue.empty(); ++looked) {
+    const std::int64_t key = lane.queue.front();
+    if (!is_over(jobs_.at(key).job, command.now)) break;
+    expire(command, key);
+    lane.queue.pop_front();
+  }
+  command.more = command.more || looked == look_max;
+  for (Expire::Cursor& cursor : command.cursors) {
+    looked = 0;
+    for (auto at = lane.queue.begin(); looked < look_max && at != lane.queue.end();) {
+      const Job& job = jobs_.at(*at).job;
+      const std::uint64_t sequence = job.id.place.sequence;
+      const bool passed = sequence < cursor.from;
+      if (!passed && job.created_at > command.now - cursor.patience) break;
+      const bool over = !passed && is_over(job, command.now);
+      looked += !passed;
+      cursor.from = std::max(cursor.from, sequence + 1);
+      if (over) expire(command, *at);
+      at = over ? lane.queue.erase(at) : std::next(at);
+    }
+    command.more = command.more || looked == look_max;
+  }
 }
 
 Model::Entry* Model::fenced(const Fence& fence) {
@@ -110,11 +166,20 @@ Model::Entry* Model::fenced(const Fence& fence) {
   return holds ? &entry->second : nullptr;
 }
 
-void Model::end(Entry& entry, State state, WallTime now, jobs::milliseconds retention) {
+void Model::end(Entry& entry,
+                State state,
+                WallTime now,
+                jobs::milliseconds retention,
+                jobs::milliseconds request_retention) {
   Job& job = entry.job;
   job.state = state;
   job.finished_at = now;
   job.expires_at = now + (retention.count() != 0 ? retention : entry.retention);
+  expiries_.emplace(job.expires_at, job.id.place.key());
+  entry.has_request = state == State::failed && request_retention.count() != 0;
+  if (entry.has_request && now + request_retention < job.expires_at) {
+    expiries_.emplace(now + request_retention, job.id.place.key());
+  }
   // Of the request a final job tells nothing any more.
   job.due_at = job.start_by = job.finish_by = WallTime();
   job.may_resend = false;
@@ -125,7 +190,7 @@ void Model::apply_one(Finish& command) {
   Entry* entry = fenced(command.fence);
   command.applied = entry != nullptr;
   if (!entry) return;
-  end(*entry, command.state, command.now, command.retention);
+  end(*entry, command.state, command.now, command.retention, command.request_retention);
   entry->job.error = command.error;
   entry->job.response = command.response;
 }
@@ -158,7 +223,7 @@ void Model::apply_one(Cancel& command) {
     std::erase(lane.queue, key);
   }
   if (!jobs::is_final(job.state)) {
-    end(*entry, State::canceled, command.now, command.retention);
+    end(*entry, State::canceled, command.now, command.retention, {});
   }
   command.job = job;
 }
@@ -167,19 +232,22 @@ void Model::apply_one(Erase& command) {
   Entry* entry = present(command.id, command.presence);
   if (!entry) return;
   command.was = entry->job.state;
-  if (jobs::is_final(command.was)) jobs_.erase(command.id.place.key());
+  if (!jobs::is_final(command.was)) return;
+  expiries_.erase({entry->job.expires_at, command.id.place.key()});
+  jobs_.erase(command.id.place.key());
 }
 
 void Model::apply_one(Prune& command) {
-  std::set<std::pair<WallTime, std::int64_t>> over;
-  for (const auto& [key, entry] : jobs_) {
-    if (jobs::is_final(entry.job.state) && entry.job.expires_at <= command.now) {
-      over.emplace(entry.job.expires_at, key);
+  while (command.count < command.count_max && !expiries_.empty()) {
+    const auto [at, key] = *expiries_.begin();
+    if (at > command.now) return;
+    const auto entry = jobs_.find(key);
+    if (entry != jobs_.end() && entry->second.job.expires_at == at) {
+      jobs_.erase(entry);
+    } else if (entry != jobs_.end()) {
+      entry->second.has_request = false;
     }
-  }
-  for (const auto& [expires, key] : over) {
-    if (command.count == command.count_max) break;
-    jobs_.erase(key);
+    expiries_.erase(expiries_.begin());
     ++command.count;
   }
 }
@@ -212,6 +280,11 @@ std::string compare(const Claim& a, const Claim& b) {
   }
   return first_of(unequal("queued", a.queued, b.queued),
                   unequal("next_due", a.next_due, b.next_due));
+}
+
+// Where a cursor stands is the store's own affair: what matters is what it comes upon.
+std::string compare(const Expire& a, const Expire& b) {
+  return first_of(unequal("ended", a.ended, b.ended), unequal("more", a.more, b.more));
 }
 
 std::string compare(const Finish& a, const Finish& b) {

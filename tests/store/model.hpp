@@ -19,6 +19,7 @@ class Model {
     jobs::milliseconds retention{};
     std::string head;  // of the request
     std::string body;
+    bool has_request = true;
     std::optional<jobs::Key> key;
   };
 
@@ -34,6 +35,7 @@ class Model {
   std::uint64_t queued(std::uint32_t lane) const;
   jobs::WallTime next_due(std::uint32_t lane) const;
   std::uint64_t tail(std::uint32_t lane) const { return lanes_[lane - 1].tail; }
+  std::size_t requests() const;
   void set_epoch(const jobs::JobId& id, std::uint64_t of) { jobs_.at(id.place.key()).epoch = of; }
 
  private:
@@ -45,6 +47,8 @@ class Model {
 
   void apply_one(Insert& command);
   void apply_one(Claim& command);
+  void apply_one(Expire& command);
+  void expire(Expire& command, std::int64_t key);
   void apply_one(Finish& command);
   void apply_one(Requeue& command);
   void apply_one(Cancel& command);
@@ -52,11 +56,16 @@ class Model {
   void apply_one(Prune& command);
   Entry* present(const jobs::JobId& id, Presence& presence);
   Entry* fenced(const Fence& fence);
-  void end(Entry& entry, jobs::State state, jobs::WallTime now, jobs::milliseconds retention);
+  void end(Entry& entry,
+           jobs::State state,
+           jobs::WallTime now,
+           jobs::milliseconds retention,
+           jobs::milliseconds request_retention);
   jobs::Job start(std::int64_t key, jobs::WallTime now);
 
   std::vector<LaneState> lanes_;
   std::map<std::int64_t, Entry> jobs_;
+  std::set<std::pair<jobs::WallTime, std::int64_t>> expiries_;
 };
 
 // Nothing, or what differs.

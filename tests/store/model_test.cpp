@@ -96,8 +96,21 @@ class Simulation {
     Finish finish = a_finish(some_fence(), one_in(3) ? State::failed : State::succeeded);
     finish.now = time(0);
     finish.retention = jobs::milliseconds(below(3) * 1'000);
+    finish.request_retention = jobs::milliseconds(below(4) * 500);
     finish.response.body = jobs::Body::inline_bytes(bytes());
     return finish;
+  }
+
+  Expire some_expire() {
+    Expire expire;
+    expire.lane = static_cast<std::uint32_t>(1 + below(lanes));
+    expire.look_max = static_cast<std::uint32_t>(1 + below(4));
+    expire.now = time(0);
+    expire.request_retention = jobs::milliseconds(below(4) * 500);
+    for (std::uint64_t cursors = below(3); cursors != 0; --cursors) {
+      expire.cursors.push_back({jobs::milliseconds(below(600)), below(40)});
+    }
+    return expire;
   }
 
   Command some_command() {
@@ -107,9 +120,9 @@ class Simulation {
       Claim claim = a_claim(static_cast<std::uint32_t>(1 + below(lanes)),
                             static_cast<std::uint32_t>(below(4)));
       claim.now = time(0);
-      claim.overdue = one_in(3);
       return claim;
     }
+    if (kind < 11) return some_expire();
     if (kind < 13) return some_finish();
     if (kind < 15) {
       Requeue requeue = a_requeue(some_fence(), 0, one_in(2));
@@ -196,6 +209,7 @@ class Simulation {
       if (lane.queued != model_.queued(lane.number)) return "queued of a lane";
       if (lane.next_due != model_.next_due(lane.number)) return "next_due of a lane";
     }
+    if (store_.requests() != model_.requests()) return "requests";
     for (int i = 0; i < 5; ++i) {
       const JobId id = some_id();
       const Find expected = model_.find(id);

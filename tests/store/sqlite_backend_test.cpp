@@ -238,21 +238,15 @@ TEST_CASE("the log starts over under constant load, also while jobs are read") {
   const auto lane = store->open_lane("reports", 0).number;
   const JobId id = store.apply(an_insert(lane, 1)).id;
   std::uintmax_t largest = 0;
-  int checkpoints = 0;
   for (int round = 0; round < 500; ++round) {
     std::vector<Command> batch = many_inserts(lane, 64, 7'000);
     REQUIRE(apply(store, batch).has_value());
     CHECK(store.find(id).presence == Presence::present);
-    if (store->checkpoint_due()) {
-      store->checkpoint();
-      ++checkpoints;
-    }
+    if (store->checkpoint_due()) store->checkpoint();
     largest =
         std::max(largest, std::filesystem::file_size(store.directory() + "/raincheck.db-wal"));
   }
   // 32,000 rows of 7 kB are 260 MB of log, were it never to start over.
-  CHECK(checkpoints >= 5);
-  CHECK(checkpoints <= 12);
   CHECK(largest < 40'000'000);
   store.crash();
   CHECK(store->lanes()[0].queued == 32'001);

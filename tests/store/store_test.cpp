@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <map>
 #include <thread>
 
@@ -68,12 +67,12 @@ class Fixture {
     Insert with = an_insert(1, static_cast<std::uint8_t>(mark));
     with.job.head.clear();
     with.job.body = jobs::Body::inline_bytes(std::string(bytes, 'x'));
-    asio::co_spawn(io_->get_executor(), insert(*client_, std::move(with), heard_), rethrow);
+    spawn(*io_, insert(*client_, std::move(with), heard_), rethrow);
   }
   void ask_find(int mark) {
     Find with;
     with.id.random.fill(static_cast<std::uint8_t>(mark));
-    asio::co_spawn(io_->get_executor(), find(*client_, std::move(with), heard_), rethrow);
+    spawn(*io_, find(*client_, std::move(with), heard_), rethrow);
   }
   void turn() {
     io_->restart();
@@ -258,7 +257,7 @@ TEST_CASE("several shards of one store hear their own answers") {
   {
     Client other(test.store(), other_io);
     test.ask_insert(1);
-    asio::co_spawn(other_io.get_executor(), insert(other, an_insert(1, 2), other_heard), rethrow);
+    spawn(other_io, insert(other, an_insert(1, 2), other_heard), rethrow);
     test.turn();
     other_io.poll();
     test.store().commit_group();
@@ -303,7 +302,7 @@ TEST_CASE("spool files are written and read on the file threads") {
   Fixture test;
   std::string copy;
   bool done = false;
-  asio::co_spawn(test.io().get_executor(), copy_body(test.client(), copy, done), rethrow);
+  spawn(test.io(), copy_body(test.client(), copy, done), rethrow);
   test.turn();
   while (test.store().file_work()) test.turn();
   CHECK(done);
@@ -357,8 +356,7 @@ TEST_CASE("shards on threads of their own share one store") {
       asio::io_context io(1);
       Client client(store, io);
       for (int i = 0; i < clients; ++i) {
-        asio::co_spawn(io.get_executor(),
-                       live(client, lane, rounds, ended[static_cast<std::size_t>(shard)]), rethrow);
+        spawn(io, live(client, lane, rounds, ended[static_cast<std::size_t>(shard)]), rethrow);
       }
       io.run();
     });
@@ -379,7 +377,7 @@ TEST_CASE("a checkpoint is made when the backend wants one") {
   asio::io_context io(1);
   Client client(store, io);
   Heard heard;
-  asio::co_spawn(io.get_executor(), insert(client, an_insert(1, 1), heard), rethrow);
+  spawn(io, insert(client, an_insert(1, 1), heard), rethrow);
   io.run();
   backend.checkpoints.wait(0);
   CHECK(backend.checkpoints == 1);
@@ -398,7 +396,7 @@ TEST_CASE("a store that stops with commands in its queue commits them") {
     asio::io_context io(1);
     Client client(store, io);
     for (std::uint8_t mark = 0; mark < 50; ++mark) {
-      asio::co_spawn(io.get_executor(), insert(client, an_insert(lane, mark), heard), rethrow);
+      spawn(io, insert(client, an_insert(lane, mark), heard), rethrow);
     }
     io.poll();
   }

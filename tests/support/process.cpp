@@ -31,6 +31,7 @@ TestShard::TestShard(Process& process, std::size_t index)
     : process_(process),
       index_(index),
       timers_(process.clock()),
+      readiness_(io_),
       store_(process.store(), io_),
       bulletin_(io_, timers_, process.site().routes().size()),
       log_(process.site().config().access_log, nullptr, process.store().backend().secret()),
@@ -38,7 +39,7 @@ TestShard::TestShard(Process& process, std::size_t index)
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      services_{proxy::ShardContext{io_, timers_, buffers_, store_},
+      services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_},
                 process.site(),
                 tasks_,
                 bulletin_,
@@ -74,16 +75,16 @@ void TestShard::make_upstream(std::size_t index) {
   upstream.config = &process_.site().config().upstreams[index];
   upstream.slots = process_.slots_[index].get();
   upstream.queue = std::make_unique<proxy::SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool = std::make_unique<proxy::UpstreamPool>(services_.context, *upstream.config);
+  upstream.pool = std::make_unique<proxy::UpstreamPool>(services_.context, *upstream.config,
+                                                        process_.server_slots_[index], index_);
   scripted_.push_back(std::make_unique<ScriptedUpstream>(io_, timers_, process_.parts_.peer(index),
                                                          upstream.config->on_abort));
   upstream.runner = std::make_unique<proxy::Runner>(
       services_.context, process_.site(), *upstream.config, *scripted_.back(), *upstream.slots,
       tasks_, bulletin_, log_, events_for(index));
   if (&owner == this) {
-    dispatchers_[index] =
-        std::make_unique<proxy::Dispatcher>(services_.context, *upstream.config, *upstream.slots,
-                                            *upstream.runner, process_.site().lanes(index), index_);
+    dispatchers_[index] = std::make_unique<proxy::Dispatcher>(
+        services_.context, process_.site(), index, *upstream.slots, *upstream.runner, index_);
     tasks_.spawn(dispatchers_[index]->run());
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
@@ -127,11 +128,11 @@ void TestShard::wake(std::size_t upstream) {
   });
 }
 
-void TestShard::serve(proxy::Socket socket) {
+void TestShard::serve(proxy::Descriptor socket) {
   tasks_.spawn(session(std::move(socket)));
 }
 
-awaitable<void> TestShard::session(proxy::Socket socket) {
+awaitable<void> TestShard::session(proxy::Descriptor socket) {
   proxy::Session session(services_, transactions_, process_.site().config().listeners.front(),
                          std::move(socket), "unix");
   sessions_.insert(&session);
@@ -169,6 +170,7 @@ Process::Process(ProcessParts parts)
       trusted_(parts_.config.trusted_proxies) {
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
+    server_slots_.push_back(proxy::make_server_slots(upstream));
   }
   recovered_ = proxy::recover_jobs(store_->backend(), *site_, clock());
   pending_.count = static_cast<std::int64_t>(recovered_.queued);
@@ -227,9 +229,7 @@ int Process::connect(std::size_t shard) {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
     throw std::runtime_error("no socket pair");
   }
-  proxy::Socket socket(shards_[shard]->io().get_executor());
-  socket.assign(asio::generic::stream_protocol(AF_UNIX, 0), ends[1]);
-  shards_[shard]->serve(std::move(socket));
+  shards_[shard]->serve(proxy::Descriptor(ends[1]));
   return ends[0];
 }
 

@@ -38,7 +38,7 @@ class TestShard {
 
   void connect();
   void wake(std::size_t upstream);
-  void serve(proxy::Socket socket);
+  void serve(proxy::Descriptor socket);
   void drain();
   void give_up();
 
@@ -60,13 +60,14 @@ class TestShard {
  private:
   proxy::RunnerEvents events_for(std::size_t upstream);
   void make_upstream(std::size_t upstream);
-  proxy::awaitable<void> session(proxy::Socket socket);
+  proxy::awaitable<void> session(proxy::Descriptor socket);
 
   Process& process_;
   const std::size_t index_;
   boost::asio::io_context io_{1};
-  boost::asio::executor_work_guard<store::Executor> work_{io_.get_executor()};
+  boost::asio::executor_work_guard<proxy::Executor> work_{io_.get_executor()};
   proxy::Timers timers_;
+  proxy::Readiness readiness_;
   proxy::Buffers buffers_;
   store::Client store_;
   proxy::Bulletin bulletin_;
@@ -137,6 +138,7 @@ class Process {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<proxy::Site> site_;
   std::vector<std::unique_ptr<proxy::Slots>> slots_;
+  std::vector<proxy::ServerSlots> server_slots_;
   proxy::Pending pending_;
   proxy::TrustedProxies trusted_;
   proxy::Recovered recovered_;

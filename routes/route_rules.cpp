@@ -1,0 +1,51 @@
+#include "routes/route_rules.hpp"
+
+namespace raincheck::routes {
+
+void RouteRules::compile(const config::Route& route,
+                         const config::Upstream* upstream,
+                         const PathPattern& pattern,
+                         std::vector<RuleProblem>& problems) {
+  rewrite = Rewrite::compile(route.rewrite, pattern, problems);
+  request_headers = HeaderRules::compile(route.request_headers, "request_headers",
+                                         Scope{&pattern, true}, problems);
+  urls = UrlMap::compile(route.response_headers, upstream, rewrite, pattern, problems);
+  response_headers = HeaderRules::compile(route.response_headers.changes, "response_headers",
+                                          Scope{&pattern, false}, problems);
+}
+
+bool RouteRules::make_call(const Values& values,
+                           std::string_view lines,
+                           std::string& head,
+                           std::string& host,
+                           std::string& why) const {
+  std::string target;
+  if (!rewrite.make_target(values, target, why) || !rewrite.make_host(values, host, why)) {
+    return false;
+  }
+  Fields fields;
+  fields.assign(lines);
+  std::string text;
+  if (const Rendering rendering = request_headers.apply(values, fields, text); !rendering) {
+    why = "'${" + std::string(rendering.name) + "}' cannot be read";
+    return false;
+  }
+  head.assign(values.method).append(" ").append(target).append("\r\n");
+  fields.append_to(head);
+  return true;
+}
+
+void RouteRules::make_answer(const Values& values,
+                             Found found,
+                             std::string_view lines,
+                             std::string& out) const {
+  Fields fields;
+  fields.assign(lines);
+  std::string mapped;
+  urls.apply(values, found, fields, mapped);
+  std::string text;
+  (void)response_headers.apply(values, fields, text);  // no secrets: it cannot fail
+  fields.append_to(out);
+}
+
+}  // namespace raincheck::routes

@@ -1,0 +1,49 @@
+// Everything that one route changes in heads on their way, compiled when the configuration is
+// loaded and immutable then: the path and host of the call, fields of the request, and of the
+// answer first what the backend says of itself (UrlMap), then fields. Owned by the RouteTable; any
+// thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.hpp"
+#include "routes/header_rules.hpp"
+#include "routes/path_pattern.hpp"
+#include "routes/rewrite.hpp"
+#include "routes/url_map.hpp"
+
+namespace raincheck::routes {
+
+struct RouteRules {
+  // `upstream` may be null. Addresses of the rules must not change afterwards.
+  void compile(const config::Route& route,
+               const config::Upstream* upstream,
+               const PathPattern& pattern,
+               std::vector<RuleProblem>& problems);
+
+  // The head of a call, from the end-to-end field lines that it would have without rules:
+  // "METHOD target\r\n" and field lines in `head`, and what goes into Host in `host`, which is
+  // untouched if the rules name none. False: `why` says what is missing, and there is no call to
+  // make. For a job at each attempt, so that secrets are read then and never stored.
+  [[nodiscard]] bool make_call(const Values& values,
+                               std::string_view lines,
+                               std::string& head,
+                               std::string& host,
+                               std::string& why) const;
+
+  // The end-to-end field lines of an answer, as the client gets them, appended to `out`. Of a job's
+  // answer before it is stored: a request is erased when its job has succeeded.
+  void make_answer(const Values& values,
+                   Found found,
+                   std::string_view lines,
+                   std::string& out) const;
+
+  Rewrite rewrite;
+  HeaderRules request_headers;
+  UrlMap urls;
+  HeaderRules response_headers;
+};
+
+}  // namespace raincheck::routes

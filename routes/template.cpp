@@ -1,0 +1,339 @@
+#include "routes/template.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "config/suggest.hpp"
+#include "routes/percent.hpp"
+
+namespace raincheck::routes {
+namespace {
+
+using Name = Template::Name;
+using Piece = Template::Piece;
+using Outcome = Rendering::Outcome;
+
+constexpr std::size_t value_bytes_max = std::size_t{64} * 1024;
+
+struct Word {
+  std::string_view text;
+  Name name;
+};
+
+constexpr std::array<Word, 12> words = {{
+    {"request.method", Name::request_method},
+    {"request.scheme", Name::request_scheme},
+    {"request.host", Name::request_host},
+    {"request.path", Name::request_path},
+    {"request.query", Name::request_query},
+    {"request.target", Name::request_target},
+    {"request.url", Name::request_url},
+    {"request.id", Name::request_id},
+    {"client.address", Name::client_address},
+    {"job.id", Name::job_id},
+    {"route.name", Name::route_name},
+    {"public_url", Name::public_url},
+}};
+
+// Names that begin so; what follows is the operator's word.
+constexpr std::array<Word, 6> families = {{
+    {"path.", Name::path},
+    {"query.", Name::query},
+    {"header.", Name::header},
+    {"cookie.", Name::cookie},
+    {"file:", Name::secret},
+    {"credential:", Name::secret},
+}};
+
+std::string written(std::string_view name) {
+  return "'${" + std::string(name) + "}'";
+}
+
+std::string with_hint(std::string message, const std::string& hint) {
+  return hint.empty() ? message : std::move(message) + "; " + hint;
+}
+
+std::string unknown(std::string_view name) {
+  if (name.starts_with("env.")) {
+    return written(name) +
+           " is not known; write the environment variable alone: " + written(name.substr(4));
+  }
+  if (name.starts_with("tls.")) return written(name) + " is not built yet in this version";
+  std::vector<std::string> known;
+  for (const Word& word : words) known.emplace_back(word.text);
+  for (const Word& family : families) known.emplace_back(family.text);
+  const std::size_t joint = name.find_first_of(".:");
+  std::string nearest = config::nearest(name, known);
+  if (nearest.empty() && joint != name.npos) {
+    nearest = config::nearest(name.substr(0, joint + 1), known);
+    const bool is_family = !nearest.empty() && (nearest.back() == '.' || nearest.back() == ':');
+    nearest = is_family ? nearest + std::string(name.substr(joint + 1)) : "";
+  }
+  return with_hint(written(name) + " is not known",
+                   nearest.empty() ? "" : "did you mean " + written(nearest) + "?");
+}
+
+std::string check_path_name(std::string_view name, const Scope& scope) {
+  std::vector<std::string> known;
+  if (scope.pattern != nullptr) known = scope.pattern->names();
+  if (std::find(known.begin(), known.end(), name) != known.end()) return "";
+  if (known.empty()) {
+    return written("path." + std::string(name)) + ": the route's path has no parameters";
+  }
+  std::string hint = config::did_you_mean(name, known);
+  if (hint.empty()) hint = "it has " + config::one_of(known);
+  return "the route's path has no parameter '" + std::string(name) + "'; " + hint;
+}
+
+std::string check_subject(const Piece& piece, const Scope& scope) {
+  if (piece.subject.empty()) return written(piece.text) + " names nothing";
+  if (piece.name == Name::path) return check_path_name(piece.subject, scope);
+  const bool is_word = piece.name == Name::header || piece.name == Name::cookie;
+  if (is_word && !is_token(piece.subject)) {
+    return written(piece.text) + ": '" + piece.subject + "' is not a name";
+  }
+  if (piece.name == Name::secret && !scope.secrets) {
+    return written(piece.text) + " is a secret and cannot be used here";
+  }
+  return "";
+}
+
+// What stands between ${ and }.
+Piece parse_name(std::string_view inner, const Scope& scope, std::string& why) {
+  Piece piece;
+  const bool is_secret = inner.starts_with("file:") || inner.starts_with("credential:");
+  const std::size_t fallback = is_secret ? inner.npos : inner.find(":-");
+  piece.text = inner.substr(0, fallback);
+  if (fallback != inner.npos) piece.fallback = inner.substr(fallback + 2);
+  for (const Word& word : words) {
+    if (word.text != piece.text) continue;
+    piece.name = word.name;
+    return piece;
+  }
+  for (const Word& family : families) {
+    if (!piece.text.starts_with(family.text)) continue;
+    piece.name = family.name;
+    piece.subject = piece.text.substr(family.text.size());
+    why = check_subject(piece, scope);
+    return piece;
+  }
+  why = unknown(piece.text);
+  return piece;
+}
+
+// How the text of a value has to be read.
+enum class Coding : std::uint8_t {
+  plain,
+  literal,    // of the template
+  component,  // percent-encoded, of a path
+  parameter,  // percent-encoded, of a query: '+' is a space
+  path,       // ${request.path}: its escapes belong to it
+  query,      // ${request.query}
+};
+
+struct Found {
+  bool is_there = false;
+  std::string_view text;
+  Coding coding = Coding::plain;
+};
+
+Found unless_empty(std::string_view text) {
+  return {!text.empty(), text, Coding::plain};
+}
+
+Found unless_missing(std::optional<std::string_view> text, Coding coding) {
+  return {text.has_value(), text.value_or(""), coding};
+}
+
+Found find_cookie(const Fields& fields, std::string_view name) {
+  Found found;
+  fields.for_each("Cookie", [&](std::string_view list) {
+    while (!list.empty() && !found.is_there) {
+      const std::string_view pair = list.substr(0, list.find(';'));
+      list.remove_prefix(std::min(pair.size() + 1, list.size()));
+      const std::size_t equals = pair.find('=');
+      if (equals == pair.npos || jobs::trim(pair.substr(0, equals)) != name) continue;
+      found = {true, jobs::trim(pair.substr(equals + 1)), Coding::plain};
+    }
+  });
+  return found;
+}
+
+// `buffer` holds what has to be put together.
+Found find_header(const Fields& fields, std::string_view name, std::string& buffer) {
+  const std::size_t count = fields.count(name);
+  if (count == 0) return {};
+  if (count == 1) return {true, *fields.find(name), Coding::plain};
+  fields.for_each(name, [&](std::string_view value) {
+    if (!buffer.empty()) buffer += ", ";
+    buffer += value;
+  });
+  return {true, buffer, Coding::plain};
+}
+
+Found find_url(const Values& values, std::string& buffer) {
+  if (!values.public_url.empty()) {
+    buffer.append(values.public_url);
+  } else {
+    if (values.scheme.empty() || values.host.empty()) return {};
+    buffer.append(values.scheme).append("://").append(values.host);
+  }
+  buffer.append(values.target.text);
+  return {true, buffer, Coding::plain};
+}
+
+Found find_secret(const Values& values, const Piece& piece, std::string& buffer) {
+  if (values.secret == nullptr) return {};
+  auto content = (*values.secret)(piece.text);
+  if (!content) return {};
+  buffer = std::move(*content);
+  return {true, buffer, Coding::plain};
+}
+
+Found find(const Piece& piece, const Values& values, std::string& buffer) {
+  static const Fields no_fields;
+  const Fields& fields = values.fields != nullptr ? *values.fields : no_fields;
+  switch (piece.name) {
+    case Name::literal:
+      return {true, piece.text, Coding::literal};
+    case Name::request_method:
+      return unless_empty(values.method);
+    case Name::request_scheme:
+      return unless_empty(values.scheme);
+    case Name::request_host:
+      return unless_empty(values.host);
+    case Name::request_path:
+      return {true, values.target.path, Coding::path};
+    case Name::request_query:
+      return {true, values.target.query, Coding::query};
+    case Name::request_target:
+      return {true, values.target.text, Coding::plain};
+    case Name::request_url:
+      return find_url(values, buffer);
+    case Name::request_id:
+      return unless_empty(values.request_id);
+    case Name::client_address:
+      return unless_empty(values.client_address);
+    case Name::job_id:
+      return unless_empty(values.job_id);
+    case Name::route_name:
+      return unless_empty(values.route_name);
+    case Name::public_url:
+      return unless_empty(values.public_url);
+    case Name::path:
+      if (values.pattern == nullptr) return {};
+      return unless_missing(values.pattern->parameter(piece.subject, values.target.path),
+                            Coding::component);
+    case Name::query:
+      return unless_missing(find_parameter(values.target.query, piece.subject), Coding::parameter);
+    case Name::header:
+      return find_header(fields, piece.subject, buffer);
+    case Name::cookie:
+      return find_cookie(fields, piece.subject);
+    case Name::secret:
+      return find_secret(values, piece, buffer);
+  }
+  return {};
+}
+
+// The value as the client meant it.
+void append_plain(std::string& out, const Found& found) {
+  if (found.coding == Coding::component) {
+    append_decoded(out, found.text, Plus::itself);
+  } else if (found.coding == Coding::parameter) {
+    append_decoded(out, found.text, Plus::space);
+  } else {
+    out.append(found.text);
+  }
+}
+
+// What is in normal form stays so in its own place: encoding it again would change what it means.
+bool stays_in_url(Coding coding, bool is_in_query) {
+  switch (coding) {
+    case Coding::literal:
+      return true;
+    case Coding::component:
+    case Coding::path:
+      return !is_in_query;
+    case Coding::query:
+      return is_in_query;
+    case Coding::plain:
+    case Coding::parameter:
+      break;
+  }
+  return false;
+}
+
+void append_to_url(std::string& out, const Found& found, bool is_in_query) {
+  if (stays_in_url(found.coding, is_in_query)) {
+    out.append(found.text);
+    return;
+  }
+  std::string plain;
+  append_plain(plain, found);
+  append_encoded(out, plain);
+}
+
+}  // namespace
+
+Template Template::compile(const config::TemplateText& text, const Scope& scope, std::string& why) {
+  Template out;
+  out.written_ = text.written;
+  for (const auto& part : text.parts) {
+    std::string reason;
+    Piece piece;
+    if (part.is_name) {
+      piece = parse_name(part.text, scope, reason);
+    } else {
+      piece.text = part.text;
+    }
+    if (!reason.empty()) {
+      why = std::move(reason);
+      return {};
+    }
+    out.pieces_.push_back(std::move(piece));
+  }
+  return out;
+}
+
+Rendering Template::render(const Values& values, Form form, std::string& out) const {
+  const std::size_t begin = out.size();
+  bool is_in_query = false;
+  const auto stop = [&](Outcome outcome, const Piece& piece) {
+    out.resize(begin);
+    return Rendering{outcome, piece.text};
+  };
+  for (const Piece& piece : pieces_) {
+    std::string buffer;
+    Found found = find(piece, values, buffer);
+    const bool is_given = found.is_there && !(found.text.empty() && piece.fallback);
+    if (!is_given) {
+      if (piece.name == Name::secret) return stop(Outcome::unreadable, piece);
+      if (!piece.fallback) return stop(Outcome::missing, piece);
+      found = {true, *piece.fallback, Coding::plain};
+    }
+    const std::size_t at = out.size();
+    if (form == Form::url) {
+      append_to_url(out, found, is_in_query);
+    } else {
+      append_plain(out, found);
+    }
+    const bool is_too_long = out.size() - begin > value_bytes_max;
+    const bool breaks_out =
+        form == Form::field && !is_field_value(std::string_view(out).substr(at));
+    if (is_too_long || breaks_out) return stop(Outcome::not_allowed, piece);
+    if (piece.name == Name::literal && piece.text.find('?') != piece.text.npos) is_in_query = true;
+  }
+  return {};
+}
+
+bool Template::is_constant() const {
+  return pieces_.empty() || (pieces_.size() == 1 && pieces_.front().name == Name::literal);
+}
+
+bool Template::has_secret() const {
+  return std::any_of(pieces_.begin(), pieces_.end(),
+                     [](const Piece& piece) { return piece.name == Name::secret; });
+}
+
+}  // namespace raincheck::routes

@@ -1,0 +1,137 @@
+// What every backend does with jobs whose time is over while they wait.
+#include "tests/store/backend_under_test.hpp"
+
+using namespace raincheck::store;
+using raincheck::jobs::ErrorType;
+using raincheck::jobs::JobId;
+using raincheck::jobs::State;
+using raincheck::jobs::WallTime;
+namespace jobs = raincheck::jobs;
+
+using Marks = std::vector<int>;
+
+namespace {
+
+Expire an_expire(std::uint32_t lane, std::int64_t now) {
+  Expire expire;
+  expire.lane = lane;
+  expire.look_max = 10;
+  expire.now = at(now);
+  expire.request_retention = jobs::milliseconds(10'000);
+  return expire;
+}
+
+std::vector<std::uint64_t> sequences(const Expire& expire) {
+  std::vector<std::uint64_t> sequences;
+  for (const jobs::Place& place : expire.ended) sequences.push_back(place.sequence);
+  return sequences;
+}
+
+using Sequences = std::vector<std::uint64_t>;
+
+}  // namespace
+
+BACKEND_TEST("jobs at the head whose time is over end, up to the first whose is not") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  std::vector<JobId> ids;
+  for (std::uint8_t mark = 1; mark <= 4; ++mark) {
+    Insert insert = an_insert(lane, mark);
+    insert.job.start_by = at(mark == 2 ? 99'000 : 1'000 * mark);
+    insert.job.finish_by = at(mark == 2 ? 3'000 : 99'000);
+    ids.push_back(store.apply(insert).id);
+  }
+  CHECK(store.apply(an_expire(lane, 999)).ended.empty());
+  CHECK(sequences(store.apply(an_expire(lane, 2'999))) == Sequences{1});
+  CHECK(store.apply(an_expire(lane, 2'999)).ended.empty());
+  const Expire expired = store.apply(an_expire(lane, 3'000));
+  CHECK(sequences(expired) == Sequences{2, 3});
+  CHECK_FALSE(expired.more);
+  store.crash();
+  const jobs::Job job = store.find(ids[1]).job;
+  CHECK(job.state == State::failed);
+  CHECK(job.error == ErrorType::expired);
+  CHECK(job.attempt == 0);
+  CHECK(job.started_at == WallTime());
+  CHECK(job.finished_at == at(3'000));
+  CHECK(job.expires_at == at(63'000));
+  CHECK(store.requests() == 4);
+  CHECK(store->lanes()[0].queued == 1);
+  CHECK(marks(store.apply(a_claim(lane, 10))) == Marks{4});
+  CHECK(store.apply(a_cancel(ids[0])).was == State::failed);
+}
+
+BACKEND_TEST("a cursor ends jobs behind others that may wait longer, and those never start") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const auto insert = [&](std::uint8_t mark, std::int64_t created, std::int64_t start_by) {
+    Insert with = an_insert(lane, mark);
+    with.job.created_at = at(created);
+    with.job.start_by = at(start_by);
+    return store.apply(with).id;
+  };
+  insert(1, 1'000, 50'000);
+  insert(2, 1'100, 2'100);
+  insert(3, 1'200, 50'000);
+  const JobId last = insert(4, 1'300, 2'300);
+  Expire expire = an_expire(lane, 2'099);
+  expire.cursors.push_back({jobs::milliseconds(1'000), 0});
+  expire = store.apply(expire);
+  CHECK(expire.ended.empty());
+  expire.now = at(2'299);
+  expire = store.apply(expire);
+  CHECK(sequences(expire) == Sequences{2});
+  // What is not kept leaves nothing behind, what is kept is out of the queue all the same.
+  expire.now = at(2'300);
+  expire.request_retention = {};
+  expire = store.apply(expire);
+  CHECK(sequences(expire) == Sequences{4});
+  CHECK(expire.cursors[0].from == last.place.sequence + 1);
+  CHECK(store.requests() == 3);
+  CHECK(store->lanes()[0].queued == 2);
+  store.crash();
+  CHECK(marks(store.apply(a_claim(lane, 1))) == Marks{1});
+  CHECK(marks(store.apply(a_claim(lane, 10))) == Marks{3});
+  CHECK(store.apply(an_insert(lane, 5, true)).outcome == Insert::Outcome::running);
+  CHECK(store.apply(a_prune(1'000'000)).count == 3);
+  CHECK(store.requests() == 3);
+}
+
+BACKEND_TEST("so many are looked at in one go, and there may be more") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  for (std::uint8_t mark = 1; mark <= 5; ++mark) {
+    Insert insert = an_insert(lane, mark);
+    insert.job.start_by = at(mark == 1 ? 50'000 : 2'000);
+    store.apply(insert);
+  }
+  Expire expire = an_expire(lane, 2'000);
+  expire.look_max = 3;
+  expire.cursors.push_back({jobs::milliseconds(1'000), 0});
+  expire = store.apply(expire);
+  CHECK(sequences(expire) == Sequences{2, 3});
+  CHECK(expire.more);
+  expire = store.apply(expire);
+  CHECK(sequences(expire) == Sequences{4, 5});
+  CHECK_FALSE(expire.more);
+}
+
+BACKEND_TEST("a retry that is due ends when its time is over, whatever waits before it") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId begun = store.apply(an_insert(lane, 1, true)).id;
+  REQUIRE(store.apply(a_requeue(a_fence(begun, 1), 2'000)).applied);
+  const JobId given_back = store.apply(an_insert(lane, 2, true)).id;
+  REQUIRE(store.apply(a_requeue(a_fence(given_back, 1), 2'000, false)).applied);
+  const JobId later = store.apply(an_insert(lane, 3, true)).id;
+  REQUIRE(store.apply(a_requeue(a_fence(later, 1), 95'000)).applied);
+  CHECK(store.apply(an_expire(lane, 49'999)).ended.empty());
+  // Its first attempt was none: its queue_timeout holds still.
+  CHECK(sequences(store.apply(an_expire(lane, 50'000))) == Sequences{2});
+  CHECK(sequences(store.apply(an_expire(lane, 90'000))) == Sequences{1});
+  CHECK(store->lanes()[0].queued == 1);
+  CHECK(store->lanes()[0].next_due == at(95'000));
+  CHECK(store.find(begun).job.attempt == 1);
+  CHECK(store.find(begun).job.error == ErrorType::expired);
+  CHECK(store.apply(a_claim(lane, 10, 94'999)).jobs.empty());
+}
