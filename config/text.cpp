@@ -235,9 +235,15 @@ std::string format_match(const Match& match) {
   for (const std::string& host : match.hosts) add(host, ",");
   if (!match.hosts.empty()) before = "";
   add(match.path, "?");
-  for (const auto& [name, value] : match.query) add(name + "=" + value, "&");
+  const auto add_pairs = [&](const std::vector<Named<std::string>>& pairs, const char* next) {
+    for (const auto& [name, value] : pairs) {
+      add(name, "=");
+      add(value, next);
+    }
+  };
+  add_pairs(match.query, "&");
   before = " ";
-  for (const auto& [name, value] : match.headers) add(name + "=" + value, " ");
+  add_pairs(match.headers, " ");
   return text;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "proxy/fields.hpp"
+#include "routes/url_map.hpp"
 
 namespace raincheck::proxy {
 
@@ -95,8 +96,9 @@ awaitable<Result<void>> PoolExchange::ask() {
 }
 
 awaitable<Result<void>> PoolExchange::send() {
-  const std::string head =
-      render_head(call_.head, connection_->server().authority, call_.body->size);
+  const std::string_view host =
+      call_.host.empty() ? std::string_view(connection_->server().authority) : call_.host;
+  const std::string head = render_head(call_.head, host, call_.body->size);
   if (call_.body->spool == 0) co_return co_await connection_->send(head, call_.body->bytes);
   // Read before anything is sent: a file that cannot be opened now is no call that may have been
   // executed.
@@ -118,6 +120,7 @@ awaitable<Result<void>> PoolExchange::receive() {
   const ResponseHead& head = connection_->head();
   reply_.status = head.status;
   append_response_fields(reply_.head, head);
+  reply_.names_urls = routes::UrlMap::concerns(head.fields);
   if (const auto after = head.fields.find("Retry-After")) reply_.retry_after = *after;
   co_return co_await receive_body(*connection_, *call_.into, pool_.context());
 }

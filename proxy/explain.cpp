@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view client_address_shown = "192.0.2.1";  // RFC 5737: nobody's
 constexpr std::string_view request_id_shown = "REQUEST-ID";
+constexpr std::string_view pseudonym_shown = "raincheck-ID";  // the store knows it
 
 // A question taken apart; views into it and into `buffer`.
 struct Parsed {
@@ -79,6 +80,7 @@ std::string lines_of(const Parsed& asked, const config::Config& config) {
   identity.client_address = client_address_shown;
   identity.scheme = asked.scheme;
   identity.host = asked.head.authority;
+  identity.pseudonym = pseudonym_shown;
   identity.request_id = request_id_shown;
   identity.request_id_header = config.request_id.header;
   std::string lines;
@@ -118,7 +120,8 @@ std::string show_call(const Parsed& asked,
   std::string head;
   std::string host = upstream->servers.front().authority;
   std::string why;
-  if (!match.rules->make_call(values, lines_of(asked, config), head, host, why)) {
+  const auto made = match.rules->make_call(values, lines_of(asked, config), head, host, why);
+  if (made != routes::RouteRules::Made::done) {
     return "\nNo call is made: " + why + ".\n";
   }
   return "\nThe call to " + upstream->name + ":\n\n" + render_head(head, host, body_size);

@@ -195,4 +195,17 @@ std::string_view client_address(const RequestHead& head,
   return peer;
 }
 
+std::string_view client_address(const routes::Fields& written,
+                                const std::function<bool(std::string_view)>& is_trusted) {
+  std::string_view chain = written.find("X-Forwarded-For").value_or("");
+  std::string_view client;
+  for (std::size_t hops = 0; !chain.empty() && hops <= forwarded_hops_max; ++hops) {
+    const std::string_view told = address_in(take_last(chain));
+    if (told.empty()) break;
+    client = told;
+    if (!is_trusted(client)) break;
+  }
+  return client;
+}
+
 }  // namespace raincheck::proxy

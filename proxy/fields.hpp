@@ -50,4 +50,9 @@ std::string_view client_address(const RequestHead& head,
                                 std::string_view peer,
                                 const std::function<bool(std::string_view)>& is_trusted);
 
+// The same of the fields that append_request_fields() wrote, where X-Forwarded-For ends with the
+// peer; empty when that has no address.
+std::string_view client_address(const routes::Fields& written,
+                                const std::function<bool(std::string_view)>& is_trusted);
+
 }  // namespace raincheck::proxy

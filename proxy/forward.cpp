@@ -1,6 +1,7 @@
 // Plain calls: streamed both ways at once, with back-pressure, the connection of the backend
 // released as soon as its answer is through.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "proxy/client_watch.hpp"
 #include "proxy/exchange.hpp"
@@ -58,6 +59,7 @@ class Forward {
   awaitable<void> tunnel();
   awaitable<void> pump(Connection& from, InputBuffer& input, Connection& to);
   awaitable<void> backward();
+  bool make_call();
   std::string render(std::string_view authority) const;
   bool resendable() const;
 
@@ -65,6 +67,8 @@ class Forward {
   Services& services_;
   ShardUpstream& upstream_;
   const SiteRoute* route_;
+  std::string stored_;  // the request, in the form in which it would be stored
+  std::optional<RouteCall> routed_;
   TimePoint deadline_ = never;
   TimePoint tunnel_awake_{};  // when something last moved, either way
   std::unique_ptr<UpstreamConnection> connection_;
@@ -75,13 +79,24 @@ class Forward {
   Signal upload_ended_;
 };
 
+// False: the rules of the route do not allow it, and the client was told.
+bool Forward::make_call() {
+  stored_.reserve(1024);
+  transaction_.append_stored(stored_);
+  if (!route_) return true;
+  routed_.emplace(services_.site, *route_, stored_, transaction_.request_id(), "");
+  return may_call(transaction_, *routed_);
+}
+
 std::string Forward::render(std::string_view authority) const {
   const RequestHead& head = transaction_.head();
+  const std::string_view made = routed_ ? routed_->head() : std::string_view(stored_);
+  if (routed_ && !routed_->host().empty()) authority = routed_->host();
+  const std::size_t line = made.find("\r\n");
   std::string out;
-  out.reserve(1024);
-  out.append(head.method).append(" ").append(transaction_.target().text);
-  out.append(" HTTP/1.1\r\nHost: ").append(authority).append("\r\n");
-  append_request_fields(out, head, transaction_.identity());
+  out.reserve(made.size() + authority.size() + 128);
+  out.append(made.substr(0, line)).append(" HTTP/1.1\r\nHost: ").append(authority);
+  out.append(made.substr(line));
   if (small_body_ && head.framing != Framing::none) {
     fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", small_body_->size());
   } else if (head.framing == Framing::length) {
@@ -104,6 +119,7 @@ awaitable<void> Forward::run() {
   if (services_.draining) transaction_.close_after();
   const bool begun = co_await take_first();
   if (!begun) co_return;
+  if (!make_call()) co_return;
   const TimePoint deadline = services_.timers().now() + upstream_.config->timeouts.attempt;
   const bool taken = co_await take_slot(deadline);
   if (!taken) co_return;
@@ -190,7 +206,8 @@ awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
     if (connection_->head().status == 101) {
       co_await tunnel();
     } else {
-      co_await relay(transaction_, *connection_, transaction_.more_fields);
+      RouteCall* const routed = routed_ ? &*routed_ : nullptr;
+      co_await relay(transaction_, *connection_, routed);
     }
   }
   if (uploading_) {
@@ -267,6 +284,10 @@ awaitable<Result<void>> Forward::upload_pieces() {
 awaitable<void> Forward::tunnel() {
   std::string fields;
   append_response_fields(fields, connection_->head());
+  if (routed_) {
+    const bool concerned = routes::UrlMap::concerns(connection_->head().fields);
+    routed_->change_answer(fields, concerned, routes::Found::in_place);
+  }
   fields.append("Connection: Upgrade\r\nUpgrade: ")
       .append(connection_->head().upgrade)
       .append("\r\n");
@@ -326,6 +347,21 @@ awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& 
 awaitable<void> forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route) {
   Forward call(transaction, upstream, route);
   co_await call.run();
+}
+
+bool may_call(Transaction& transaction, RouteCall& routed) {
+  switch (routed.make()) {
+    case routes::RouteRules::Made::done:
+      return true;
+    case routes::RouteRules::Made::bad_request:
+      transaction.respond(Problem(400, "bad_request", routed.why()));
+      return false;
+    case routes::RouteRules::Made::unreadable:
+      spdlog::error("a call cannot be made: {}", routed.why());
+      transaction.respond(problem_of(Error(Fault::internal, routed.why())));
+      return false;
+  }
+  return false;
 }
 
 Problem problem_of(const Error& error) {

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "proxy/route_call.hpp"
 #include "proxy/transaction.hpp"
 
 namespace raincheck::proxy {
@@ -32,6 +33,9 @@ awaitable<void> give_events(Transaction& transaction, const jobs::Job& job, std:
 
 // The result of a final job, as the backend gave it, or the problem that stands in its place.
 awaitable<void> give_result(Transaction& transaction, const jobs::Job& job);
+
+// Makes the head of a call. False: its route does not allow it, and the client was told.
+bool may_call(Transaction& transaction, RouteCall& routed);
 
 // A fault of ours or of the upstream as a problem.
 Problem problem_of(const jobs::Error& error);

@@ -284,7 +284,7 @@ void not_allowed(Transaction& transaction) {
 awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest) {
   const std::string_view id_text = rest.substr(0, rest.find('/'));
   const std::string_view what = rest.substr(id_text.size());
-  const auto id = transaction.services().codec.decode(id_text);
+  const auto id = transaction.services().codec().decode(id_text);
   if (!id || (!what.empty() && what != "/result")) {
     transaction.respond(unknown_job());
     co_return;
@@ -311,7 +311,7 @@ awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest
 
 void accept(Transaction& transaction, const SiteRoute& route, const Job& job) {
   Services& services = transaction.services();
-  const jobs::IdText id = services.codec.encode(job.id);
+  const jobs::IdText id = services.codec().encode(job.id);
   const JobUrls urls(services.site.config(), jobs::view(id));
   const jobs::Estimate estimate = estimate_of(services, job);
   const std::string body = document_of(services, job, jobs::view(id), urls, estimate);

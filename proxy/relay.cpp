@@ -2,13 +2,14 @@
 
 namespace raincheck::proxy {
 
-awaitable<void> relay(Transaction& transaction,
-                      UpstreamConnection& upstream,
-                      std::string_view more_fields) {
+awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, RouteCall* routed) {
   const ResponseHead& head = upstream.head();
   std::string fields;
   append_response_fields(fields, head);
-  fields.append(more_fields);
+  if (routed) {
+    routed->change_answer(fields, routes::UrlMap::concerns(head.fields), routes::Found::in_place);
+  }
+  fields.append(transaction.more_fields);
   const std::string& request_id_name = transaction.services().site.config().request_id.header;
   if (!head.fields.find(request_id_name)) {
     fields.append(request_id_name).append(": ").append(transaction.request_id()).append("\r\n");

@@ -2,16 +2,15 @@
 // On the shard of both.
 #pragma once
 
+#include "proxy/route_call.hpp"
 #include "proxy/transaction.hpp"
 #include "proxy/upstream_connection.hpp"
 
 namespace raincheck::proxy {
 
-// `more_fields` are added to the backend's. Afterwards the connection may be released if it is
-// reusable.
-awaitable<void> relay(Transaction& transaction,
-                      UpstreamConnection& upstream,
-                      std::string_view more_fields);
+// Its fields are changed as the rules of the route say, if there is one, and those of the
+// transaction are added. Afterwards the connection may be released if it is reusable.
+awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, RouteCall* routed);
 
 // How a call that held its client's connection ended, for the access log.
 struct CallEnd {

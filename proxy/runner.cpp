@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "proxy/route_call.hpp"
+
 namespace raincheck::proxy {
 
 using jobs::Decision;
@@ -110,9 +112,12 @@ awaitable<void> Runner::run(Job job) {
   const TimePoint began = context_.timers.now();
   const milliseconds to_live = job.finish_by - context_.timers.wall_now();
 
+  RouteCall routed(site_, *route, job.head, job.request_id, id_text(job.id));
+  const auto made = routed.make();
   BodyWriter body(context_.store, site_.config().store.inline_max);
   Call call;
-  call.head = job.head;
+  call.head = routed.head();
+  call.host = routed.host();
   call.body = &job.body;
   call.may_resend = job.may_resend;
   call.deadline = began + std::min(config_.timeouts.attempt, to_live);
@@ -121,14 +126,32 @@ awaitable<void> Runner::run(Job job) {
   const Running entry(*this, key, *exchange);
   bulletin_.publish(JobChange{key});
 
-  Reply reply = co_await exchange->run();
+  Reply reply;
+  if (made == routes::RouteRules::Made::done) {
+    reply = co_await exchange->run();
+  } else {
+    // The submission was checked: it is ours to mend, and burns no attempt.
+    spdlog::error("a job on route {} cannot be called: {}", job.route, routed.why());
+    reply.fault = Fault::internal;
+    reply.detail = routed.why();
+  }
+  if (!reply.fault) routed.change_answer(reply.head, reply.names_urls, routes::Found::elsewhere);
   co_await conclude(job, *route, std::move(reply), body, began, *exchange);
+}
+
+std::string Runner::id_text(const jobs::JobId& id) const {
+  const jobs::IdText text = context_.codec.encode(id);
+  return std::string(jobs::view(text));
 }
 
 awaitable<void> Runner::adopt(Job job, Exchange& exchange, BodyWriter& into, TimePoint began) {
   const SiteRoute* const route = site_.find(job.route);
   const Running entry(*this, job.id.place.key(), exchange);
   Reply reply = co_await exchange.run();
+  if (!reply.fault) {
+    RouteCall routed(site_, *route, job.head, job.request_id, id_text(job.id));
+    routed.change_answer(reply.head, reply.names_urls, routes::Found::elsewhere);
+  }
   co_await conclude(job, *route, std::move(reply), into, began, exchange);
 }
 
@@ -192,7 +215,7 @@ awaitable<void> Runner::conclude(const Job& job,
   attempt.start_by = job.start_by;
   attempt.finish_by = job.finish_by;
   attempt.seed = seed_of(job.id.random);
-  Decision decision = jobs::decide(outcome, attempt, route.rules);
+  Decision decision = jobs::decide(outcome, attempt, route.decisions);
   // The job's own time was shorter than the attempt's.
   const bool overran = reply.fault == Fault::upstream_timeout && now >= job.finish_by;
   if (overran && decision.action == Decision::Action::finish) decision.error = ErrorType::expired;

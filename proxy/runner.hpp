@@ -67,6 +67,7 @@ class Runner {
   awaitable<void> run(jobs::Job job);
   awaitable<void> put_back(jobs::Job job, jobs::Decision decision);
   struct Running;
+  std::string id_text(const jobs::JobId& id) const;
   awaitable<void> settle(Exchange& exchange);
   awaitable<bool> overdue(const jobs::Job& job, const SiteRoute* route);
   awaitable<void> conclude(const jobs::Job& job,

@@ -60,8 +60,7 @@ Server::Server(config::Config config)
     : access_logger_(open_logs(config.log, config.access_log)),
       config_(std::move(config)),
       store_(open_store(config_.store)),
-      site_(of_the_store([this] { return std::make_unique<Site>(config_, store_->backend()); })),
-      trusted_(config_.trusted_proxies) {
+      site_(of_the_store([this] { return std::make_unique<Site>(config_, store_->backend()); })) {
   for (const config::Upstream& upstream : config_.upstreams) {
     slots_.push_back(std::make_unique<Slots>(upstream.max_concurrency));
     server_slots_.push_back(make_server_slots(upstream));
@@ -70,9 +69,8 @@ Server::Server(config::Config config)
     connections_.push_back(std::make_unique<ConnectionCounts>(listener.limits));
   }
   of_the_store([this] { recover(); });
-  const Shared shared{*site_,        *store_,        slots_,
-                      server_slots_, connections_,   pending_,
-                      trusted_,      access_logger_, store_->backend().secret()};
+  const Shared shared{*site_,       *store_,  slots_,         server_slots_,
+                      connections_, pending_, access_logger_, store_->backend().secret()};
   const std::size_t count = shard_count();
   for (std::size_t i = 0; i < count; ++i)
     shards_.push_back(std::make_unique<Shard>(i, count, shared));

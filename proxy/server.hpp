@@ -11,7 +11,6 @@
 
 #include "config/config.hpp"
 #include "proxy/shard.hpp"
-#include "proxy/trusted_proxies.hpp"
 
 namespace raincheck::proxy {
 
@@ -44,7 +43,6 @@ class Server {
   const config::Config config_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<Site> site_;
-  TrustedProxies trusted_;
   Pending pending_;
   std::vector<std::unique_ptr<Slots>> slots_;
   std::vector<ServerSlots> server_slots_;

@@ -15,7 +15,6 @@
 #include "proxy/site.hpp"
 #include "proxy/slots.hpp"
 #include "proxy/task_group.hpp"
-#include "proxy/trusted_proxies.hpp"
 #include "proxy/upstream_pool.hpp"
 
 namespace raincheck::proxy {
@@ -66,9 +65,7 @@ struct Services {
   Bulletin& bulletin;
   AccessLog& log;
   Entropy& entropy;
-  jobs::IdCodec& codec;
   Pending& pending;
-  const TrustedProxies& trusted;
   std::vector<ShardUpstream>& upstreams;
   // Tells every shard that a running job was canceled.
   std::function<void(std::int64_t key)> abort_everywhere;
@@ -77,6 +74,7 @@ struct Services {
 
   Timers& timers() { return context.timers; }
   store::Client& store() { return context.store; }
+  jobs::IdCodec& codec() { return context.codec; }
 };
 
 }  // namespace raincheck::proxy

@@ -22,7 +22,7 @@ Session::Session(Services& services,
       transactions_(transactions),
       client_(listener, std::move(socket), services.context) {
   client_.peer = std::move(peer);
-  client_.peer_trusted = services.trusted.contains(client_.peer);
+  client_.peer_trusted = services.site.trusted().contains(client_.peer);
 }
 
 void Session::drain() {

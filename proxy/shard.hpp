@@ -43,7 +43,6 @@ struct Shared {
   std::vector<ServerSlots>& server_slots;                       // of each upstream
   std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
   Pending& pending;
-  const TrustedProxies& trusted;
   std::shared_ptr<spdlog::logger> access_logger;
   jobs::IdCodec::Secret secret{};
 };

@@ -37,7 +37,10 @@ std::string make_pseudonym(const jobs::IdCodec::Secret& secret) {
 }  // namespace
 
 Site::Site(config::Config config, store::Backend& backend)
-    : config_(std::move(config)), pseudonym_(make_pseudonym(backend.secret())), table_(config_) {
+    : config_(std::move(config)),
+      pseudonym_(make_pseudonym(backend.secret())),
+      trusted_(config_.trusted_proxies),
+      table_(config_) {
   for (const config::Route& route : config_.routes) {
     SiteRoute& built = routes_.emplace_back();
     built.config = &route;
@@ -45,7 +48,10 @@ Site::Site(config::Config config, store::Backend& backend)
     built.upstream = upstream_index(route.upstream);
     built.body_max = route.limits.body.value_or(0);
     built.retention = route.async.retention_result.value_or(config_.jobs.retention.result);
-    built.rules = make_rules(route);
+    const routes::RouteMatch compiled = table_.of(route);
+    built.pattern = compiled.pattern;
+    built.rules = compiled.rules;
+    built.decisions = make_rules(route);
     by_name_.emplace(route.name, &built);
     by_config_.emplace(&route, &built);
   }

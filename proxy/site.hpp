@@ -10,6 +10,7 @@
 
 #include "config/config.hpp"
 #include "jobs/decide.hpp"
+#include "proxy/trusted_proxies.hpp"
 #include "routes/route_table.hpp"
 #include "store/backend.hpp"
 
@@ -28,8 +29,10 @@ struct SiteRoute {
   // is queued before them.
   std::uint32_t held_lane = 0;
   std::uint64_t body_max = 0;
+  const routes::PathPattern* pattern = nullptr;
+  const routes::RouteRules* rules = nullptr;  // what it changes on the way
   jobs::milliseconds retention{};
-  jobs::Rules rules;
+  jobs::Rules decisions;
 };
 
 class Site {
@@ -59,6 +62,7 @@ class Site {
   // In Config::upstreams, of `default_upstream`.
   std::optional<std::size_t> default_upstream() const { return default_upstream_; }
   const routes::RouteTable& table() const { return table_; }
+  const TrustedProxies& trusted() const { return trusted_; }
   // Of this proxy in Via: each store has its own, so that several in a row are no loop.
   const std::string& pseudonym() const { return pseudonym_; }
 
@@ -68,6 +72,7 @@ class Site {
 
   const config::Config config_;
   const std::string pseudonym_;
+  const TrustedProxies trusted_;
   routes::RouteTable table_;
   std::deque<SiteRoute> routes_;
   std::vector<std::vector<store::Lane>> lanes_;

@@ -10,8 +10,8 @@
 #include "jobs/prefer.hpp"
 #include "jobs/text.hpp"
 #include "proxy/client_watch.hpp"
-#include "proxy/exchange.hpp"
 #include "proxy/handlers.hpp"
+#include "proxy/held_call.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/relay.hpp"
 
@@ -64,43 +64,6 @@ Job job_of(Insert&& insert, State state) {
   job.head = std::move(insert.job.head);
   job.body = std::move(insert.job.body);
   return job;
-}
-
-// A call that runs while its client waits, and becomes a job if it outlives the window. Shared by
-// the task that runs it and the transaction that waits.
-struct HeldCall {
-  HeldCall(Services& services, std::uint64_t inline_max)
-      : answer(services.store(), inline_max),
-        answered(services.context.io, services.context.timers),
-        verdict(services.context.io, services.context.timers) {}
-
-  std::string head;
-  jobs::Body body;
-  BodyWriter answer;
-  std::unique_ptr<PoolExchange> exchange;
-  TimePoint began{};
-  Signal answered;  // the head of the answer, or a fault
-  bool is_answered = false;
-  Signal verdict;  // in line, or a job
-  std::optional<Job> job;
-  Runner* runner = nullptr;
-};
-
-awaitable<void> run_held(std::shared_ptr<HeldCall> call) {
-  co_await call->exchange->begin();
-  call->is_answered = true;
-  call->answered.notify();
-  co_await call->verdict.wait(never);
-  if (!call->job) co_return;
-  co_await call->runner->adopt(*call->job, *call->exchange, call->answer, call->began);
-}
-
-// A held call that nobody waits for any more keeps its slot until the backend has ended.
-awaitable<void> outlast(std::shared_ptr<HeldCall> call, ShardUpstream& upstream) {
-  const auto hold = upstream.config->abort_hold.value_or(upstream.config->timeouts.attempt);
-  Timers& timers = upstream.pool->context().timers;
-  co_await call->exchange->settle(timers.now() + hold);
-  upstream.slots->give();
 }
 
 class Submission {
@@ -156,6 +119,9 @@ awaitable<void> Submission::run() {
     if (!whole) co_return;
   }
   describe();
+  // What no attempt could send is refused now.
+  RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
+  if (!may_call(transaction_, routed)) co_return;
   settle_key();
   const milliseconds wait = window();
   window_end_ = transaction_.arrived() + wait;
@@ -258,8 +224,7 @@ void Submission::describe() {
   job_.request_id = transaction_.request_id();
   job_.retention = route_.retention;
   job_.head.reserve(512);
-  job_.head.append(head.method).append(" ").append(transaction_.target().text).append("\r\n");
-  append_request_fields(job_.head, head, transaction_.identity());
+  transaction_.append_stored(job_.head);
 }
 
 void Submission::settle_key() {
@@ -370,13 +335,16 @@ awaitable<bool> Submission::answered_in_time(const jobs::JobId& id) {
 }
 
 awaitable<void> Submission::hold() {
-  auto call = std::make_shared<HeldCall>(services_, services_.site.config().store.inline_max);
-  call->head = job_.head;
-  call->body = job_.body;
+  auto call = std::make_shared<HeldCall>(services_, route_, job_);
+  if (!may_call(transaction_, call->routed)) {
+    upstream_.slots->give();
+    co_return;
+  }
   call->runner = upstream_.runner.get();
   call->began = services_.timers().now();
   Call described;
-  described.head = call->head;
+  described.head = call->routed.head();
+  described.host = call->routed.host();
   described.body = &call->body;
   described.may_resend = job_.may_resend;
   described.deadline = call->began + upstream_.config->timeouts.attempt;
@@ -457,7 +425,7 @@ awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
   }
   bool whole = false;
   if (begun) {
-    co_await relay(transaction_, *connection, transaction_.more_fields);
+    co_await relay(transaction_, *connection, &call->routed);
     whole = connection->body_done();
   } else {
     transaction_.respond(problem_of(begun.error()));

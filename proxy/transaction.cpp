@@ -132,7 +132,7 @@ void Transaction::begin_body() {
 void Transaction::identify() {
   if (client_->peer_trusted) {
     address_ = client_address(head(), client_->peer, [this](std::string_view address) {
-      return services_.trusted.contains(address);
+      return services_.site.trusted().contains(address);
     });
   }
   const config::RequestId& settings = services_.site.config().request_id;
@@ -158,6 +158,11 @@ Identity Transaction::identity() const {
   identity.request_id = request_id_;
   identity.request_id_header = services_.site.config().request_id.header;
   return identity;
+}
+
+void Transaction::append_stored(std::string& out) const {
+  out.append(head().method).append(" ").append(target_.text).append("\r\n");
+  append_request_fields(out, head(), identity());
 }
 
 // Answers, or names who will.

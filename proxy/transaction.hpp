@@ -72,6 +72,9 @@ class Transaction {
   const routes::Target& target() const { return target_; }
   const std::string& request_id() const { return request_id_; }
   Identity identity() const;
+  // The request in the form in which jobs keep it: "METHOD target\r\n" and its end-to-end fields,
+  // with ours.
+  void append_stored(std::string& out) const;
   const config::Listener& listener() const { return client_->listener; }
   Connection& connection() { return client_->connection; }
   InputBuffer& input() { return client_->input; }

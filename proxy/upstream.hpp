@@ -18,6 +18,7 @@ namespace raincheck::proxy {
 // References must outlive the exchange.
 struct Call {
   std::string_view head;
+  std::string_view host;  // for Host; empty: the server's own
   const jobs::Body* body = nullptr;
   bool may_resend = false;
   TimePoint deadline = never;  // of the attempt
@@ -31,6 +32,7 @@ struct Reply {
   bool sent = false;   // a byte of the request was accepted by a connection
   int status = 0;
   std::string head;                              // end-to-end fields
+  bool names_urls = false;                       // UrlMap::concerns() them
   std::string retry_after;                       // the field's value
   std::string server;                            // host:port that was asked, for the log
   std::optional<jobs::milliseconds> first_byte;  // from the start to the answer's first byte

@@ -26,6 +26,7 @@ struct ShardContext {
   Readiness& readiness;
   Buffers& buffers;
   store::Client& store;
+  jobs::IdCodec& codec;
 };
 
 // Ends the making of a connection from another coroutine.

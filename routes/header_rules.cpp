@@ -65,7 +65,9 @@ std::vector<HeaderRules::Rule> HeaderRules::compile_all(
   for (const auto& [name, text] : from) {
     std::string why;
     rules.push_back({name, Template::compile(text, scope, why)});
-    if (!why.empty()) problems.push_back({text.place, setting + "." + name, why});
+    if (why.empty()) continue;
+    problems.push_back({text.place, setting, why});
+    problems.back().setting.append(".").append(name);
   }
   return rules;
 }

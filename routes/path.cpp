@@ -176,20 +176,20 @@ std::optional<Target> normalize(std::string_view target,
     why = reason(byte);
     return std::nullopt;
   }
+  if (scan.is_normal) return split_target(target);
+  buffer.clear();
+  if (!decode(target.substr(0, scan.end), buffer, why)) return std::nullopt;
+  if (!remove_dot_segments(buffer, why)) return std::nullopt;
+  buffer += tail;
+  return split_target(buffer);
+}
+
+Target split_target(std::string_view target) {
   Target out;
   out.text = target;
-  std::size_t path_size = scan.end;
-  if (!scan.is_normal) {
-    buffer.clear();
-    if (!decode(target.substr(0, scan.end), buffer, why)) return std::nullopt;
-    if (!remove_dot_segments(buffer, why)) return std::nullopt;
-    path_size = buffer.size();
-    buffer += tail;
-    out.text = buffer;
-  }
-  out.path = out.text.substr(0, path_size);
-  out.has_query = !tail.empty();
-  if (out.has_query) out.query = out.text.substr(path_size + 1);
+  out.path = target.substr(0, target.find('?'));
+  out.has_query = out.path.size() != target.size();
+  if (out.has_query) out.query = target.substr(out.path.size() + 1);
   return out;
 }
 

@@ -22,6 +22,9 @@ struct Target {
   bool has_query = false;  // "/x?" has an empty one
 };
 
+// Of a target in normal form.
+Target split_target(std::string_view target);
+
 // `target` in origin form. `buffer` is written only when something changes. On failure `why` says
 // in words what is wrong with the target.
 std::optional<Target> normalize(std::string_view target,

@@ -14,25 +14,25 @@ void RouteRules::compile(const config::Route& route,
                                           Scope{&pattern, false}, problems);
 }
 
-bool RouteRules::make_call(const Values& values,
-                           std::string_view lines,
-                           std::string& head,
-                           std::string& host,
-                           std::string& why) const {
+RouteRules::Made RouteRules::make_call(const Values& values,
+                                       std::string_view lines,
+                                       std::string& head,
+                                       std::string& host,
+                                       std::string& why) const {
   std::string target;
   if (!rewrite.make_target(values, target, why) || !rewrite.make_host(values, host, why)) {
-    return false;
+    return Made::bad_request;
   }
   Fields fields;
   fields.assign(lines);
   std::string text;
   if (const Rendering rendering = request_headers.apply(values, fields, text); !rendering) {
     why = "'${" + std::string(rendering.name) + "}' cannot be read";
-    return false;
+    return Made::unreadable;
   }
   head.assign(values.method).append(" ").append(target).append("\r\n");
   fields.append_to(head);
-  return true;
+  return Made::done;
 }
 
 void RouteRules::make_answer(const Values& values,

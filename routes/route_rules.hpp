@@ -23,11 +23,22 @@ struct RouteRules {
                const PathPattern& pattern,
                std::vector<RuleProblem>& problems);
 
+  enum class Made {
+    done,
+    bad_request,  // the path or host that the request asks for cannot be
+    unreadable,   // a secret cannot be read now
+  };
+
+  // False: make_call() changes nothing.
+  bool changes_calls() const {
+    return rewrite.has_path() || rewrite.has_host() || !request_headers.is_empty();
+  }
+
   // The head of a call, from the end-to-end field lines that it would have without rules:
   // "METHOD target\r\n" and field lines in `head`, and what goes into Host in `host`, which is
-  // untouched if the rules name none. False: `why` says what is missing, and there is no call to
+  // untouched if the rules name none. Not done: `why` says what is missing, and there is no call to
   // make. For a job at each attempt, so that secrets are read then and never stored.
-  [[nodiscard]] bool make_call(const Values& values,
+  [[nodiscard]] Made make_call(const Values& values,
                                std::string_view lines,
                                std::string& head,
                                std::string& host,

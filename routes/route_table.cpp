@@ -222,8 +222,14 @@ const Entry* insert(Leaf& leaf, const Entry& entry) {
   return nullptr;
 }
 
-std::string text_of(const config::Place& place) {
-  return place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+std::string conflict(const std::string& host,
+                     const config::Route& second,
+                     const config::Route& first) {
+  const std::string method = shared_method(second.match, first.match);
+  const config::Place& place = first.place;
+  return "'" + host + second.match.path + "' matches the same " + method +
+         (method.empty() ? "" : " ") + "requests as '" + host + first.match.path + "' at " +
+         place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
 }
 
 }  // namespace
@@ -231,6 +237,7 @@ std::string text_of(const config::Place& place) {
 struct RouteTable::Index {
   std::deque<PathPattern> patterns;  // one for each route; their addresses stay
   std::deque<RouteRules> rules;
+  std::unordered_map<const config::Route*, RouteMatch> by_route;
   Forest forest;
   ByText<std::uint32_t> hosts;     // where their trees begin
   ByText<std::uint32_t> suffixes;  // ".example.com", of "*.example.com"
@@ -298,6 +305,7 @@ void RouteTable::add(const config::Route& route,
   for (RuleProblem& problem : found) {
     problems_.push_back({problem.place, path + "." + problem.setting, std::move(problem.message)});
   }
+  index_->by_route.emplace(&route, RouteMatch{&route, &pattern, &rules, true});
   const bool is_open = rank_of(route.match) == std::make_tuple(false, 0U, 0U);
   const Entry entry{&route, &pattern, &rules, is_open};
   std::set<std::string> hosts;
@@ -306,14 +314,14 @@ void RouteTable::add(const config::Route& route,
   for (const std::string& host : hosts) {
     const Entry* const rival = insert(index_->forest.leaf(index_->tree(host), pattern), entry);
     if (rival == nullptr) continue;
-    const config::Match& first = rival->route->match;
-    const std::string method = shared_method(route.match, first);
-    problems_.push_back({route.place, path + ".match",
-                         "'" + host + route.match.path + "' matches the same " +
-                             (method.empty() ? "" : method + " ") + "requests as '" + host +
-                             first.path + "' at " + text_of(rival->route->place)});
+    problems_.push_back({route.place, path + ".match", conflict(host, route, *rival->route)});
     return;
   }
+}
+
+RouteMatch RouteTable::of(const config::Route& route) const {
+  const auto found = index_->by_route.find(&route);
+  return found == index_->by_route.end() ? RouteMatch{} : found->second;
 }
 
 RouteMatch RouteTable::match(const Asked& asked) const {

@@ -56,6 +56,9 @@ class RouteTable {
   // Allocates nothing.
   RouteMatch match(const Asked& asked) const;
 
+  // What match() finds when this route wins. A route with problems has no rules.
+  RouteMatch of(const config::Route& route) const;
+
   // The methods that the routes of such a request have, for Allow: "GET, POST". Empty: there is
   // none but for its method.
   std::string allowed_methods(const Asked& asked) const;

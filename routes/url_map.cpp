@@ -104,6 +104,14 @@ UrlMap UrlMap::compile(const config::ResponseHeaders& settings,
   return out;
 }
 
+bool UrlMap::concerns(const Fields& fields) {
+  return std::any_of(fields.begin(), fields.end(), [](const Field& field) {
+    return is_same_name(field.name, "Location") || is_same_name(field.name, "Link") ||
+           is_same_name(field.name, "Refresh") || is_same_name(field.name, "Set-Cookie") ||
+           is_same_name(field.name, "Content-Location");
+  });
+}
+
 void UrlMap::apply(const Values& values, Found found, Fields& fields, std::string& text) const {
   std::vector<Extent> extents;
   for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -194,6 +202,8 @@ std::optional<std::string> UrlMap::map_url(const Values& values,
   if (!mapped) return std::nullopt;
   const std::string_view before = is_absolute ? values.public_url : path_of(values.public_url);
   std::string out = std::string(before) + *mapped + std::string(reference.tail);
+  // Two slashes at the beginning would name a host, and the backend's path another than ours.
+  while (out.starts_with("//")) out.erase(0, 1);
   if (out == url) return std::nullopt;
   return out;
 }

@@ -32,6 +32,9 @@ class UrlMap {
                         const PathPattern& pattern,
                         std::vector<RuleProblem>& problems);
 
+  // Whether an answer has a field that may be changed.
+  static bool concerns(const Fields& fields);
+
   // Changes the values of `fields`, which point into `text` afterwards, besides what they pointed
   // into before: `text` must be untouched as long as they are used, and they must not point into it
   // already.

@@ -43,7 +43,7 @@ TEST_CASE("the head that a backend would get is shown, without secrets") {
       "> r: it matches, and none is more specific\n\n"
       "The call to a:\n\n"
       "POST /x/a?q=1 HTTP/1.1\r\nHost: b\r\nAccept: x\r\nAuthorization: Bearer ***\r\n"
-      "Via: 1.1 raincheck\r\nX-Request-Id: REQUEST-ID\r\nX-Id: a a=b\r\n"
+      "Via: 1.1 raincheck-ID\r\nX-Request-Id: REQUEST-ID\r\nX-Id: a a=b\r\n"
       "Content-Length: 5\r\n\r\n");
 }
 

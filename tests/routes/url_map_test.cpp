@@ -164,6 +164,14 @@ TEST_CASE("a public URL with a path stands before every path") {
   CHECK(world.url("/two/x") == "/api/one/x");
 }
 
+TEST_CASE("a path of the backend never becomes a host") {
+  const World world("match: '/one/*'", "/one/some", "");
+  CHECK(world.url("http://second//evil.example/x") == "/evil.example/x");
+  CHECK(world.url("http://second///evil.example") == "/evil.example");
+  CHECK(world.url("http://second//") == "/");
+  CHECK(world.url("//second//evil.example/x") == "/evil.example/x");
+}
+
 TEST_CASE("every link of a list is mapped, and nothing else of it") {
   const World world("match: '/one/*'");
   const Case cases[] = {

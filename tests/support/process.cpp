@@ -39,15 +39,13 @@ TestShard::TestShard(Process& process, std::size_t index)
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_},
+      services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_},
                 process.site(),
                 tasks_,
                 bulletin_,
                 log_,
                 entropy_,
-                codec_,
                 process.pending_,
-                process.trusted_,
                 upstreams_,
                 {},
                 draining_},
@@ -166,8 +164,7 @@ void TestShard::give_up() {
 Process::Process(ProcessParts parts)
     : parts_(std::move(parts)),
       store_(open_store(parts_)),
-      site_(std::make_unique<proxy::Site>(parts_.config, store_->backend())),
-      trusted_(parts_.config.trusted_proxies) {
+      site_(std::make_unique<proxy::Site>(parts_.config, store_->backend())) {
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
     server_slots_.push_back(proxy::make_server_slots(upstream));

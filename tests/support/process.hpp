@@ -140,7 +140,6 @@ class Process {
   std::vector<std::unique_ptr<proxy::Slots>> slots_;
   std::vector<proxy::ServerSlots> server_slots_;
   proxy::Pending pending_;
-  proxy::TrustedProxies trusted_;
   proxy::Recovered recovered_;
   std::vector<std::unique_ptr<TestShard>> shards_;
 };

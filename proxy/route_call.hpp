@@ -1,0 +1,57 @@
+// What the rules of a route make of one call: the head that its backend gets, and the fields of the
+// answer as the client gets them. The same for a job, from what was stored of its request, and for
+// a plain call. Lives on the shard of the call, as long as that; never waits, but reads the secrets
+// that a rule adds, each time anew.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "jobs/error.hpp"
+#include "proxy/site.hpp"
+#include "routes/url_map.hpp"
+
+namespace raincheck::proxy {
+
+class RouteCall {
+ public:
+  // `stored` is "METHOD target\r\n" and the end-to-end field lines of the request, with ours. All
+  // must outlive this. `job_id` is empty for a call that is no job.
+  RouteCall(const Site& site,
+            const SiteRoute& route,
+            std::string_view stored,
+            std::string_view request_id,
+            std::string job_id);
+  RouteCall(const RouteCall&) = delete;
+  RouteCall& operator=(const RouteCall&) = delete;
+
+  // Before head() and host(). Not done: there is no call to make, and why() says why.
+  routes::RouteRules::Made make();
+  const std::string& why() const { return why_; }
+
+  // In the form of `stored`.
+  std::string_view head() const { return is_changed_ ? std::string_view(head_) : stored_; }
+  // What goes into Host; empty: the server's own.
+  std::string_view host() const { return host_; }
+
+  // Changes the field lines of an answer. `concerned`: UrlMap::concerns() its fields.
+  void change_answer(std::string& lines, bool concerned, routes::Found found);
+
+ private:
+  const routes::Values& values();
+
+  const Site& site_;
+  const SiteRoute& route_;
+  const std::string_view stored_;
+  const std::string_view request_id_;
+  const std::string job_id_;
+  bool is_changed_ = false;
+  std::string head_;
+  std::string host_;
+  std::string why_;
+  bool has_values_ = false;
+  routes::Fields fields_;
+  routes::Values values_;
+};
+
+}  // namespace raincheck::proxy
