@@ -108,7 +108,7 @@ void report(const char* what, double seconds, int rounds) {
 void validate() {
   config::Validate rules;
   rules.json_schema = "schema.json";
-  std::vector<routes::RouteProblem> problems;
+  std::vector<routes::RuleProblem> problems;
   const routes::RequestCheck check(
       rules, "",
       [](const std::string&) -> std::optional<std::string> { return std::string(schema_text); },
@@ -127,17 +127,25 @@ void validate() {
 
 void patch() {
   config::BodyRules config;
-  config.json_patch = {{config::PatchOp::replace, "/customer", "", "\"X\"", false, {}},
-                       {config::PatchOp::remove, "/priority", "", "", false, {}},
-                       {config::PatchOp::add, "/lines/0/link", "", "\"${url}\"", false, {}}};
-  const routes::BodyRules rules(config);
+  const config::TemplateJson link{"\"${public_url}\"", {{{{true, "public_url"}}, "", {}}}};
+  config.json_patch = {{config::PatchOp::replace, "/customer", "", {"\"X\"", {}}, false, {}},
+                       {config::PatchOp::remove, "/priority", "", {}, false, {}},
+                       {config::PatchOp::add, "/lines/0/link", "", link, false, {}}};
+  std::vector<routes::RuleProblem> problems;
+  const auto rules = routes::BodyRules::compile(config, "response_body", {}, problems);
   const routes::BodyPlan plan = routes::BodyPlan::make(rules, {"application/json", "", false});
   const std::string body = document();
   constexpr int rounds = 100'000;
-  std::size_t failed = 0;
+  routes::Values values;
+  values.public_url = "https://new";
+  std::size_t failed = problems.size();
   const double seconds = seconds_of([&] {
     for (int i = 0; i < rounds; ++i) {
-      failed += routes::BodyRewriter(rules, plan, {"https://new"}).rewrite(body).body ? 0U : 1U;
+      routes::BodyValues put_in;
+      std::string why;
+      (void)rules.render(plan, values, put_in, why);
+      routes::BodyRewriter rewriter(rules, plan, std::move(put_in));
+      failed += why.empty() && rewriter.rewrite(body).body ? 0U : 1U;
     }
   });
   report("patch 1 KiB of JSON, three operations", seconds, rounds);

@@ -127,8 +127,9 @@ void check_operation(const PatchOperation& operation, Reading& reading, const st
   const bool has_from = operation.op == PatchOp::move || operation.op == PatchOp::copy;
   const bool has_value = operation.op == PatchOp::add || operation.op == PatchOp::replace ||
                          operation.op == PatchOp::test;
-  if (has_value && operation.value.empty()) refuse("value", "is required");
-  if (!has_value && !operation.value.empty()) refuse("value", "means nothing to this operation");
+  if (has_value && operation.value.json.empty()) refuse("value", "is required");
+  if (!has_value && !operation.value.json.empty())
+    refuse("value", "means nothing to this operation");
   if (!has_from && !operation.from.empty()) refuse("from", "means nothing to this operation");
   const bool is_inside =
       operation.path != operation.from &&
@@ -136,6 +137,12 @@ void check_operation(const PatchOperation& operation, Reading& reading, const st
   if (operation.op == PatchOp::move && is_inside) {
     refuse("path", "is inside of what is moved (" + quoted(operation.from) + ")");
   }
+}
+
+std::size_t literal_bytes(const TemplateText& text) {
+  std::size_t bytes = 0;
+  for (const TemplateText::Part& part : text.parts) bytes += part.is_name ? 0 : part.text.size();
+  return bytes;
 }
 
 void check_body_rules(const BodyRules& rules, Reading& reading, const std::string& path) {
@@ -148,6 +155,10 @@ void check_body_rules(const BodyRules& rules, Reading& reading, const std::strin
     const std::string here = path + ".replace[" + std::to_string(i) + "]";
     if (!reading.is_refused_within(here)) needles.add(rules.replace[i].from, here + ".from");
     bytes += rules.replace[i].from.size();
+    const TemplateText& to = rules.replace[i].to;
+    if (literal_bytes(to) > replacement_text_max) {
+      reading.refuse(to.place, here + ".to", "must not be longer than 4096 bytes");
+    }
   }
   if (rules.replace.size() > replacements_max || bytes > replacement_bytes_max) {
     reading.refuse(reading.place(path + ".replace"), path + ".replace",

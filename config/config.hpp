@@ -37,6 +37,12 @@ struct TemplateText {
   Place place;
 };
 
+// A JSON value whose strings may have ${...} of a request in them.
+struct TemplateJson {
+  std::string json;                   // with its strings as they are written; empty: there is none
+  std::vector<TemplateText> strings;  // one for each string that is a value in it, in its order
+};
+
 // An entry of a map whose keys are the operator's own words.
 template <class T>
 struct Named {
@@ -224,20 +230,21 @@ struct PatchOperation {
   PatchOp op = PatchOp::add;
   std::string path;
   std::string from;       // of move and copy
-  std::string value;      // of add, replace and test: JSON; empty: there is none
+  TemplateJson value;     // of add, replace and test
   bool optional = false;  // skipped where what it speaks of is missing
   Place place;
 };
 
 struct Replacement {
   std::string from;
-  std::string to;
+  TemplateText to;
   Place place;
 };
 
 // The texts to look for of one route: how many, and how long all together.
 constexpr std::size_t replacements_max = 32;
 constexpr std::size_t replacement_bytes_max = 4096;
+constexpr std::size_t replacement_text_max = 4096;  // of one text that is put in
 
 enum class OnFailure { pass, refuse };
 
@@ -247,7 +254,7 @@ struct BodyRules {
   std::uint64_t max_size = mib;            // of a body that JSON rules read whole
   OnFailure on_failure = OnFailure::pass;
   std::vector<PatchOperation> json_patch;
-  std::string merge_patch;  // JSON; empty: none
+  TemplateJson merge_patch;
   std::vector<Replacement> replace;
 };
 

@@ -352,7 +352,7 @@ void describe(V& v, PatchOperation& o) {
 template <class V>
 void describe(V& v, Replacement& r) {
   v.field("from", r.from, Text{check_needle}, "Text to look for, as bytes.", Use::required);
-  v.field("to", r.to, Text{check_replacement}, "Text to put in its place.", Use::required);
+  v.field("to", r.to, RequestText{}, "Text to put in its place.", Use::required);
 }
 
 template <class V>

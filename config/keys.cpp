@@ -54,7 +54,8 @@ class Keys {
   void defaults(const char* key, T&, const char*) {
     paths_.push_back(prefix_ + key);
   }
-  void any(const char* key, std::string&, const char*, AnyShape = AnyShape::value) {
+  template <class T>
+  void any(const char* key, T&, const char*, AnyShape = AnyShape::value) {
     paths_.push_back(prefix_ + key);
   }
   void unbuilt(const char*) {}

@@ -172,6 +172,7 @@ class Reader {
   }
 
   void any(const char* key, std::string& target, const char*, AnyShape shape = AnyShape::value);
+  void any(const char* key, TemplateJson& target, const char*);
 
   void unbuilt(const char* key);
 
@@ -191,7 +192,15 @@ class Reader {
   }
   bool is_list(const yaml::Value& value, const std::string& path, bool may_be_scalar);
   bool is_map(const yaml::Value& value, const std::string& path);
-  void append_json(std::string& out, const yaml::Value& value, const std::string& path);
+  // With `templates`, strings are texts with ${...} of a request, and each is added there.
+  void append_json(std::string& out,
+                   const yaml::Value& value,
+                   const std::string& path,
+                   std::vector<TemplateText>* templates);
+  void append_scalar(std::string& out,
+                     const yaml::Value& value,
+                     const std::string& path,
+                     std::vector<TemplateText>* templates);
   bool is_good_key(const yaml::Value& name, const std::string& path, const NameRule& rule);
   bool is_first(const yaml::Value& name,
                 const std::string& path,

@@ -239,9 +239,4 @@ std::string check_needle(std::string_view text) {
   return "";
 }
 
-std::string check_replacement(std::string_view text) {
-  if (text.size() > 4096) return "must not be longer than 4096 bytes";
-  return "";
-}
-
 }  // namespace raincheck::config

@@ -30,7 +30,6 @@ std::string check_json_pointer(std::string_view text);    // RFC 6901
 std::string check_pattern(std::string_view text);         // RE2
 std::string check_parameter_name(std::string_view text);  // of a query
 std::string check_needle(std::string_view text);
-std::string check_replacement(std::string_view text);
 
 // Fields that frame a message, belong to one connection or tell proxies where a request has been.
 // No rule can touch them.

@@ -172,7 +172,8 @@ class Writer {
     add(key, described(sentence, map_of(rule, map(start, Role::value))), Use::optional);
   }
 
-  void any(const char* key, std::string&, const char* sentence, AnyShape shape = AnyShape::value) {
+  template <class T>
+  void any(const char* key, T&, const char* sentence, AnyShape shape = AnyShape::value) {
     Object schema;
     schema.add_text("description", sentence);
     if (shape != AnyShape::value) schema.add_text("type", "object");

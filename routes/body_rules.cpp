@@ -18,6 +18,18 @@ const std::vector<std::string> text_types = {"text/*",
                                              "application/ecmascript",
                                              "image/svg+xml"};
 
+// Where a value must not end a string, and where it must not begin an element.
+const std::vector<std::string> script_types = {"application/json", "application/*+json",
+                                               "application/javascript", "application/ecmascript",
+                                               "text/javascript"};
+const std::vector<std::string> markup_types = {"text/html", "text/xml", "application/xml",
+                                               "application/*+xml", "image/svg+xml"};
+
+Form form_of(std::string_view type) {
+  if (matches_any_media_type(script_types, type)) return Form::json;
+  return matches_any_media_type(markup_types, type) ? Form::markup : Form::text;
+}
+
 std::vector<std::string> needles_of(const std::vector<config::Replacement>& replacements) {
   std::vector<std::string> needles;
   for (const config::Replacement& replacement : replacements) needles.push_back(replacement.from);
@@ -33,16 +45,66 @@ bool applies(const config::BodyRules& rules,
 
 }  // namespace
 
-BodyRules::BodyRules(const config::BodyRules& rules)
-    : config_(rules), patch_(rules.json_patch), needles_(needles_of(rules.replace)) {
-  if (!rules.merge_patch.empty()) merge_.emplace(rules.merge_patch);
+BodyRules BodyRules::compile(const config::BodyRules& rules,
+                             const std::string& setting,
+                             const Scope& scope,
+                             std::vector<RuleProblem>& problems) {
+  BodyRules out;
+  out.config_ = rules;
+  out.patch_ = JsonPatch::compile(rules.json_patch, setting + ".json_patch", scope, problems);
+  if (!rules.merge_patch.json.empty()) {
+    out.merge_ =
+        JsonTemplate::compile(rules.merge_patch, setting + ".merge_patch", scope, problems);
+  }
+  out.needles_ = Needles(needles_of(rules.replace));
+  for (std::size_t i = 0; i < rules.replace.size(); ++i) {
+    const config::TemplateText& text = rules.replace[i].to;
+    std::string why;
+    out.texts_.push_back(Template::compile(text, scope, why));
+    if (why.empty()) continue;
+    problems.push_back({text.place, setting + ".replace[" + std::to_string(i) + "].to", why});
+  }
+  return out;
 }
 
-std::vector<std::string> BodyRules::texts() const {
-  std::vector<std::string> all = patch_.texts();
-  if (merge_) all.insert(all.end(), merge_->texts().begin(), merge_->texts().end());
-  for (const config::Replacement& replacement : config_.replace) all.push_back(replacement.to);
-  return all;
+void BodyRules::render_json(const Values& values, BodyValues& out, Unapplied& unapplied) const {
+  out.patch = patch_.render(values, unapplied);
+  if (!merge_) return;
+  Json merge;
+  if (const Rendering rendering = merge_->render(values, merge); !rendering) {
+    unapplied.add("merge_patch", rendering);
+  } else {
+    out.merge = std::move(merge);
+  }
+}
+
+void BodyRules::render_texts(const Values& values,
+                             Form form,
+                             BodyValues& out,
+                             Unapplied& unapplied) const {
+  for (std::size_t i = 0; i < texts_.size(); ++i) {
+    const std::string rule = "replace[" + std::to_string(i) + "]";
+    std::string& text = out.replace.emplace_back();
+    const Rendering rendering = texts_[i].render(values, form, text);
+    const bool is_too_long = text.size() > config::replacement_text_max;
+    if (is_too_long) unapplied.reasons.push_back(rule + ": the text to put in is too long");
+    if (!rendering) unapplied.add(rule, rendering);
+    if (!rendering || is_too_long) text = config_.replace[i].from;  // stays as it is
+  }
+}
+
+BodyRules::Outcome BodyRules::render(const BodyPlan& plan,
+                                     const Values& values,
+                                     BodyValues& out,
+                                     std::string& why) const {
+  Unapplied unapplied;
+  if (plan.has_json) render_json(values, out, unapplied);
+  if (plan.has_text) render_texts(values, plan.form, out, unapplied);
+  why.clear();
+  for (const std::string& reason : unapplied.reasons) why += (why.empty() ? "" : "; ") + reason;
+  if (unapplied.is_unreadable) return Outcome::unreadable;
+  const bool is_refused = !why.empty() && config_.on_failure == config::OnFailure::refuse;
+  return is_refused ? Outcome::refused : Outcome::done;
 }
 
 BodyPlan BodyPlan::make(const BodyRules& rules, const BodyFacts& facts) {
@@ -51,6 +113,7 @@ BodyPlan BodyPlan::make(const BodyRules& rules, const BodyFacts& facts) {
   plan.has_json = rules.has_json_rules() && applies(rules.config_, json_types, type);
   plan.has_text = rules.needles_.size() > 0 && applies(rules.config_, text_types, type);
   if (!plan.has_json && !plan.has_text) return plan;
+  plan.form = form_of(type);
   if (const auto coding = parse_content_encoding(facts.content_encoding)) {
     plan.coding = *coding;
   } else {
@@ -66,17 +129,13 @@ BodyPlan BodyPlan::make(const BodyRules& rules, const BodyFacts& facts) {
   return plan;
 }
 
-BodyRewriter::BodyRewriter(const BodyRules& rules,
-                           const BodyPlan& plan,
-                           std::vector<std::string> values)
+BodyRewriter::BodyRewriter(const BodyRules& rules, const BodyPlan& plan, BodyValues values)
     : rules_(rules),
       plan_(plan),
       values_(std::move(values)),
       decoder_(ContentDecoder::make(plan.coding)),
       encoder_(ContentEncoder::make(plan.coding)) {
-  if (!plan.has_text) return;
-  const auto first = values_.end() - static_cast<std::ptrdiff_t>(rules.needles_.size());
-  replacer_.emplace(rules.needles_, std::vector<std::string>(first, values_.end()));
+  if (plan.has_text) replacer_.emplace(rules.needles_, values_.replace);
 }
 
 BodyRewriter::Rewritten BodyRewriter::failed(std::string why) const {
@@ -122,15 +181,24 @@ std::string BodyRewriter::change_json(std::string& text) const {
   const JsonLimits limits{static_cast<std::size_t>(rules_.max_size())};
   ParsedJson parsed = parse_json(text, limits);
   if (!parsed) return "the body is not JSON: " + parsed.why;
-  const std::span<const std::string> values(values_);
-  const std::size_t patch_values = rules_.patch_.texts().size();
-  std::string why = rules_.patch_.apply(*parsed.value, values.first(patch_values), limits);
+  std::string why = rules_.patch_.apply(*parsed.value, values_.patch, limits);
   if (!why.empty()) return why;
-  if (rules_.merge_) {
-    const std::size_t merge_values = rules_.merge_->texts().size();
-    merge_patch(*parsed.value, rules_.merge_->render(values.subspan(patch_values, merge_values)));
-  }
+  if (values_.merge) merge_patch(*parsed.value, *values_.merge);
   text = to_text(*parsed.value);
+  return "";
+}
+
+// Piece by piece, so that what grows is seen before it takes much memory.
+std::string BodyRewriter::replace_texts(std::string& text) {
+  constexpr std::size_t piece_bytes = 4096;
+  std::string replaced;
+  for (std::size_t i = 0; i < text.size(); i += piece_bytes) {
+    replacer_->write(std::string_view(text).substr(i, piece_bytes), replaced);
+    if (replaced.size() > rules_.max_size()) break;
+  }
+  replacer_->finish(replaced);
+  if (replaced.size() > rules_.max_size()) return "the changed body is longer than max_size";
+  text = std::move(replaced);
   return "";
 }
 
@@ -143,13 +211,8 @@ BodyRewriter::Rewritten BodyRewriter::rewrite(std::string_view body) {
   });
   if (why.empty() && !is_complete()) why = cut_short;
   if (why.empty() && plan_.has_json) why = change_json(text);
+  if (why.empty() && replacer_) why = replace_texts(text);
   if (!why.empty()) return failed(std::move(why));
-  if (replacer_) {
-    std::string replaced;
-    replacer_->write(text, replaced);
-    replacer_->finish(replaced);
-    text = std::move(replaced);
-  }
   std::string out;
   encode(text, End::finished, out);
   return {std::move(out), "", false};

@@ -137,26 +137,43 @@ Outcome test(const Json& document, const JsonPointer& path, const Json& value) {
 
 }  // namespace
 
-JsonPatch::JsonPatch(const std::vector<config::PatchOperation>& operations) {
-  for (const config::PatchOperation& operation : operations) {
+void Unapplied::add(const std::string& rule, const Rendering& rendering) {
+  reasons.push_back(rule + ": " + rendering.why());
+  is_unreadable = is_unreadable || rendering.outcome == Rendering::Outcome::unreadable;
+}
+
+JsonPatch JsonPatch::compile(const std::vector<config::PatchOperation>& operations,
+                             const std::string& setting,
+                             const Scope& scope,
+                             std::vector<RuleProblem>& problems) {
+  JsonPatch out;
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    const config::PatchOperation& operation = operations[i];
     Step step{operation.op, {}, {}, {}, operation.optional, operation.path};
     if (auto path = JsonPointer::parse(operation.path)) step.path = std::move(*path);
     if (auto from = JsonPointer::parse(operation.from)) step.from = std::move(*from);
-    if (!operation.value.empty()) step.value = JsonTemplate(operation.value);
-    steps_.push_back(std::move(step));
+    step.value = JsonTemplate::compile(
+        operation.value, setting + "[" + std::to_string(i) + "].value", scope, problems);
+    out.steps_.push_back(std::move(step));
   }
+  return out;
 }
 
-std::vector<std::string> JsonPatch::texts() const {
-  std::vector<std::string> all;
-  for (const Step& step : steps_) {
-    all.insert(all.end(), step.value.texts().begin(), step.value.texts().end());
+JsonPatch::Rendered JsonPatch::render(const Values& values, Unapplied& unapplied) const {
+  Rendered rendered(steps_.size());
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    Json value;
+    if (const Rendering rendering = steps_[i].value.render(values, value); !rendering) {
+      unapplied.add("json_patch[" + std::to_string(i) + "]", rendering);
+    } else {
+      rendered[i] = std::move(value);
+    }
   }
-  return all;
+  return rendered;
 }
 
 std::string JsonPatch::apply(Json& document,
-                             std::span<const std::string> values,
+                             const Rendered& rendered,
                              const JsonLimits& limits) const {
   const auto carry_out = [&](const Step& step, Json value) {
     switch (step.op) {
@@ -177,9 +194,9 @@ std::string JsonPatch::apply(Json& document,
   };
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
-    const std::size_t count = step.value.texts().size();
-    const Outcome outcome = carry_out(step, step.value.render(values.first(count)));
-    values = values.subspan(count);
+    const bool is_passed_over = !rendered[i] && step.op != PatchOp::test;
+    if (is_passed_over) continue;
+    const Outcome outcome = rendered[i] ? carry_out(step, *rendered[i]) : Outcome::different;
     if (outcome == Outcome::done) continue;
     if (outcome == Outcome::missing && step.is_optional) continue;
     return "json_patch[" + std::to_string(i) + "]: " + name(step.op) + " '" + step.text +

@@ -82,9 +82,9 @@ class RequestCheck::Findings {
 };
 
 RequestCheck::RequestCheck(const config::Validate& rules,
-                           const std::string& path,
+                           const std::string& setting,
                            const JsonSchema::ReadFile& read,
-                           std::vector<RouteProblem>& problems)
+                           std::vector<RuleProblem>& problems)
     : content_types_(rules.content_types),
       headers_(compile(rules.headers)),
       parameters_(compile(rules.query)) {
@@ -92,7 +92,7 @@ RequestCheck::RequestCheck(const config::Validate& rules,
   std::vector<SchemaError> errors;
   schema_.emplace(JsonSchema::compile(rules.json_schema, read, errors));
   for (const SchemaError& error : errors) {
-    problems.push_back({rules.json_schema_place, path + ".json_schema", error.text()});
+    problems.push_back({rules.json_schema_place, setting + ".json_schema", error.text()});
   }
 }
 

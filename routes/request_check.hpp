@@ -48,11 +48,12 @@ class RequestCheck {
   static constexpr std::size_t json_body_max = std::size_t{8} << 20;  // beyond it 413
 
   RequestCheck() = default;  // everything is fine
-  // Problems of the schema go to `problems`, for the setting at `path`. With any, not to be used.
+  // `setting` is the name of the rules within their route: "validate". With problems of the schema,
+  // not to be used.
   RequestCheck(const config::Validate& rules,
-               const std::string& path,
+               const std::string& setting,
                const JsonSchema::ReadFile& read,
-               std::vector<RouteProblem>& problems);
+               std::vector<RuleProblem>& problems);
 
   // Whether the body must be there, whole, to be checked.
   bool needs_body() const { return schema_.has_value(); }

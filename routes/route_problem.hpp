@@ -13,4 +13,11 @@ struct RouteProblem {
   std::string message;
 };
 
+// The same, as the rules of one route tell it.
+struct RuleProblem {
+  config::Place place;
+  std::string setting;  // within the route: "rewrite.path"
+  std::string message;
+};
+
 }  // namespace raincheck::routes

@@ -45,8 +45,9 @@ struct RouteMatch {
 
 class RouteTable {
  public:
-  // The configuration must outlive the table. A table with problems must not serve.
-  explicit RouteTable(const config::Config& config);
+  // The configuration must outlive the table. A table with problems must not serve. `read` gives
+  // the content of the files that routes name; without it none can be read.
+  explicit RouteTable(const config::Config& config, const JsonSchema::ReadFile& read = {});
   ~RouteTable();
   RouteTable(RouteTable&&) noexcept;
   RouteTable& operator=(RouteTable&&) noexcept;
@@ -66,7 +67,10 @@ class RouteTable {
  private:
   struct Index;
 
-  void add(const config::Route& route, std::size_t index, const config::Upstream* upstream);
+  void add(const config::Route& route,
+           std::size_t index,
+           const config::Upstream* upstream,
+           const JsonSchema::ReadFile& read);
 
   std::vector<RouteProblem> problems_;
   std::unique_ptr<Index> index_;

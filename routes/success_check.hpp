@@ -29,7 +29,7 @@ class SuccessCheck {
  public:
   static constexpr std::size_t look_bytes = 65'536;
 
-  explicit SuccessCheck(const config::Success& rules);
+  explicit SuccessCheck(const config::Success& rules = {});
 
   // Whether bytes of the body must be seen.
   bool needs_body() const;

@@ -182,13 +182,50 @@ TEST_CASE("rules for requests, answers and bodies go where they belong") {
   CHECK(route.validate.json_schema_place.line == 10);
   CHECK(route.request_body.max_size == 2048);
   CHECK(route.request_body.on_failure == OnFailure::refuse);
-  CHECK(route.request_body.merge_patch == "null");
+  CHECK(route.request_body.merge_patch.json == "null");
   REQUIRE(route.response_body.json_patch.size() == 2);
   CHECK(route.response_body.json_patch[0].op == PatchOp::test);
-  CHECK(route.response_body.json_patch[0].value == "{}");
+  CHECK(route.response_body.json_patch[0].value.json == "{}");
   CHECK(route.response_body.json_patch[1].optional);
   CHECK(route.response_body.json_patch[1].from == "/a");
   CHECK(route.response_body.replace.at(0).from == "x");
+}
+
+TEST_CASE("texts of bodies keep what a request has to say") {
+  Environment environment = Environment::empty();
+  environment.variable = [](const std::string& name) -> std::optional<std::string> {
+    if (name == "COUNT") return "5";
+    return std::nullopt;
+  };
+  const Loaded loaded =
+      load_text("x.yaml",
+                "upstreams: { a: http://a }\n"
+                "routes:\n"
+                "  - match: /x\n"
+                "    upstream: a\n"
+                "    request_body:\n"
+                "      merge_patch: { n: '${COUNT}', s: 'n${COUNT}', v: '${header.X-A}', lit: "
+                "'$${header.X-A}', quoted: '7', bare: 7, '${no}': [a] }\n"
+                "      replace: [{ from: '${COUNT}', to: '${COUNT}:${query.a:-b}' }]\n",
+                environment);
+  CHECK(complaints(loaded) == "");
+  const BodyRules& rules = loaded.config.routes.at(0).request_body;
+  CHECK(rules.merge_patch.json == R"({"n":5,"s":"n5","v":"${header.X-A}","lit":"${header.X-A}",)"
+                                  R"("quoted":"7","bare":7,"${no}":["a"]})");
+  const auto& strings = rules.merge_patch.strings;
+  REQUIRE(strings.size() == 5);
+  CHECK(strings[0].parts.at(0).text == "n5");
+  CHECK(strings[1].parts.at(0).is_name);
+  CHECK(strings[1].parts.at(0).text == "header.X-A");
+  CHECK(strings[1].place.line == 6);
+  CHECK_FALSE(strings[2].parts.at(0).is_name);
+  CHECK(strings[2].parts.at(0).text == "${header.X-A}");
+  CHECK(strings[3].parts.at(0).text == "7");
+  CHECK(strings[4].parts.at(0).text == "a");
+  CHECK(rules.replace.at(0).from == "5");
+  REQUIRE(rules.replace.at(0).to.parts.size() == 2);
+  CHECK(rules.replace.at(0).to.parts[0].text == "5:");
+  CHECK(rules.replace.at(0).to.parts[1].text == "query.a:-b");
 }
 
 TEST_CASE("a route's own lists stand in place of those that are its defaults") {
@@ -212,7 +249,7 @@ TEST_CASE("a route's own lists stand in place of those that are its defaults") {
   REQUIRE(second.validate.headers.size() == 1);
   CHECK_FALSE(second.validate.headers[0].required);
   REQUIRE(second.response_body.replace.size() == 1);
-  CHECK(second.response_body.replace[0].to == "e");
+  CHECK(second.response_body.replace[0].to.written == "e");
   CHECK(second.response_body.max_size == 5 * kib);
 }
 

@@ -146,6 +146,11 @@ const Mistake mistakes[] = {
      "with 4096 bytes in all"},
     {route_with("request_body: { replace: [{ from: '" + std::string(1025, 'a') + "', to: b }] }"),
      "6:39: error: routes[0].request_body.replace[0].from: must not be longer than 1024 bytes"},
+    {route_with("request_body: { replace: [{ from: a, to: '" + std::string(4097, 'a') + "' }] }"),
+     "6:46: error: routes[0].request_body.replace[0].to: must not be longer than 4096 bytes"},
+    {route_with("request_body: { replace: [{ from: a, to: '${NOPE}' }] }"),
+     "6:46: error: routes[0].request_body.replace[0].to: the environment variable 'NOPE' is not "
+     "set; give it a default: ${NOPE:-value}"},
     {route_with("request_body: { replace: [{ from: '', to: b }] }"),
      "6:39: error: routes[0].request_body.replace[0].from: must not be empty"},
     {route_with("response_body: { merge_patch: { a: '${NOPE}' } }"),

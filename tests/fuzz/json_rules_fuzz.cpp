@@ -44,7 +44,7 @@ std::vector<PatchOperation> operations(const Json& patch) {
     const bool is_inside = from->is_prefix_of(*path) && operation.path != operation.from;
     if (operation.op == PatchOp::move && is_inside) continue;
     const Json* value = item.find("value");
-    operation.value = value != nullptr ? to_text(*value) : "null";
+    operation.value.json = value != nullptr ? to_text(*value) : "null";
     operation.optional = item.find("optional") != nullptr;
     all.push_back(operation);
   }
@@ -52,9 +52,10 @@ std::vector<PatchOperation> operations(const Json& patch) {
 }
 
 void patch_document(Json document, const Json& patch) {
-  const JsonPatch compiled(operations(patch));
-  const std::vector<std::string> values = compiled.texts();
-  if (!compiled.apply(document, values).empty()) return;
+  std::vector<RuleProblem> problems;
+  const JsonPatch compiled = JsonPatch::compile(operations(patch), "json_patch", {}, problems);
+  Unapplied unapplied;
+  if (!compiled.apply(document, compiled.render({}, unapplied)).empty()) return;
   require(parse_json(to_text(document), {std::size_t{1} << 24, 256}).value.has_value(),
           "what a patch leaves is JSON");
 }

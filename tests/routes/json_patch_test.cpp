@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/routes/templates.hpp"
+
 using namespace raincheck::routes;
 using raincheck::config::PatchOp;
 using raincheck::config::PatchOperation;
@@ -32,16 +34,29 @@ std::vector<PatchOperation> operations(std::string_view patch) {
     operation.op = op_of(item.find("op")->text);
     operation.path = item.find("path")->text;
     if (const Json* from = item.find("from")) operation.from = from->text;
-    if (const Json* value = item.find("value")) operation.value = to_text(*value);
+    if (const Json* value = item.find("value")) operation.value = tests::json_of(to_text(*value));
     if (const Json* optional = item.find("optional")) operation.optional = optional->is_true;
   }
   return all;
 }
 
+JsonPatch compile(const std::vector<PatchOperation>& operations) {
+  std::vector<RuleProblem> problems;
+  JsonPatch patch = JsonPatch::compile(operations, "json_patch", {}, problems);
+  REQUIRE(problems.empty());
+  return patch;
+}
+
+// Applies the patch as a request without any values would have it.
+std::string apply(const JsonPatch& patch, Json& document, const JsonLimits& limits = {}) {
+  Unapplied unapplied;
+  return patch.apply(document, patch.render({}, unapplied), limits);
+}
+
 // The document after the patch, or "! " and why there is none.
 std::string patched(std::string_view document, std::string_view patch) {
   Json json = *parse_json(document).value;
-  const std::string why = JsonPatch(operations(patch)).apply(json);
+  const std::string why = apply(compile(operations(patch)), json);
   return why.empty() ? to_text(json) : "! " + why;
 }
 
@@ -182,30 +197,52 @@ TEST_CASE(
 }
 
 TEST_CASE("values are put into strings, and cannot leave them") {
-  const JsonPatch patch(operations(R"([
-    {"op":"add","path":"/a","value":{"x":"${one}","y":["${two}/z",1]},"optional":true},
-    {"op":"add","path":"/missing/b","value":"${three}","optional":true},
-    {"op":"add","path":"/c","value":"${four}"}])"));
-  CHECK(patch.texts() == std::vector<std::string>{"${one}", "${two}/z", "${three}", "${four}"});
+  const JsonPatch patch = compile(operations(R"([
+    {"op":"add","path":"/a","value":{"x":"${request.host}","y":["${job.id}/z",1]}},
+    {"op":"add","path":"/missing/b","value":"${job.id}","optional":true},
+    {"op":"add","path":"/c","value":"${request.id}"},
+    {"op":"add","path":"/d","value":"$${request.id}"}])"));
+  Values values;
+  values.host = R"(","evil":")";
+  values.job_id = "2";
+  values.request_id = "\\\xff";
+  Unapplied unapplied;
   Json json = *parse_json("{}").value;
-  const std::vector<std::string> values = {R"(","evil":")", "two/z", "3", "\\"};
-  CHECK(patch.apply(json, values) == "");
-  CHECK(to_text(json) == R"({"a":{"x":"\",\"evil\":\"","y":["two/z",1]},"c":"\\"})");
+  CHECK(patch.apply(json, patch.render(values, unapplied)) == "");
+  CHECK(unapplied.reasons.empty());
+  CHECK(to_text(json) ==
+        "{\"a\":{\"x\":\"\\\",\\\"evil\\\":\\\"\",\"y\":[\"2/z\",1]},"
+        "\"c\":\"\\\\\xef\xbf\xbd\",\"d\":\"${request.id}\"}");
+}
+
+TEST_CASE("an operation without its value is passed over, but a test fails") {
+  const JsonPatch patch = compile(operations(R"([
+    {"op":"replace","path":"/a","value":["x","${job.id}"]},
+    {"op":"add","path":"/b","value":"${job.id:-none}"}])"));
+  Unapplied unapplied;
+  Json json = *parse_json(R"({"a":1})").value;
+  CHECK(patch.apply(json, patch.render({}, unapplied)) == "");
+  CHECK(to_text(json) == R"({"a":1,"b":"none"})");
+  CHECK(unapplied.reasons ==
+        std::vector<std::string>{"json_patch[0]: the request has no '${job.id}'"});
+  CHECK_FALSE(unapplied.is_unreadable);
+  const auto guarded = R"([{"op":"test","path":"/a","value":"${job.id}","optional":true}])";
+  CHECK(patched(R"({"a":1})", guarded) == "! json_patch[0]: test '/a': the value is another one");
 }
 
 TEST_CASE("a document cannot be copied beyond the limits") {
   std::vector<PatchOperation> doubling(40,
                                        operations(R"([{"op":"copy","from":"","path":"/0"}])")[0]);
   Json json = *parse_json("[1]").value;
-  CHECK(JsonPatch(doubling).apply(json).find("the document would grow too large") !=
+  CHECK(apply(compile(doubling), json).find("the document would grow too large") !=
         std::string::npos);
   Json nested = *parse_json("[[1]]").value;
   JsonLimits limits;
   limits.depth = 3;
   const auto deeper = operations(R"([{"op":"copy","from":"","path":"/0/0"}])");
-  CHECK(JsonPatch(deeper).apply(nested, {}, limits) != "");
+  CHECK(apply(compile(deeper), nested, limits) != "");
   limits.depth = 4;
-  CHECK(JsonPatch(deeper).apply(nested, {}, limits) == "");
+  CHECK(apply(compile(deeper), nested, limits) == "");
 }
 
 TEST_CASE("a merge patch does what RFC 7386 appendix A says") {

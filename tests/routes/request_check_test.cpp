@@ -23,11 +23,11 @@ raincheck::config::Validate rules() {
 }
 
 RequestCheck compile(const raincheck::config::Validate& validate) {
-  std::vector<RouteProblem> problems;
+  std::vector<RuleProblem> problems;
   const auto read = [](const std::string&) -> std::optional<std::string> {
     return R"({"required":["id"],"properties":{"id":{"type":"integer"}}})";
   };
-  RequestCheck check(validate, "routes[0].validate", read, problems);
+  RequestCheck check(validate, "validate", read, problems);
   REQUIRE(problems.empty());
   return check;
 }
@@ -108,16 +108,16 @@ TEST_CASE("no more problems are told than anybody reads") {
 }
 
 TEST_CASE("a schema that cannot be used is a problem of its setting") {
-  std::vector<RouteProblem> problems;
+  std::vector<RuleProblem> problems;
   raincheck::config::Validate validate;
   validate.json_schema = "/x.json";
   validate.json_schema_place = {"raincheck.yaml", 7, 5};
   const RequestCheck check(
-      validate, "routes[2].validate",
+      validate, "validate",
       [](const std::string&) -> std::optional<std::string> { return R"({"type":"int"})"; },
       problems);
   REQUIRE_FALSE(problems.empty());
-  CHECK(problems[0].path == "routes[2].validate.json_schema");
+  CHECK(problems[0].setting == "validate.json_schema");
   CHECK(problems[0].place.line == 7);
   CHECK(problems[0].message == "/x.json#/type: \"int\" is not a type");
 }
