@@ -25,7 +25,7 @@ constexpr const char* default_config = "/etc/raincheck/raincheck.yaml";
 // The configuration with everything that can be said against it.
 config::Loaded load(const std::string& file) {
   config::Loaded loaded = config::load(file);
-  const routes::RouteTable table(loaded.config);
+  const routes::RouteTable table(loaded.config, config::Environment::process().file);
   for (const routes::RouteProblem& problem : table.problems()) {
     loaded.refuse(problem.place, problem.path, problem.message);
   }
@@ -75,7 +75,7 @@ int explain(const std::string& file, const proxy::Question& question) {
   int status = EX_OK;
   const auto loaded = load_good(file, status);
   if (!loaded) return status;
-  const routes::RouteTable table(loaded->config);
+  const routes::RouteTable table(loaded->config, config::Environment::process().file);
   const proxy::Explanation out = proxy::explain(loaded->config, table, question);
   if (out.is_asked_well) {
     std::cout << out.text;
