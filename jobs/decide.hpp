@@ -29,9 +29,9 @@ struct Rules {
 struct Outcome {
   std::optional<Fault> fault;  // none: a whole response came
   int status = 0;
-  bool sent = false;      // a byte of the request was written
-  bool rejected = false;  // the answer is no success, whatever its status says
+  bool sent = false;  // a byte of the request was written
   std::optional<milliseconds> retry_after;
+  bool rejected = false;  // the answer is no success, whatever its status says
 };
 
 struct Attempt {

@@ -35,19 +35,29 @@ class AnswerBody {
   // The next piece, valid until the next call; empty at the end.
   awaitable<jobs::Result<std::string_view>> next();
 
+  // At the end: why the route calls the backend's answer no success; empty: it may be one.
+  std::string judge() const;
+
  private:
+  awaitable<jobs::Result<std::string_view>> read();
   awaitable<jobs::Result<void>> collect();
   jobs::Result<void> pass(const routes::BodyRewriter::Rewritten& unchanged);
   awaitable<jobs::Result<std::string_view>> next_rewritten();
 
   UpstreamConnection& connection_;
   RouteCall* const routed_;
+  const int status_;
+  std::string content_type_;
+  std::string content_encoding_;
+  bool looks_ = false;         // the success of the answer depends on its body
+  bool is_seen_whole_ = true;  // what is seen is all of it
+  std::string seen_;           // its first bytes, as they came
   routes::BodyPlan plan_;
   std::unique_ptr<routes::BodyRewriter> rewriter_;  // null: the body is not changed
   BodyChange change_ = BodyChange::none;
   std::optional<std::uint64_t> size_;
-  std::string out_;         // goes out before anything else
-  std::string given_;       // what next() gave last
+  std::string out_;    // goes out before anything else
+  std::string given_;  // what next() gave last
   bool is_streamed_ = false;
   bool is_over_ = false;
 };

@@ -4,6 +4,7 @@
 // that a rule adds, each time anew.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -44,11 +45,10 @@ class RouteCall {
                      BodyChange change = BodyChange::none);
 
   const routes::RouteRules& rules() const { return *route_.rules; }
-  // For one body under these rules, which are the route's; null: a value that they need is missing.
-  std::unique_ptr<routes::BodyRewriter> rewriter(const routes::BodyRules& body,
-                                                 const routes::BodyPlan& plan);
-  // Why rules for bodies were not applied.
-  void log_body(std::string_view whose, std::string_view why) const;
+  // For one answer. Null: its body must not be sent on, and `why` says why.
+  std::unique_ptr<routes::BodyRewriter> rewriter(const routes::BodyPlan& plan, std::string& why);
+  // Why rules for bodies were not applied, or not all.
+  void log_body(std::string_view why) const;
 
  private:
   const routes::Values& values();

@@ -282,4 +282,22 @@ std::unique_ptr<ContentEncoder> ContentEncoder::make(ContentCoding coding) {
   return nullptr;
 }
 
+Decoded decode(ContentCoding coding, std::string_view body, std::size_t size_max) {
+  Decoded out;
+  const std::unique_ptr<ContentDecoder> decoder = ContentDecoder::make(coding);
+  if (!decoder) {
+    out.bytes = body.substr(0, size_max);
+    out.is_whole = body.size() <= size_max;
+    return out;
+  }
+  while (out.bytes.size() < size_max) {
+    const ContentDecoder::Step step = decoder->next(body, out.bytes);
+    body.remove_prefix(step.consumed);
+    out.bad = step.bad;
+    if (step.bad || (body.empty() && !step.has_more)) break;
+  }
+  out.is_whole = !out.bad && body.empty() && decoder->is_complete();
+  return out;
+}
+
 }  // namespace raincheck::routes

@@ -46,6 +46,14 @@ class ContentDecoder {
   virtual bool is_complete() const = 0;
 };
 
+// The beginning of a body in memory, up to about `size_max` bytes of what it stands for.
+struct Decoded {
+  std::string bytes;
+  bool is_whole = false;      // that is all of it
+  const char* bad = nullptr;  // why it cannot be decoded further
+};
+Decoded decode(ContentCoding coding, std::string_view body, std::size_t size_max);
+
 class ContentEncoder {
  public:
   virtual ~ContentEncoder() = default;

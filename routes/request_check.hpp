@@ -55,6 +55,10 @@ class RequestCheck {
                const JsonSchema::ReadFile& read,
                std::vector<RuleProblem>& problems);
 
+  bool is_empty() const {
+    return content_types_.empty() && headers_.empty() && parameters_.empty() && !schema_;
+  }
+
   // Whether the body must be there, whole, to be checked.
   bool needs_body() const { return schema_.has_value(); }
 
