@@ -52,6 +52,13 @@ class Names {
   std::map<std::string, std::string> seen_;
 };
 
+// A relative path is one from the folder of the file that names it.
+std::string beside(const std::string& file, const std::string& path) {
+  const std::size_t slash = file.rfind('/');
+  if (path.front() == '/' || slash == file.npos) return path;
+  return file.substr(0, slash + 1) + path;
+}
+
 void check_listeners(const Config& config, Reading& reading) {
   Names addresses(reading);
   Names names(reading);
@@ -111,6 +118,60 @@ void check_async(const Async& async, Reading& reading, const std::string& path) 
               async.retry_after.max);
 }
 
+// What an operation of a JSON Patch must have beside its path, and must not.
+void check_operation(const PatchOperation& operation, Reading& reading, const std::string& path) {
+  if (reading.is_refused_within(path)) return;
+  const auto refuse = [&](const char* key, const std::string& what) {
+    reading.refuse(reading.place(path), path + "." + key, what);
+  };
+  const bool has_from = operation.op == PatchOp::move || operation.op == PatchOp::copy;
+  const bool has_value = operation.op == PatchOp::add || operation.op == PatchOp::replace ||
+                         operation.op == PatchOp::test;
+  if (has_value && operation.value.json.empty()) refuse("value", "is required");
+  if (!has_value && !operation.value.json.empty())
+    refuse("value", "means nothing to this operation");
+  if (!has_from && !operation.from.empty()) refuse("from", "means nothing to this operation");
+  const bool is_inside =
+      operation.path != operation.from &&
+      (operation.path + "/").compare(0, operation.from.size() + 1, operation.from + "/") == 0;
+  if (operation.op == PatchOp::move && is_inside) {
+    refuse("path", "is inside of what is moved (" + quoted(operation.from) + ")");
+  }
+}
+
+std::size_t literal_bytes(const TemplateText& text) {
+  std::size_t bytes = 0;
+  for (const TemplateText::Part& part : text.parts) bytes += part.is_name ? 0 : part.text.size();
+  return bytes;
+}
+
+void check_body_rules(const BodyRules& rules, Reading& reading, const std::string& path) {
+  for (std::size_t i = 0; i < rules.json_patch.size(); ++i) {
+    check_operation(rules.json_patch[i], reading, path + ".json_patch[" + std::to_string(i) + "]");
+  }
+  Names needles(reading);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < rules.replace.size(); ++i) {
+    const std::string here = path + ".replace[" + std::to_string(i) + "]";
+    if (!reading.is_refused_within(here)) needles.add(rules.replace[i].from, here + ".from");
+    bytes += rules.replace[i].from.size();
+    const TemplateText& to = rules.replace[i].to;
+    if (literal_bytes(to) > replacement_text_max) {
+      reading.refuse(to.place, here + ".to", "must not be longer than 4096 bytes");
+    }
+  }
+  if (rules.replace.size() > replacements_max || bytes > replacement_bytes_max) {
+    reading.refuse(reading.place(path + ".replace"), path + ".replace",
+                   "must not have more than 32 texts to look for, with 4096 bytes in all");
+  }
+}
+
+void check_success(const Success& success, Reading& reading, const std::string& path) {
+  if (success.json == "{}") {
+    reading.refuse(reading.place(path + ".json"), path + ".json", "must not be empty");
+  }
+}
+
 void check_routes(const Config& config, Reading& reading) {
   Names names(reading);
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
@@ -125,6 +186,9 @@ void check_routes(const Config& config, Reading& reading) {
       reading.refuse(route.place, path + ".upstream", "is required");
     }
     check_async(route.async, reading, path);
+    check_success(route.async.success, reading, path + ".async.success");
+    check_body_rules(route.request_body, reading, path + ".request_body");
+    check_body_rules(route.response_body, reading, path + ".response_body");
     check_order(reading, path + ".retry", "backoff", route.retry.backoff, "max_backoff",
                 route.retry.max_backoff);
     const std::string& base = config.jobs.base_path;
@@ -134,10 +198,6 @@ void check_routes(const Config& config, Reading& reading) {
     }
   }
 }
-
-}  // namespace
-
-namespace {
 
 // Calls that the servers allow together: more of them would only wait outside the queue.
 std::uint32_t room_of(const std::vector<Server>& servers) {
@@ -151,7 +211,7 @@ std::uint32_t room_of(const std::vector<Server>& servers) {
 
 }  // namespace
 
-void derive(Config& config, const Environment& environment) {
+void derive(Config& config, const Environment& environment, const Reading& reading) {
   if (config.listeners.empty()) config.listeners.emplace_back();
   for (Listener& listener : config.listeners) {
     if (listener.name.empty()) listener.name = listener.address;
@@ -167,8 +227,14 @@ void derive(Config& config, const Environment& environment) {
     }
     upstream.max_concurrency = std::min(upstream.max_concurrency, room_of(upstream.servers));
   }
-  for (Route& route : config.routes) {
+  for (std::size_t i = 0; i < config.routes.size(); ++i) {
+    Route& route = config.routes[i];
     if (route.name.empty()) route.name = format_match(route.match);
+    Validate& validate = route.validate;
+    if (validate.json_schema.empty()) continue;
+    validate.json_schema_place =
+        reading.place("routes[" + std::to_string(i) + "].validate.json_schema");
+    validate.json_schema = beside(validate.json_schema_place.file, validate.json_schema);
   }
   if (config.store.directory.empty()) {
     // systemd gives a list, separated by colons.

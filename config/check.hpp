@@ -1,5 +1,6 @@
 // What no single setting can know: that settings fit together. Also sets what is derived from
-// others: a server's host and port, the names of routes, the store's directory. Called by load().
+// others: a server's host and port, the names of routes, the store's directory, where schemas are.
+// Called by load().
 #pragma once
 
 #include "config/config.hpp"
@@ -8,7 +9,7 @@
 
 namespace raincheck::config {
 
-void derive(Config& config, const Environment& environment);
+void derive(Config& config, const Environment& environment, const Reading& reading);
 
 // After derive(). Settings that were refused already are not complained of again.
 void check(const Config& config, Reading& reading);

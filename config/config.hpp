@@ -37,6 +37,12 @@ struct TemplateText {
   Place place;
 };
 
+// A JSON value whose strings may have ${...} of a request in them.
+struct TemplateJson {
+  std::string json;                   // with its strings as they are written; empty: there is none
+  std::vector<TemplateText> strings;  // one for each string that is a value in it, in its order
+};
+
 // An entry of a map whose keys are the operator's own words.
 template <class T>
 struct Named {
@@ -135,13 +141,22 @@ struct StatusRange {
   int last = 399;
 };
 
+// What the backend's answer must be to be a success.
+struct Success {
+  std::vector<StatusRange> status{StatusRange{}};
+  std::vector<std::string> content_types;  // empty: any
+  std::string body_matches;                // RE2, in the first 64 KiB; empty: anything
+  std::string body_excludes;               // RE2, in the first 64 KiB; empty: nothing
+  std::string json;                        // JSON: an object from pointers to values; empty: none
+};
+
 struct Async {
   Mode mode = Mode::always;
   milliseconds wait{0};
   int pending_status = 200;  // 200 | 202
   Completion completion = Completion::redirect;
-  int redirect_status = 302;                        // 302 | 303
-  std::vector<StatusRange> success{StatusRange{}};  // success: { status: 200-399 }
+  int redirect_status = 302;  // 302 | 303
+  Success success;
   Resend resend = Resend::idempotent;
   milliseconds job_timeout{24 * 3'600'000};
   std::optional<milliseconds> queue_timeout;  // default: job_timeout
@@ -192,6 +207,57 @@ struct RouteLimits {
   std::optional<std::uint64_t> body;  // default: the listener's
 };
 
+// What is asked of one header or query parameter. By name.
+struct ValueRule {
+  std::string name;
+  bool required = false;
+  std::string pattern;  // RE2, of the whole value; empty: any
+  Place place;
+};
+
+struct Validate {
+  std::vector<std::string> content_types;  // of requests with a body; empty: any
+  std::vector<ValueRule> headers;
+  std::vector<ValueRule> query;
+  std::string json_schema;  // path of a file; empty: none
+  Place json_schema_place;  // set by load()
+};
+
+enum class PatchOp { add, remove, replace, move, copy, test };
+
+// One operation of a JSON Patch (RFC 6902).
+struct PatchOperation {
+  PatchOp op = PatchOp::add;
+  std::string path;
+  std::string from;       // of move and copy
+  TemplateJson value;     // of add, replace and test
+  bool optional = false;  // skipped where what it speaks of is missing
+  Place place;
+};
+
+struct Replacement {
+  std::string from;
+  TemplateText to;
+  Place place;
+};
+
+// The texts to look for of one route: how many, and how long all together.
+constexpr std::size_t replacements_max = 32;
+constexpr std::size_t replacement_bytes_max = 4096;
+constexpr std::size_t replacement_text_max = 4096;  // of one text that is put in
+
+enum class OnFailure { pass, refuse };
+
+// What changes in bodies, in this order: json_patch, merge_patch, replace.
+struct BodyRules {
+  std::vector<std::string> content_types;  // empty: those that the rules are made for
+  std::uint64_t max_size = mib;            // of a body that JSON rules read whole
+  OnFailure on_failure = OnFailure::pass;
+  std::vector<PatchOperation> json_patch;
+  TemplateJson merge_patch;
+  std::vector<Replacement> replace;
+};
+
 struct Route {
   std::string name;  // default: the text of its match
   Match match;
@@ -202,6 +268,9 @@ struct Route {
   HeaderChanges request_headers;
   ResponseHeaders response_headers;
   RouteLimits limits;
+  Validate validate;
+  BodyRules request_body;
+  BodyRules response_body;
   Place place;
 };
 

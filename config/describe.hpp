@@ -8,7 +8,8 @@
 //   section(key, struct, sentence, use)            a map with a description of its own
 //   group(key, sentence, function)                 a map without a struct
 //   items(key, vector, start, sentence, use)       a list of maps, each beginning as `start`
-//   named(key, vector, start, sentence)            a map from names to maps
+//   named(key, vector, start, names, sentence)     a map from names to maps
+//   any(key, target, sentence, shape)              a value of any shape, kept as JSON
 //   defaults(key, struct, sentence)                a map of what others begin as
 //   unbuilt(key)                                   a known setting that this version refuses
 #pragma once
@@ -26,6 +27,11 @@ enum class Use {
   optional,  // the default
   own,       // optional, and never a default of others
   required,  // and never a default of others
+};
+
+enum class AnyShape {
+  value,
+  pointers,  // a map whose keys are JSON Pointers
 };
 
 // A main file: the settings, and what upstreams and routes begin as.
@@ -51,6 +57,15 @@ inline const Words<Priority> priority_words{
 inline const Words<Completion> completion_words{
     {{Completion::redirect, "redirect"}, {Completion::inline_, "inline"}},
     {"resource", "envelope"}};
+inline const Words<OnFailure> on_failure_words{
+    {{OnFailure::pass, "pass"}, {OnFailure::refuse, "refuse"}}, {}};
+inline const Words<PatchOp> patch_op_words{{{PatchOp::add, "add"},
+                                            {PatchOp::remove, "remove"},
+                                            {PatchOp::replace, "replace"},
+                                            {PatchOp::move, "move"},
+                                            {PatchOp::copy, "copy"},
+                                            {PatchOp::test, "test"}},
+                                           {}};
 inline const Words<LogLevel> log_level_words{{{LogLevel::trace, "trace"},
                                               {LogLevel::debug, "debug"},
                                               {LogLevel::info, "info"},
@@ -66,9 +81,10 @@ inline const Words<AccessOutput> access_output_words{
 inline const Words<AcceptId> accept_id_words{
     {{AcceptId::trusted, "trusted"}, {AcceptId::always, "always"}, {AcceptId::never, "never"}}, {}};
 
-inline const NameRule field_names{check_header_name, "", NameRule::Case::ignored};
+inline const NameRule field_names{check_header_name, "^[!-~]+$", NameRule::Case::ignored};
 inline const NameRule changed_fields{check_changed_field, "", NameRule::Case::ignored};
-inline const NameRule parameter_names{check_label};
+inline const NameRule parameter_names{check_parameter_name, "."};
+inline const NameRule upstream_names{check_name, "^[A-Za-z0-9][\\w.-]*$"};
 inline const NameRule cookie_paths{check_exact_path, "^/"};
 
 template <class V>
@@ -191,6 +207,22 @@ void describe(V& v, RetryAfter& r) {
   v.field("max", r.max, Duration{}, "Longest Retry-After that clients are told.");
 }
 
+inline const Many<Text> media_types{{check_media_type, "^[^/ ]+/[^/ ]+$"}};
+
+template <class V>
+void describe_success(V& v, Success& s) {
+  v.list("status", s.status, Statuses{}, "Statuses and ranges of statuses.");
+  v.list("content_types", s.content_types, media_types,
+         "Media types, such as text/* or application/*+json. Default: any.");
+  v.field("body_matches", s.body_matches, Text{check_pattern},
+          "Pattern (RE2) that must be found in the first 64 KiB of the body.");
+  v.field("body_excludes", s.body_excludes, Text{check_pattern},
+          "Pattern (RE2) that must not be found in the first 64 KiB of the body.");
+  v.any("json", s.json,
+        "Values that a JSON body must have within its first 64 KiB: { /pointer: value }.",
+        AnyShape::pointers);
+}
+
 template <class V>
 void describe(V& v, Async& a) {
   v.field("mode", a.mode, mode_words,
@@ -208,12 +240,8 @@ void describe(V& v, Async& a) {
       "What a poll answers when the job is done: a redirect to the result, or the result itself.");
   v.field("redirect_status", a.redirect_status, Choice{{302, 303}},
           "Status of the redirect to the result.");
-  v.group("success", "What counts as a success of the backend.", [&](auto& g) {
-    g.list("status", a.success, Statuses{}, "Statuses and ranges of statuses.");
-    for (const char* key : {"content_types", "body_matches", "body_excludes", "json"}) {
-      g.unbuilt(key);
-    }
-  });
+  v.group("success", "What counts as a success of the backend.",
+          [&](auto& g) { describe_success(g, a.success); });
   v.field("resend", a.resend, resend_words,
           "Whether a call that may have been executed is sent again: idempotent: when its method "
           "allows it; always; never.");
@@ -290,6 +318,60 @@ void describe(V& v, RouteLimits& l) {
 }
 
 template <class V>
+void describe(V& v, ValueRule& r) {
+  v.shorthand(r, ValueRuleText{});
+  v.field("required", r.required, Flag{}, "Whether it must be there.");
+  v.field("pattern", r.pattern, Text{check_pattern},
+          "Pattern (RE2) of each whole value. Default: any value.");
+}
+
+template <class V>
+void describe(V& v, Validate& c) {
+  v.list("content_types", c.content_types, media_types,
+         "Media types of a body, such as application/*+json; beyond them 415. Default: any.");
+  v.named("headers", c.headers, ValueRule{}, field_names,
+          "What headers must be, by name: required, a pattern, or both as a map.");
+  v.named("query", c.query, ValueRule{}, parameter_names,
+          "What query parameters must be, by name: required, a pattern, or both as a map.");
+  v.field("json_schema", c.json_schema, Text{check_file_path},
+          "File with the JSON Schema (draft 7) of the body; beside this file if not absolute.");
+}
+
+template <class V>
+void describe(V& v, PatchOperation& o) {
+  v.field("op", o.op, patch_op_words, "What is done (RFC 6902).", Use::required);
+  v.field("path", o.path, Text{check_json_pointer, "^(/.*)?$"},
+          "JSON Pointer to what is changed; empty: the whole document.", Use::required);
+  v.field("from", o.from, Text{check_json_pointer, "^(/.*)?$"},
+          "JSON Pointer to what is moved or copied.");
+  v.any("value", o.value, "The value to add, to put in place or to compare with.");
+  v.field("optional", o.optional, Flag{},
+          "Whether the operation is skipped where what it speaks of is missing.");
+}
+
+template <class V>
+void describe(V& v, Replacement& r) {
+  v.field("from", r.from, Text{check_needle}, "Text to look for, as bytes.", Use::required);
+  v.field("to", r.to, RequestText{}, "Text to put in its place.", Use::required);
+}
+
+template <class V>
+void describe(V& v, BodyRules& b) {
+  v.list("content_types", b.content_types, media_types,
+         "Media types of the bodies that are changed. Default: JSON for json_patch and "
+         "merge_patch; text, JSON, XML and JavaScript for replace.");
+  v.field("max_size", b.max_size, Size{kib, gib},
+          "Longest body that json_patch and merge_patch can change; it is held in memory.");
+  v.field("on_failure", b.on_failure, on_failure_words,
+          "What becomes of a body that the rules cannot change: pass it on as it is, or refuse.");
+  v.items("json_patch", b.json_patch, PatchOperation{}, "Operations of RFC 6902, in order.",
+          Use::optional);
+  v.any("merge_patch", b.merge_patch, "A merge patch (RFC 7386); after json_patch.");
+  v.items("replace", b.replace, Replacement{},
+          "Texts to replace, in bodies of any size; after the others.", Use::optional);
+}
+
+template <class V>
 void describe(V& v, Route& r) {
   v.field("name", r.name, Text{check_label}, "Label in logs and metrics. Default: the match.",
           Use::own);
@@ -299,10 +381,13 @@ void describe(V& v, Route& r) {
   v.section("async", r.async, "When and how calls become jobs.");
   v.section("retry", r.retry, "When a job's call is tried again.");
   v.section("limits", r.limits, "Limits of requests on this route.");
+  v.section("validate", r.validate, "What is asked of requests before anything is stored.");
   v.section("rewrite", r.rewrite, "What the backend is asked for.");
   v.section("request_headers", r.request_headers, "What is changed in the header of calls.");
+  v.section("request_body", r.request_body, "What is changed in the bodies of requests.");
   v.section("response_headers", r.response_headers, "What is changed in the header of answers.");
-  for (const char* key : {"validate", "authorize", "response_body", "cors"}) v.unbuilt(key);
+  v.section("response_body", r.response_body, "What is changed in the bodies of responses.");
+  for (const char* key : {"authorize", "cors"}) v.unbuilt(key);
 }
 
 template <class V>
@@ -363,7 +448,7 @@ void describe(V& v, RequestId& r) {
 
 template <class V>
 void describe_upstreams_and_routes(V& v, MainFile& file) {
-  v.named("upstreams", file.config.upstreams, file.upstream,
+  v.named("upstreams", file.config.upstreams, file.upstream, upstream_names,
           "The backends, by name. Short form: name: http://host:port");
   v.items("routes", file.config.routes, file.route,
           "Which requests go where. The most specific wins, whatever the order.", Use::optional);

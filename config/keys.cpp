@@ -46,12 +46,16 @@ class Keys {
     describe(inner, start);
   }
   template <class T>
-  void named(const char* key, std::vector<T>&, T start, const char*) {
+  void named(const char* key, std::vector<T>&, T start, const NameRule&, const char*) {
     Keys inner = below(key, ".*.");
     describe(inner, start);
   }
   template <class T>
   void defaults(const char* key, T&, const char*) {
+    paths_.push_back(prefix_ + key);
+  }
+  template <class T>
+  void any(const char* key, T&, const char*, AnyShape = AnyShape::value) {
     paths_.push_back(prefix_ + key);
   }
   void unbuilt(const char*) {}

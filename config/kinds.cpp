@@ -90,6 +90,16 @@ Problem Dialect::read(const Scalar& scalar, Async& out) const {
   return {};
 }
 
+Problem ValueRuleText::read(const Scalar& scalar, ValueRule& out) const {
+  if (scalar.text == "required") {
+    out.required = true;
+    return {};
+  }
+  std::string why = check_pattern(scalar.text);
+  if (why.empty()) out.pattern = scalar.text;
+  return {std::move(why), ""};
+}
+
 Problem MatchText::read(const Scalar& scalar, Match& out) const {
   const std::size_t space = scalar.text.find(' ');
   Match match;

@@ -191,6 +191,12 @@ struct Dialect {
   std::string show(const Async&) const { return "native"; }
 };
 
+// "required", or the pattern of a header's or parameter's value.
+struct ValueRuleText {
+  Problem read(const Scalar& scalar, ValueRule& out) const;
+  Shape shape() const { return {Shape::Type::text, {}, "", {}, {}}; }
+};
+
 // "POST /reports/*" or "/reports/*".
 struct MatchText {
   Problem read(const Scalar& scalar, Match& out) const;

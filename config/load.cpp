@@ -57,7 +57,7 @@ class Load {
     if (read(file, text, main)) {
       IncludedFile included{main};
       for (const std::string& other : included_files(file)) read_included(other, included);
-      derive(loaded_.config, environment_);
+      derive(loaded_.config, environment_, reading_);
       check(loaded_.config, reading_);
     }
     order_diagnostics();

@@ -13,6 +13,11 @@ bool is_control(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
 }
 
+bool has_names(const TemplateText& text) {
+  return std::any_of(text.parts.begin(), text.parts.end(),
+                     [](const TemplateText::Part& part) { return part.is_name; });
+}
+
 }  // namespace
 
 void Reading::refuse(const Place& place,
@@ -129,10 +134,80 @@ bool Reader::is_map(const yaml::Value& value, const std::string& path) {
   return false;
 }
 
-bool Reader::is_good_name(const yaml::Value& name, const std::string& path) {
-  const std::string why = check_name(name.text);
-  if (!why.empty()) reading_.refuse(name.place, path, why);
-  return why.empty();
+void Reader::any(const char* key, std::string& target, const char*, AnyShape shape) {
+  const yaml::Value* value = take(key, Use::optional);
+  if (value == nullptr || (shape != AnyShape::value && !is_map(*value, below(key)))) return;
+  for (const auto& [name, inner] : value->entries) {
+    std::string why = shape == AnyShape::pointers ? check_json_pointer(name.text) : "";
+    if (!why.empty()) reading_.refuse(name.place, below(key), std::move(why));
+  }
+  std::string json;
+  append_json(json, *value, below(key), nullptr);
+  target = std::move(json);
+}
+
+void Reader::any(const char* key, TemplateJson& target, const char*) {
+  const yaml::Value* value = take(key, Use::optional);
+  if (value == nullptr) return;
+  TemplateJson read;
+  append_json(read.json, *value, below(key), &read.strings);
+  target = std::move(read);
+}
+
+// As YAML's core schema has it, as far as JSON goes: what is not quoted and looks like a number,
+// true, false or null is that.
+void Reader::append_scalar(std::string& out,
+                           const yaml::Value& value,
+                           const std::string& path,
+                           std::vector<TemplateText>* templates) {
+  std::optional<TemplateText> text;
+  if (templates != nullptr) {
+    text = reading_.template_text(value, path);
+    if (!text) return;
+  }
+  if (text && has_names(*text)) {
+    out += json_text(text->written);
+  } else {
+    const auto plain = reading_.text(value, path);
+    if (!plain) return;
+    const bool is_text = plain->is_quoted || !is_json_literal(plain->text);
+    out += is_text ? json_text(plain->text) : plain->text;
+    if (!is_text) return;
+  }
+  if (text) templates->push_back(std::move(*text));
+}
+
+void Reader::append_json(std::string& out,
+                         const yaml::Value& value,
+                         const std::string& path,
+                         std::vector<TemplateText>* templates) {
+  const char* separator = "";
+  switch (value.kind) {
+    case yaml::Kind::null:
+      out += "null";
+      return;
+    case yaml::Kind::scalar:
+      append_scalar(out, value, path, templates);
+      return;
+    case yaml::Kind::list:
+      out += '[';
+      for (const yaml::Value& item : value.items) {
+        out += separator;
+        append_json(out, item, path, templates);
+        separator = ",";
+      }
+      out += ']';
+      return;
+    case yaml::Kind::map:
+      out += '{';
+      for (const auto& [name, inner] : value.entries) {
+        out += separator + json_text(name.text) + ":";
+        append_json(out, inner, path, templates);
+        separator = ",";
+      }
+      out += '}';
+      return;
+  }
 }
 
 bool Reader::is_good_key(const yaml::Value& name, const std::string& path, const NameRule& rule) {

@@ -133,6 +133,7 @@ class Reader {
     const yaml::Value* value = take(key, use);
     if (value == nullptr || !is_list(*value, below(key), false)) return;
     if (value->items.empty()) reading_.refuse(value->place, below(key), "must not be empty");
+    start_over(target);
     for (const yaml::Value& item : value->items) {
       const std::string path = element(key, target.size());
       T& added = target.emplace_back(start);
@@ -143,12 +144,14 @@ class Reader {
   }
 
   template <class T>
-  void named(const char* key, std::vector<T>& target, const T& start, const char*) {
+  void named(
+      const char* key, std::vector<T>& target, const T& start, const NameRule& rule, const char*) {
     const yaml::Value* value = take(key, Use::optional);
     if (value == nullptr || !is_map(*value, below(key))) return;
+    start_over(target);
     for (const auto& [name, inner] : value->entries) {
       const std::string path = below(key) + "." + name.text;
-      if (!is_good_name(name, path)) continue;
+      if (!is_good_key(name, path, rule) || !is_first(name, path, *value, rule)) continue;
       for (const T& other : target) {
         const bool is_second = other.name == name.text && other.place.file != name.place.file;
         if (is_second) refuse_second(name, path, other.place);  // within a file: refused already
@@ -168,6 +171,9 @@ class Reader {
     }
   }
 
+  void any(const char* key, std::string& target, const char*, AnyShape shape = AnyShape::value);
+  void any(const char* key, TemplateJson& target, const char*);
+
   void unbuilt(const char* key);
 
   // To be called after the description was visited: what was not asked for is unknown.
@@ -175,13 +181,26 @@ class Reader {
 
  private:
   const yaml::Value* take(const char* key, Use use);
+  // What a thing says stands in place of its default; at the top level files add to each other.
+  template <class T>
+  void start_over(std::vector<T>& target) const {
+    if (!path_.empty()) target.clear();
+  }
   std::string below(const char* key) const { return path_.empty() ? key : path_ + "." + key; }
   std::string element(const char* key, std::size_t index) const {
     return below(key) + "[" + std::to_string(index) + "]";
   }
   bool is_list(const yaml::Value& value, const std::string& path, bool may_be_scalar);
   bool is_map(const yaml::Value& value, const std::string& path);
-  bool is_good_name(const yaml::Value& name, const std::string& path);
+  // With `templates`, strings are texts with ${...} of a request, and each is added there.
+  void append_json(std::string& out,
+                   const yaml::Value& value,
+                   const std::string& path,
+                   std::vector<TemplateText>* templates);
+  void append_scalar(std::string& out,
+                     const yaml::Value& value,
+                     const std::string& path,
+                     std::vector<TemplateText>* templates);
   bool is_good_key(const yaml::Value& name, const std::string& path, const NameRule& rule);
   bool is_first(const yaml::Value& name,
                 const std::string& path,

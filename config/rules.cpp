@@ -1,5 +1,7 @@
 #include "config/rules.hpp"
 
+#include <re2/re2.h>
+
 #include <algorithm>
 #include <array>
 
@@ -187,6 +189,54 @@ std::string check_file_path(std::string_view text) {
 
 std::string check_include(std::string_view text) {
   return check_file_path(text);
+}
+
+std::string check_media_type(std::string_view text) {
+  if (text == "*/*") return "";
+  const std::size_t slash = text.find('/');
+  const std::string_view type = text.substr(0, slash);
+  const std::string_view subtype = slash == text.npos ? "" : text.substr(slash + 1);
+  const std::size_t star = subtype.find('*');
+  // Of "*+json" and "*" no more than that star.
+  const bool is_good = is_token(type) && is_token(subtype) && type.find('*') == type.npos &&
+                       (star == subtype.npos || subtype == "*" ||
+                        (star == 0 && subtype[1] == '+' && subtype.find('*', 1) == subtype.npos));
+  if (is_good) return "";
+  return "must be a media type such as text/html, text/* or application/*+json, not " +
+         quoted(text);
+}
+
+std::string check_json_pointer(std::string_view text) {
+  if (!text.empty() && text.front() != '/') {
+    return "must be a JSON Pointer, which begins with '/', unlike " + quoted(text);
+  }
+  for (std::size_t i = text.find('~'); i != text.npos; i = text.find('~', i + 1)) {
+    const std::string_view next = text.substr(i + 1, 1);
+    if (next != "0" && next != "1") {
+      return "writes '~' as '~0' and '/' as '~1', unlike " + quoted(text);
+    }
+  }
+  if (text.size() > 1024) return "must not be longer than 1024 bytes";
+  return "";
+}
+
+std::string check_pattern(std::string_view text) {
+  if (text.empty()) return "must not be empty";
+  if (text.size() > 4096) return "must not be longer than 4096 bytes";
+  const RE2 pattern({text.data(), text.size()}, RE2::Quiet);
+  return pattern.ok() ? "" : "is not a pattern that RE2 can match: " + pattern.error();
+}
+
+std::string check_parameter_name(std::string_view text) {
+  if (text.empty()) return "must not be empty";
+  if (text.size() > 128) return "must not be longer than 128 bytes";
+  return "";
+}
+
+std::string check_needle(std::string_view text) {
+  if (text.empty()) return "must not be empty";
+  if (text.size() > 1024) return "must not be longer than 1024 bytes";
+  return "";
 }
 
 }  // namespace raincheck::config

@@ -25,6 +25,11 @@ std::string check_public_url(std::string_view text);
 std::string check_server_url(std::string_view text);
 std::string check_file_path(std::string_view text);
 std::string check_include(std::string_view text);
+std::string check_media_type(std::string_view text);      // a pattern: text/*, application/*+json
+std::string check_json_pointer(std::string_view text);    // RFC 6901
+std::string check_pattern(std::string_view text);         // RE2
+std::string check_parameter_name(std::string_view text);  // of a query
+std::string check_needle(std::string_view text);
 
 // Fields that frame a message, belong to one connection or tell proxies where a request has been.
 // No rule can touch them.

@@ -10,15 +10,6 @@
 namespace raincheck::config {
 namespace {
 
-std::string json_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
 // The members of a JSON object, as text.
 class Object {
  public:
@@ -152,13 +143,7 @@ class Writer {
                const K& kind,
                const char* sentence,
                Use use = Use::optional) {
-    Object names;
-    names.add_text("type", "object");
-    if (!rule.pattern.empty()) {
-      names.add("propertyNames", Object().add_text("pattern", rule.pattern).json());
-    }
-    names.add("additionalProperties", scalar(kind.shape()).json());
-    add(key, described(sentence, names), use);
+    add(key, described(sentence, map_of(rule, scalar(kind.shape()))), use);
   }
 
   template <class T>
@@ -182,11 +167,20 @@ class Writer {
   }
 
   template <class T>
-  void named(const char* key, std::vector<T>&, T start, const char* sentence) {
-    Object names;
-    names.add_text("type", "object").add("propertyNames", R"({"pattern":"^[A-Za-z0-9][\\w.-]*$"})");
-    names.add("additionalProperties", map(start, Role::value).json());
-    add(key, described(sentence, names), Use::optional);
+  void named(
+      const char* key, std::vector<T>&, T start, const NameRule& rule, const char* sentence) {
+    add(key, described(sentence, map_of(rule, map(start, Role::value))), Use::optional);
+  }
+
+  template <class T>
+  void any(const char* key, T&, const char* sentence, AnyShape shape = AnyShape::value) {
+    Object schema;
+    schema.add_text("description", sentence);
+    if (shape != AnyShape::value) schema.add_text("type", "object");
+    if (shape == AnyShape::pointers) {
+      schema.add("propertyNames", R"({"pattern":"^(/([^~]|~[01])*)?$"})").add("minProperties", "1");
+    }
+    add(key, schema, Use::optional);
   }
 
   template <class T>
@@ -212,6 +206,16 @@ class Writer {
     Writer writer(role);
     describe(writer, target);
     return writer.schema();
+  }
+
+  // A map from the operator's own words.
+  static Object map_of(const NameRule& names, const Object& value) {
+    Object out;
+    out.add_text("type", "object");
+    if (!names.pattern.empty()) {
+      out.add("propertyNames", Object().add_text("pattern", names.pattern).json());
+    }
+    return out.add("additionalProperties", value.json());
   }
 
   static Object merge(Object first, const Object& second) { return first.append(second); }

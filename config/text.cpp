@@ -345,6 +345,39 @@ Parsed<Network> parse_network(std::string_view text) {
   return network;
 }
 
+bool is_json_literal(std::string_view text) {
+  if (text == "true" || text == "false" || text == "null") return true;
+  if (!text.empty() && text.front() == '-') text.remove_prefix(1);
+  const std::string_view whole = take_digits(text);
+  if (whole.empty() || (whole.size() > 1 && whole.front() == '0')) return false;
+  if (!text.empty() && text.front() == '.') {
+    text.remove_prefix(1);
+    if (take_digits(text).empty()) return false;
+  }
+  if (text.empty()) return true;
+  if (text.front() != 'e' && text.front() != 'E') return false;
+  text.remove_prefix(1);
+  if (!text.empty() && (text.front() == '+' || text.front() == '-')) text.remove_prefix(1);
+  return !take_digits(text).empty() && text.empty();
+}
+
+std::string json_text(std::string_view text) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (code < 0x20) {
+      out += "\\u00";
+      out += hex[code >> 4];
+      out += hex[code & 15];
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
 std::string lower_case(std::string_view text) {
   std::string out(text);
   std::transform(out.begin(), out.end(), out.begin(),

@@ -79,6 +79,10 @@ Parsed<Network> parse_network(std::string_view text);
 // The 16 bytes of an IP address, IPv4 as IPv4-mapped IPv6.
 std::optional<std::array<std::uint8_t, 16>> parse_ip(std::string_view text);
 
+// true, false, null or a number, as JSON writes them.
+bool is_json_literal(std::string_view text);
+std::string json_text(std::string_view text);  // with its quotes; UTF-8, as it is in the files
+
 std::string lower_case(std::string_view text);  // ASCII
 bool is_token(std::string_view text);           // a header name or a method, RFC 9110 5.6.2
 

@@ -45,9 +45,8 @@ Decision fail(ErrorType error) {
   return decision;
 }
 
-Decision fail_with_response(int status) {
-  Decision decision =
-      fail(status >= 400 ? ErrorType::upstream_status : ErrorType::upstream_rejected);
+Decision fail_with_response(bool rejected) {
+  Decision decision = fail(rejected ? ErrorType::upstream_rejected : ErrorType::upstream_status);
   decision.keep_response = true;
   return decision;
 }
@@ -88,13 +87,14 @@ Decision retry_or(const Decision& otherwise,
 
 Decision decide_response(const Outcome& outcome, const Attempt& attempt, const Rules& rules) {
   const int status = outcome.status;
-  if (is_success(rules, status)) {
+  const bool is_good = is_success(rules, status);
+  if (is_good && !outcome.rejected) {
     Decision decision;
     decision.state = State::succeeded;
     decision.keep_response = true;
     return decision;
   }
-  const Decision kept = fail_with_response(status);
+  const Decision kept = fail_with_response(is_good || status < 400);
   if (!lists(rules, status)) return kept;
   if (status == 429 || (status == 503 && outcome.retry_after)) {
     return hold(attempt, outcome.retry_after.value_or(milliseconds(0)));

@@ -31,6 +31,7 @@ struct Outcome {
   int status = 0;
   bool sent = false;  // a byte of the request was written
   std::optional<milliseconds> retry_after;
+  bool rejected = false;  // the answer is no success, whatever its status says
 };
 
 struct Attempt {

@@ -121,7 +121,8 @@ void append_problem(std::string& out,
                     std::string_view title,
                     int status,
                     std::string_view detail,
-                    std::string_view instance) {
+                    std::string_view instance,
+                    std::string_view errors) {
   out += "{\"type\":\"urn:raincheck:problem:";
   out += type;
   out += '"';
@@ -129,6 +130,10 @@ void append_problem(std::string& out,
   append_member(out, "status", static_cast<std::uint64_t>(status));
   if (!detail.empty()) append_member(out, "detail", detail);
   if (!instance.empty()) append_member(out, "instance", instance);
+  if (!errors.empty()) {
+    append_name(out, "errors");
+    out += errors;
+  }
   out += '}';
 }
 

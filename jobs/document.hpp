@@ -37,6 +37,7 @@ void append_problem(std::string& out,
                     std::string_view title,
                     int status,
                     std::string_view detail,
-                    std::string_view instance);
+                    std::string_view instance,
+                    std::string_view errors = {});
 
 }  // namespace raincheck::jobs

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "proxy/answer_body.hpp"
 #include "proxy/fields.hpp"
 #include "routes/url_map.hpp"
 
@@ -120,9 +121,17 @@ awaitable<Result<void>> PoolExchange::receive() {
   const ResponseHead& head = connection_->head();
   reply_.status = head.status;
   append_response_fields(reply_.head, head);
-  reply_.names_urls = routes::UrlMap::concerns(head.fields);
   if (const auto after = head.fields.find("Retry-After")) reply_.retry_after = *after;
-  co_return co_await receive_body(*connection_, *call_.into, pool_.context());
+  const bool concerned = routes::UrlMap::concerns(head.fields);
+  AnswerBody body(*connection_, call_.routed, method_of(call_.head) == "HEAD");
+  const Result<void> begun = co_await body.begin();
+  if (!begun) co_return begun;
+  if (call_.routed) {
+    call_.routed->change_answer(reply_.head, concerned, routes::Found::elsewhere, body.change());
+  }
+  const Result<void> received = co_await receive_body(*connection_, body);
+  if (received && call_.routed) reply_.rejected = body.judge();
+  co_return received;
 }
 
 void PoolExchange::abort() {
@@ -138,16 +147,18 @@ awaitable<void> PoolExchange::settle(TimePoint limit) {
   connection_.reset();
 }
 
-awaitable<Result<void>> receive_body(UpstreamConnection& connection,
-                                     BodyWriter& into,
-                                     ShardContext& context) {
+// Into the writer, as long as it stays within the upstream's limit. While the disk is full the
+// reading pauses: a result is held, never dropped.
+awaitable<Result<void>> PoolExchange::receive_body(UpstreamConnection& connection,
+                                                   AnswerBody& body) {
+  BodyWriter& into = *call_.into;
+  ShardContext& context = pool_.context();
   const std::uint64_t limit = connection.upstream().limits.response_body;
-  const ResponseHead& head = connection.head();
   const Error too_large(Fault::response_too_large,
                         fmt::format("the answer's body is over {} bytes", limit));
-  if (head.framing == Framing::length && head.content_length > limit) co_return too_large;
+  if (body.size().value_or(0) > limit) co_return too_large;
   while (true) {
-    const Result<std::string_view> piece = co_await connection.read_body();
+    const Result<std::string_view> piece = co_await body.next();
     if (!piece) co_return piece.error();
     if (piece->empty()) co_return Result<void>();
     if (into.size() + piece->size() > limit) co_return too_large;

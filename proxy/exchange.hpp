@@ -6,6 +6,8 @@
 
 namespace raincheck::proxy {
 
+class AnswerBody;
+
 class PoolExchange final : public Exchange {
  public:
   PoolExchange(UpstreamPool& pool, const Call& call) : pool_(pool), call_(call) {}
@@ -25,6 +27,7 @@ class PoolExchange final : public Exchange {
   awaitable<jobs::Result<void>> send();
   awaitable<jobs::Result<void>> ask();
   awaitable<jobs::Result<void>> receive();
+  awaitable<jobs::Result<void>> receive_body(UpstreamConnection& connection, AnswerBody& body);
   bool worth_another_connection(const jobs::Error& error) const;
 
   UpstreamPool& pool_;
@@ -39,11 +42,5 @@ class PoolExchange final : public Exchange {
 std::string render_head(std::string_view stored,
                         std::string_view authority,
                         std::uint64_t body_size);
-
-// The rest of an answer, whose head was read, into `into`, as long as it stays within the
-// upstream's limit. While the disk is full the reading pauses: a result is held, never dropped.
-awaitable<jobs::Result<void>> receive_body(UpstreamConnection& connection,
-                                           BodyWriter& into,
-                                           ShardContext& context);
 
 }  // namespace raincheck::proxy

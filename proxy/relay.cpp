@@ -1,39 +1,46 @@
 #include "proxy/relay.hpp"
 
+#include "proxy/answer_body.hpp"
+#include "proxy/handlers.hpp"
+
 namespace raincheck::proxy {
 
 awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, RouteCall* routed) {
   const ResponseHead& head = upstream.head();
   std::string fields;
   append_response_fields(fields, head);
-  if (routed) {
-    routed->change_answer(fields, routes::UrlMap::concerns(head.fields), routes::Found::in_place);
-  }
-  fields.append(transaction.more_fields);
+  const bool concerned = routes::UrlMap::concerns(head.fields);
+  AnswerBody body(upstream, routed, transaction.head().method == "HEAD");
   const std::string& request_id_name = transaction.services().site.config().request_id.header;
-  if (!head.fields.find(request_id_name)) {
+  const bool names_request = head.fields.find(request_id_name).has_value();
+  const bool bodiless = head.framing == Framing::none;
+  // The answer to HEAD keeps the length that it tells; 204 and 304 have none.
+  std::string told;
+  if (bodiless && transaction.head().method == "HEAD") {
+    told = head.fields.find("Content-Length").value_or("");
+  }
+  const int status = head.status;
+  const std::string reason(head.reason);
+  const jobs::Result<void> begun = co_await body.begin();
+  if (!begun) {
+    const jobs::Error error = begun.error();
+    transaction.respond(problem_of(error));
+    upstream.connection().abort();
+    co_return;
+  }
+  if (routed) routed->change_answer(fields, concerned, routes::Found::in_place, body.change());
+  fields.append(transaction.more_fields);
+  if (!names_request) {
     fields.append(request_id_name).append(": ").append(transaction.request_id()).append("\r\n");
   }
-  const bool bodiless = head.framing == Framing::none;
-  auto length = Transaction::Length::chunked;
-  std::uint64_t size = 0;
-  if (head.framing == Framing::length) {
-    length = Transaction::Length::known;
-    size = head.content_length;
-  } else if (bodiless) {
-    // The answer to HEAD keeps the length that it tells; 204 and 304 have none.
-    length = Transaction::Length::none;
-    const auto told = head.fields.find("Content-Length");
-    if (transaction.head().method == "HEAD" && told) {
-      fields.append("Content-Length: ").append(*told).append("\r\n");
-    }
-  }
-  const std::string reason(head.reason);
-  transaction.begin_response(head.status, reason, fields, length, size);
+  auto length = body.size() ? Transaction::Length::known : Transaction::Length::chunked;
+  if (bodiless) length = Transaction::Length::none;
+  if (!told.empty()) fields.append("Content-Length: ").append(told).append("\r\n");
+  transaction.begin_response(status, reason, fields, length, body.size().value_or(0));
   Io io = Io::ok;
-  if (!bodiless && !upstream.has_body_at_hand()) io = co_await transaction.flush();
+  if (!bodiless && !body.has_at_hand()) io = co_await transaction.flush();
   while (io == Io::ok && !bodiless) {
-    const jobs::Result<std::string_view> piece = co_await upstream.read_body();
+    const jobs::Result<std::string_view> piece = co_await body.next();
     if (!piece) {
       transaction.set_reason(jobs::fault_name(piece.error().fault));
       transaction.cut_short();

@@ -34,6 +34,7 @@ constexpr Phrase phrases[] = {
     {411, "Length Required"},
     {413, "Content Too Large"},
     {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
     {416, "Range Not Satisfiable"},
     {417, "Expectation Failed"},
     {422, "Unprocessable Content"},
@@ -114,7 +115,8 @@ void Transaction::respond(const Problem& problem) {
   set_reason(problem.reason ? problem.reason : problem.type);
   std::string body;
   jobs::append_problem(body, problem.type, reason_phrase(problem.status), problem.status,
-                       problem.detail, problem.instance.empty() ? request_id_ : problem.instance);
+                       problem.detail, problem.instance.empty() ? request_id_ : problem.instance,
+                       problem.errors);
   std::string fields = problem.fields;
   fields.append("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
   respond(problem.status, fields, body);

@@ -1,16 +1,35 @@
 #include "proxy/route_call.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <functional>
 #include <optional>
 
 #include "config/interpolate.hpp"
 #include "proxy/fields.hpp"
+#include "routes/body_fields.hpp"
 
 namespace raincheck::proxy {
 
 using routes::RouteRules;
 
 namespace {
+
+// A request whose answer rules can change: whole, and in codings that we know.
+std::string ask_for_changeable(std::string_view lines) {
+  routes::Fields fields;
+  fields.assign(lines);
+  std::string out;
+  for (const routes::Field& field : fields) {
+    if (routes::asks_for_ranges(field.name)) continue;
+    if (routes::is_same_name(field.name, "Accept-Encoding")) {
+      (void)append_field(out, field.name, routes::known_encodings(field.value));
+    } else {
+      (void)append_field(out, field.name, field.value);
+    }
+  }
+  return out;
+}
 
 const std::function<std::optional<std::string>(std::string_view)>& secrets() {
   static const config::Environment environment = config::Environment::process();
@@ -54,14 +73,70 @@ const routes::Values& RouteCall::values() {
   return values_;
 }
 
+std::unique_ptr<routes::BodyRewriter> RouteCall::rewriter(const routes::BodyPlan& plan,
+                                                          std::string& why) {
+  const routes::BodyRules& body = route_.rules->response_body;
+  routes::BodyValues rendered;
+  if (body.render(plan, values(), rendered, why) != routes::BodyRules::Outcome::done) {
+    return nullptr;
+  }
+  if (!why.empty()) log_body(why);
+  return std::make_unique<routes::BodyRewriter>(body, plan, std::move(rendered));
+}
+
+void RouteCall::log_body(std::string_view why) const {
+  spdlog::warn("route {}: the body of an answer is not changed as its rules say: {}",
+               route_.config->name, why);
+}
+
 RouteRules::Made RouteCall::make() {
-  is_changed_ = route_.rules->changes_calls();
+  const bool changes_answers = !route_.rules->response_body.is_empty();
+  is_changed_ = route_.rules->changes_calls() || changes_answers;
   if (!is_changed_) return RouteRules::Made::done;
-  const std::string_view lines = stored_.substr(stored_.find("\r\n") + 2);
+  std::string_view lines = stored_.substr(stored_.find("\r\n") + 2);
+  std::string answerable;
+  if (changes_answers) {
+    answerable = ask_for_changeable(lines);
+    lines = answerable;
+  }
   return route_.rules->make_call(values(), lines, head_, host_, why_);
 }
 
-void RouteCall::change_answer(std::string& lines, bool concerned, routes::Found found) {
+namespace {
+
+// What is no longer true of a body that was changed.
+void drop_untrue(std::string& lines, bool is_encoded_again) {
+  routes::Fields fields;
+  fields.assign(lines);
+  std::string weakened;
+  std::string kept;
+  for (const routes::Field& field : fields) {
+    std::string_view value = field.value;
+    switch (routes::fate_of_field(field.name, is_encoded_again)) {
+      case routes::FieldFate::removed:
+        continue;
+      case routes::FieldFate::weakened: {
+        const std::optional<std::string> weak = routes::weak_etag(value);
+        if (!weak) continue;
+        weakened = *weak;
+        value = weakened;
+        break;
+      }
+      case routes::FieldFate::kept:
+        break;
+    }
+    (void)append_field(kept, field.name, value);
+  }
+  lines = std::move(kept);
+}
+
+}  // namespace
+
+void RouteCall::change_answer(std::string& lines,
+                              bool concerned,
+                              routes::Found found,
+                              BodyChange change) {
+  if (change != BodyChange::none) drop_untrue(lines, change == BodyChange::encoded_again);
   if (!concerned && route_.rules->response_headers.is_empty()) return;
   std::string changed;
   route_.rules->make_answer(values(), found, lines, changed);

@@ -4,6 +4,7 @@
 // that a rule adds, each time anew.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,9 @@
 #include "routes/url_map.hpp"
 
 namespace raincheck::proxy {
+
+// What was done to the body of an answer.
+enum class BodyChange { none, changed, encoded_again };
 
 class RouteCall {
  public:
@@ -35,7 +39,16 @@ class RouteCall {
   std::string_view host() const { return host_; }
 
   // Changes the field lines of an answer. `concerned`: UrlMap::concerns() its fields.
-  void change_answer(std::string& lines, bool concerned, routes::Found found);
+  void change_answer(std::string& lines,
+                     bool concerned,
+                     routes::Found found,
+                     BodyChange change = BodyChange::none);
+
+  const routes::RouteRules& rules() const { return *route_.rules; }
+  // For one answer. Null: its body must not be sent on, and `why` says why.
+  std::unique_ptr<routes::BodyRewriter> rewriter(const routes::BodyPlan& plan, std::string& why);
+  // Why rules for bodies were not applied, or not all.
+  void log_body(std::string_view why) const;
 
  private:
   const routes::Values& values();

@@ -122,6 +122,7 @@ awaitable<void> Runner::run(Job job) {
   call.may_resend = job.may_resend;
   call.deadline = began + std::min(config_.timeouts.attempt, to_live);
   call.into = &body;
+  call.routed = &routed;
   const std::unique_ptr<Exchange> exchange = upstream_.open(call);
   const Running entry(*this, key, *exchange);
   bulletin_.publish(JobChange{key});
@@ -135,7 +136,6 @@ awaitable<void> Runner::run(Job job) {
     reply.fault = Fault::internal;
     reply.detail = routed.why();
   }
-  if (!reply.fault) routed.change_answer(reply.head, reply.names_urls, routes::Found::elsewhere);
   co_await conclude(job, *route, std::move(reply), body, began, *exchange);
 }
 
@@ -148,10 +148,6 @@ awaitable<void> Runner::adopt(Job job, Exchange& exchange, BodyWriter& into, Tim
   const SiteRoute* const route = site_.find(job.route);
   const Running entry(*this, job.id.place.key(), exchange);
   Reply reply = co_await exchange.run();
-  if (!reply.fault) {
-    RouteCall routed(site_, *route, job.head, job.request_id, id_text(job.id));
-    routed.change_answer(reply.head, reply.names_urls, routes::Found::elsewhere);
-  }
   co_await conclude(job, *route, std::move(reply), into, began, exchange);
 }
 
@@ -205,6 +201,7 @@ awaitable<void> Runner::conclude(const Job& job,
   if (stopping_ && reply.fault && !canceled) outcome.fault = Fault::stopping;
   outcome.status = reply.status;
   outcome.sent = reply.sent;
+  outcome.rejected = !reply.rejected.empty();
   if (!reply.retry_after.empty()) {
     outcome.retry_after = jobs::parse_retry_after(reply.retry_after, now);
   }

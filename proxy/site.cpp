@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "config/load.hpp"
 #include "jobs/idempotency.hpp"
 
 namespace raincheck::proxy {
@@ -18,7 +19,7 @@ jobs::Rules make_rules(const config::Route& route) {
   rules.backoff = route.retry.backoff;
   rules.max_backoff = route.retry.max_backoff;
   rules.success.clear();
-  for (const config::StatusRange& range : route.async.success) {
+  for (const config::StatusRange& range : route.async.success.status) {
     rules.success.emplace_back(range.first, range.last);
   }
   return rules;
@@ -40,7 +41,7 @@ Site::Site(config::Config config, store::Backend& backend)
     : config_(std::move(config)),
       pseudonym_(make_pseudonym(backend.secret())),
       trusted_(config_.trusted_proxies),
-      table_(config_) {
+      table_(config_, config::Environment::process().file) {
   for (const config::Route& route : config_.routes) {
     SiteRoute& built = routes_.emplace_back();
     built.config = &route;

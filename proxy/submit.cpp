@@ -14,6 +14,7 @@
 #include "proxy/held_call.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/relay.hpp"
+#include "proxy/validate.hpp"
 
 namespace raincheck::proxy {
 
@@ -101,6 +102,7 @@ class Submission {
   const jobs::Prefer prefer_;
   jobs::NewJob job_;
   std::unique_ptr<BodyWriter> writer_;  // of a body that was not at hand
+  std::string seen_;                    // of such a body, as much as validation looks at
   std::optional<jobs::IdempotencyKey> key_;
   jobs::BodyDigest::Value digest_{};
   TimePoint window_end_{};
@@ -118,6 +120,10 @@ awaitable<void> Submission::run() {
     const bool whole = co_await take_body();
     if (!whole) co_return;
   }
+  std::optional<std::string_view> body;
+  if (job_.body.size != 0) body = writer_ ? std::string_view(seen_) : job_.body.bytes;
+  if (!is_valid(transaction_, route_.rules->validate, body)) co_return;
+  seen_ = {};
   describe();
   // What no attempt could send is refused now.
   RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
@@ -198,6 +204,7 @@ awaitable<bool> Submission::take_body() {
     if (!piece) co_return false;
     if (piece->empty()) break;
     if (key_) digest.update(*piece);
+    if (route_.rules->validate.needs_body() && seen_.size() <= seen_max) seen_.append(*piece);
     if (writer_->try_append(*piece)) continue;
     const Result<void> kept = co_await writer_->append(*piece);
     if (!kept) {
@@ -349,6 +356,7 @@ awaitable<void> Submission::hold() {
   described.may_resend = job_.may_resend;
   described.deadline = call->began + upstream_.config->timeouts.attempt;
   described.into = &call->answer;
+  described.routed = &call->routed;
   call->exchange = std::make_unique<PoolExchange>(*upstream_.pool, described);
   services_.tasks.spawn(run_held(call));
 

@@ -81,6 +81,8 @@ void Timers::arm_sweep() {
 
 Signal::~Signal() {
   if (timeout_) timers_.cancel(*timeout_);
+  // Nobody could wake it any more.
+  if (waiting_) store::Waiter::drop(*waiting_);
 }
 
 void Signal::notify() {

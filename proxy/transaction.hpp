@@ -38,7 +38,8 @@ struct Problem {
   std::string detail;
   const char* reason = nullptr;  // default: type
   std::string fields;            // further fields of the answer, "Name: value\r\n" each
-  std::string instance;          // default: the id of the request
+  std::string errors;    // a JSON array: each thing that is wrong; empty: detail says it all
+  std::string instance;  // default: the id of the request
 };
 
 // The client's side of a connection, as its Session holds it.

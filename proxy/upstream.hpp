@@ -16,13 +16,16 @@ namespace raincheck::proxy {
 
 // What is to be sent, as it is stored: `head` is "METHOD target\r\n" and end-to-end fields.
 // References must outlive the exchange.
+class RouteCall;
+
 struct Call {
   std::string_view head;
   std::string_view host;  // for Host; empty: the server's own
   const jobs::Body* body = nullptr;
   bool may_resend = false;
-  TimePoint deadline = never;  // of the attempt
-  BodyWriter* into = nullptr;  // takes the response's body
+  TimePoint deadline = never;   // of the attempt
+  BodyWriter* into = nullptr;   // takes the response's body
+  RouteCall* routed = nullptr;  // changes the answer; null: nothing does
 };
 
 // What came of it. Without a fault, the whole response is there.
@@ -31,10 +34,10 @@ struct Reply {
   std::string detail;  // of the fault, for the log
   bool sent = false;   // a byte of the request was accepted by a connection
   int status = 0;
-  std::string head;                              // end-to-end fields
-  bool names_urls = false;                       // UrlMap::concerns() them
-  std::string retry_after;                       // the field's value
-  std::string server;                            // host:port that was asked, for the log
+  std::string head;         // end-to-end fields
+  std::string rejected;     // why the route calls it no success; empty: it may be one
+  std::string retry_after;  // the field's value
+  std::string server;       // host:port that was asked, for the log
   std::optional<jobs::milliseconds> first_byte;  // from the start to the answer's first byte
 };
 

@@ -16,6 +16,7 @@
 
 #include "config/config.hpp"
 #include "routes/fields.hpp"
+#include "routes/route_problem.hpp"
 #include "routes/template.hpp"
 
 namespace raincheck::routes {

@@ -32,12 +32,6 @@ std::string check_path(const Template& path) {
   return "";
 }
 
-std::string explain(const Rendering& rendering) {
-  const std::string name = "'${" + std::string(rendering.name) + "}'";
-  return rendering.outcome == Outcome::missing ? "the request has no " + name
-                                               : name + " has no value that can be used";
-}
-
 // The literal text of a path and its parameters, segment by segment; nothing if a segment is made
 // of more than one.
 std::optional<std::vector<Segment>> segments_of(const std::vector<Template::Piece>& pieces) {
@@ -95,7 +89,7 @@ bool Rewrite::make_target(const Values& values, std::string& target, std::string
   }
   const Rendering rendering = path_->render(values, Form::url, target);
   if (!rendering) {
-    why = explain(rendering);
+    why = rendering.why();
     return false;
   }
   if (!has_query_ && values.target.has_query) target.append("?").append(values.target.query);
@@ -115,7 +109,7 @@ bool Rewrite::make_host(const Values& values, std::string& host, std::string& wh
   std::string text;
   const Rendering rendering = host_->render(values, Form::field, text);
   if (!rendering) {
-    why = explain(rendering);
+    why = rendering.why();
     return false;
   }
   const auto authority = parse_authority(text);

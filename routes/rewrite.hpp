@@ -11,6 +11,7 @@
 
 #include "config/config.hpp"
 #include "routes/path_pattern.hpp"
+#include "routes/route_problem.hpp"
 #include "routes/template.hpp"
 
 namespace raincheck::routes {

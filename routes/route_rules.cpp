@@ -5,13 +5,20 @@ namespace raincheck::routes {
 void RouteRules::compile(const config::Route& route,
                          const config::Upstream* upstream,
                          const PathPattern& pattern,
+                         const JsonSchema::ReadFile& read,
                          std::vector<RuleProblem>& problems) {
+  const Scope of_call{&pattern, true};
+  const Scope of_answer{&pattern, false};
+  validate = RequestCheck(route.validate, "validate", read, problems);
   rewrite = Rewrite::compile(route.rewrite, pattern, problems);
-  request_headers = HeaderRules::compile(route.request_headers, "request_headers",
-                                         Scope{&pattern, true}, problems);
+  request_headers =
+      HeaderRules::compile(route.request_headers, "request_headers", of_call, problems);
+  request_body = BodyRules::compile(route.request_body, "request_body", of_call, problems);
+  success = SuccessCheck(route.async.success);
   urls = UrlMap::compile(route.response_headers, upstream, rewrite, pattern, problems);
-  response_headers = HeaderRules::compile(route.response_headers.changes, "response_headers",
-                                          Scope{&pattern, false}, problems);
+  response_headers =
+      HeaderRules::compile(route.response_headers.changes, "response_headers", of_answer, problems);
+  response_body = BodyRules::compile(route.response_body, "response_body", of_answer, problems);
 }
 
 RouteRules::Made RouteRules::make_call(const Values& values,
@@ -27,7 +34,7 @@ RouteRules::Made RouteRules::make_call(const Values& values,
   fields.assign(lines);
   std::string text;
   if (const Rendering rendering = request_headers.apply(values, fields, text); !rendering) {
-    why = "'${" + std::string(rendering.name) + "}' cannot be read";
+    why = rendering.why();
     return Made::unreadable;
   }
   head.assign(values.method).append(" ").append(target).append("\r\n");

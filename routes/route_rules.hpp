@@ -1,7 +1,7 @@
-// Everything that one route changes in heads on their way, compiled when the configuration is
-// loaded and immutable then: the path and host of the call, fields of the request, and of the
-// answer first what the backend says of itself (UrlMap), then fields. Owned by the RouteTable; any
-// thread.
+// Everything that one route asks of messages and changes in them on their way, compiled when the
+// configuration is loaded and immutable then: what is asked of a request, the path and host of its
+// call, its fields and body; what is a success, and of the answer first what the backend says of
+// itself (UrlMap), then fields and body. Owned by the RouteTable; any thread.
 #pragma once
 
 #include <string>
@@ -9,18 +9,24 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "routes/body_rules.hpp"
 #include "routes/header_rules.hpp"
+#include "routes/json_schema.hpp"
 #include "routes/path_pattern.hpp"
+#include "routes/request_check.hpp"
 #include "routes/rewrite.hpp"
+#include "routes/success_check.hpp"
 #include "routes/url_map.hpp"
 
 namespace raincheck::routes {
 
 struct RouteRules {
-  // `upstream` may be null. Addresses of the rules must not change afterwards.
+  // `upstream` may be null. `read` gives the content of schemas. Addresses of the rules must not
+  // change afterwards.
   void compile(const config::Route& route,
                const config::Upstream* upstream,
                const PathPattern& pattern,
+               const JsonSchema::ReadFile& read,
                std::vector<RuleProblem>& problems);
 
   enum class Made {
@@ -51,10 +57,14 @@ struct RouteRules {
                    std::string_view lines,
                    std::string& out) const;
 
+  RequestCheck validate;
   Rewrite rewrite;
   HeaderRules request_headers;
+  BodyRules request_body;
+  SuccessCheck success;
   UrlMap urls;
   HeaderRules response_headers;
+  BodyRules response_body;
 };
 
 }  // namespace raincheck::routes

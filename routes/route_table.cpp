@@ -274,12 +274,15 @@ struct RouteTable::Index {
   static char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 };
 
-RouteTable::RouteTable(const config::Config& config) : index_(std::make_unique<Index>()) {
+RouteTable::RouteTable(const config::Config& config, const JsonSchema::ReadFile& read)
+    : index_(std::make_unique<Index>()) {
+  const auto nothing = [](const std::string&) { return std::optional<std::string>(); };
+  const JsonSchema::ReadFile read_file = read ? read : JsonSchema::ReadFile(nothing);
   ByText<const config::Upstream*> upstreams;
   for (const config::Upstream& upstream : config.upstreams) upstreams[upstream.name] = &upstream;
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
     const auto upstream = upstreams.find(config.routes[i].upstream);
-    add(config.routes[i], i, upstream == upstreams.end() ? nullptr : upstream->second);
+    add(config.routes[i], i, upstream == upstreams.end() ? nullptr : upstream->second, read_file);
   }
 }
 
@@ -289,7 +292,8 @@ RouteTable& RouteTable::operator=(RouteTable&&) noexcept = default;
 
 void RouteTable::add(const config::Route& route,
                      std::size_t index,
-                     const config::Upstream* upstream) {
+                     const config::Upstream* upstream,
+                     const JsonSchema::ReadFile& read) {
   const std::string path = "routes[" + std::to_string(index) + "]";
   if (route.match.path.empty()) return;  // refused when it was read
   std::string why;
@@ -301,7 +305,7 @@ void RouteTable::add(const config::Route& route,
   const PathPattern& pattern = index_->patterns.emplace_back(std::move(parsed));
   RouteRules& rules = index_->rules.emplace_back();
   std::vector<RuleProblem> found;
-  rules.compile(route, upstream, pattern, found);
+  rules.compile(route, upstream, pattern, read, found);
   for (RuleProblem& problem : found) {
     problems_.push_back({problem.place, path + "." + problem.setting, std::move(problem.message)});
   }

@@ -16,15 +16,10 @@
 #include "config/config.hpp"
 #include "routes/fields.hpp"
 #include "routes/path_pattern.hpp"
+#include "routes/route_problem.hpp"
 #include "routes/route_rules.hpp"
 
 namespace raincheck::routes {
-
-struct RouteProblem {
-  config::Place place;
-  std::string path;  // of the setting: "routes[3].match"
-  std::string message;
-};
 
 // What of a request decides about its route.
 struct Asked {
@@ -50,8 +45,9 @@ struct RouteMatch {
 
 class RouteTable {
  public:
-  // The configuration must outlive the table. A table with problems must not serve.
-  explicit RouteTable(const config::Config& config);
+  // The configuration must outlive the table. A table with problems must not serve. `read` gives
+  // the content of the files that routes name; without it none can be read.
+  explicit RouteTable(const config::Config& config, const JsonSchema::ReadFile& read = {});
   ~RouteTable();
   RouteTable(RouteTable&&) noexcept;
   RouteTable& operator=(RouteTable&&) noexcept;
@@ -71,7 +67,10 @@ class RouteTable {
  private:
   struct Index;
 
-  void add(const config::Route& route, std::size_t index, const config::Upstream* upstream);
+  void add(const config::Route& route,
+           std::size_t index,
+           const config::Upstream* upstream,
+           const JsonSchema::ReadFile& read);
 
   std::vector<RouteProblem> problems_;
   std::unique_ptr<Index> index_;

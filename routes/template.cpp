@@ -4,6 +4,7 @@
 #include <array>
 
 #include "config/suggest.hpp"
+#include "jobs/text.hpp"
 #include "routes/percent.hpp"
 
 namespace raincheck::routes {
@@ -274,7 +275,76 @@ void append_to_url(std::string& out, const Found& found, bool is_in_query) {
   append_encoded(out, plain);
 }
 
+void append_markup(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+}
+
+// What the template itself says stays as it is.
+void append_escaped(std::string& out, const Found& found, Form form) {
+  std::string plain;
+  append_plain(plain, found);
+  if (found.coding == Coding::literal) {
+    out += plain;
+  } else if (form == Form::markup) {
+    append_markup(out, plain);
+  } else {
+    std::string quoted;
+    jobs::append_json_string(quoted, plain);
+    out.append(quoted, 1, quoted.size() - 2);
+  }
+}
+
+void append_in_form(std::string& out, const Found& found, Form form, bool is_in_query) {
+  switch (form) {
+    case Form::text:
+    case Form::field:
+      append_plain(out, found);
+      return;
+    case Form::json:
+    case Form::markup:
+      append_escaped(out, found, form);
+      return;
+    case Form::url:
+      append_to_url(out, found, is_in_query);
+      return;
+  }
+}
+
 }  // namespace
+
+std::string Rendering::why() const {
+  switch (outcome) {
+    case Outcome::done:
+      return "";
+    case Outcome::missing:
+      return "the request has no " + written(name);
+    case Outcome::not_allowed:
+      return written(name) + " has no value that can be used";
+    case Outcome::unreadable:
+      return written(name) + " cannot be read";
+  }
+  return "";
+}
 
 Template Template::compile(const config::TemplateText& text, const Scope& scope, std::string& why) {
   Template out;
@@ -313,11 +383,7 @@ Rendering Template::render(const Values& values, Form form, std::string& out) co
       found = {true, *piece.fallback, Coding::plain};
     }
     const std::size_t at = out.size();
-    if (form == Form::url) {
-      append_to_url(out, found, is_in_query);
-    } else {
-      append_plain(out, found);
-    }
+    append_in_form(out, found, form, is_in_query);
     const bool is_too_long = out.size() - begin > value_bytes_max;
     const bool breaks_out =
         form == Form::field && !is_field_value(std::string_view(out).substr(at));

@@ -49,9 +49,11 @@ struct Values {
 
 // What values become on their way into the text.
 enum class Form : std::uint8_t {
-  text,   // as they are: the caller quotes them, for JSON or HTML
-  field,  // a field value: nothing with a control character
-  url,    // path and, after a literal '?', query: everything but unreserved characters is encoded
+  text,    // as they are
+  json,    // within a string of JSON or JavaScript: escaped
+  markup,  // within text or an attribute of HTML or XML: escaped
+  field,   // a field value: nothing with a control character
+  url,     // path and, after a literal '?', query: everything but unreserved characters is encoded
 };
 
 struct Rendering {
@@ -65,19 +67,13 @@ struct Rendering {
   std::string_view name;  // of the value that is to blame, without ${}; a view into the template
 
   explicit operator bool() const { return outcome == Outcome::done; }
+  std::string why() const;  // "the request has no '${header.X-Customer}'"; empty: it is done
 };
 
 // What a template may speak of, where it stands.
 struct Scope {
   const PathPattern* pattern = nullptr;  // whose parameters ${path.NAME} are
   bool secrets = false;                  // ${file:...} and ${credential:...}
-};
-
-// What is wrong with a rule of a route, and where it stands.
-struct RuleProblem {
-  config::Place place;
-  std::string setting;  // within the route: "rewrite.path"
-  std::string message;
 };
 
 class Template {

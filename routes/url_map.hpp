@@ -13,6 +13,7 @@
 #include "config/config.hpp"
 #include "routes/fields.hpp"
 #include "routes/rewrite.hpp"
+#include "routes/route_problem.hpp"
 #include "routes/template.hpp"
 
 namespace raincheck::routes {

@@ -128,8 +128,8 @@ TEST_CASE("every kind of setting is read") {
   CHECK(route.async.pending_status == 202);
   CHECK(route.async.completion == Completion::inline_);
   CHECK(route.async.redirect_status == 303);
-  REQUIRE(route.async.success.size() == 2);
-  CHECK(route.async.success[1].first == 304);
+  REQUIRE(route.async.success.status.size() == 2);
+  CHECK(route.async.success.status[1].first == 304);
   CHECK(route.async.priority == Priority::low);
   CHECK(route.async.queue_timeout == 1h);
   CHECK(route.async.idempotency_key.required);
@@ -139,6 +139,118 @@ TEST_CASE("every kind of setting is read") {
   CHECK_FALSE(route.retry.on_connect_failure);
   CHECK(route.retry.on_status == std::vector<int>{500});
   CHECK(route.limits.body == 1000);
+}
+
+TEST_CASE("rules for requests, answers and bodies go where they belong") {
+  const Loaded loaded =
+      load_text("dir/x.yaml",
+                "upstreams: { a: http://a }\n"
+                "routes:\n"
+                "  - match: /x\n"
+                "    upstream: a\n"
+                "    async: { success: { content_types: [text/*], body_matches: a, "
+                "body_excludes: b, json: { /a: [1, 'x', null, yes, '2', 0.10] } } }\n"
+                "    validate:\n"
+                "      content_types: [a/b]\n"
+                "      headers: { X-A: required, X-B: '[a]', X-C: { required: true, "
+                "pattern: c } }\n"
+                "      query: { 'q[]': '1' }\n"
+                "      json_schema: s.json\n"
+                "    request_body: { max_size: 2KiB, on_failure: refuse, merge_patch: "
+                "null }\n"
+                "    response_body:\n"
+                "      json_patch:\n"
+                "        - { op: test, path: '', value: {} }\n"
+                "        - { op: copy, from: /a, path: /b, optional: true }\n"
+                "      replace: [{ from: x, to: '' }]\n",
+                Environment::empty());
+  CHECK(complaints(loaded) == "");
+  const Route& route = loaded.config.routes.at(0);
+  const Success& success = route.async.success;
+  CHECK(success.content_types == std::vector<std::string>{"text/*"});
+  CHECK(success.body_matches == "a");
+  CHECK(success.body_excludes == "b");
+  CHECK(success.json == R"({"/a":[1,"x",null,"yes","2",0.10]})");
+  REQUIRE(route.validate.headers.size() == 3);
+  CHECK(route.validate.headers[0].required);
+  CHECK(route.validate.headers[1].pattern == "[a]");
+  CHECK_FALSE(route.validate.headers[1].required);
+  CHECK(route.validate.headers[2].required);
+  CHECK(route.validate.headers[2].pattern == "c");
+  CHECK(route.validate.query.at(0).name == "q[]");
+  CHECK(route.validate.json_schema == "dir/s.json");
+  CHECK(route.validate.json_schema_place.line == 10);
+  CHECK(route.request_body.max_size == 2048);
+  CHECK(route.request_body.on_failure == OnFailure::refuse);
+  CHECK(route.request_body.merge_patch.json == "null");
+  REQUIRE(route.response_body.json_patch.size() == 2);
+  CHECK(route.response_body.json_patch[0].op == PatchOp::test);
+  CHECK(route.response_body.json_patch[0].value.json == "{}");
+  CHECK(route.response_body.json_patch[1].optional);
+  CHECK(route.response_body.json_patch[1].from == "/a");
+  CHECK(route.response_body.replace.at(0).from == "x");
+}
+
+TEST_CASE("texts of bodies keep what a request has to say") {
+  Environment environment = Environment::empty();
+  environment.variable = [](const std::string& name) -> std::optional<std::string> {
+    if (name == "COUNT") return "5";
+    return std::nullopt;
+  };
+  const Loaded loaded =
+      load_text("x.yaml",
+                "upstreams: { a: http://a }\n"
+                "routes:\n"
+                "  - match: /x\n"
+                "    upstream: a\n"
+                "    request_body:\n"
+                "      merge_patch: { n: '${COUNT}', s: 'n${COUNT}', v: '${header.X-A}', lit: "
+                "'$${header.X-A}', quoted: '7', bare: 7, '${no}': [a] }\n"
+                "      replace: [{ from: '${COUNT}', to: '${COUNT}:${query.a:-b}' }]\n",
+                environment);
+  CHECK(complaints(loaded) == "");
+  const BodyRules& rules = loaded.config.routes.at(0).request_body;
+  CHECK(rules.merge_patch.json == R"({"n":5,"s":"n5","v":"${header.X-A}","lit":"${header.X-A}",)"
+                                  R"("quoted":"7","bare":7,"${no}":["a"]})");
+  const auto& strings = rules.merge_patch.strings;
+  REQUIRE(strings.size() == 5);
+  CHECK(strings[0].parts.at(0).text == "n5");
+  CHECK(strings[1].parts.at(0).is_name);
+  CHECK(strings[1].parts.at(0).text == "header.X-A");
+  CHECK(strings[1].place.line == 6);
+  CHECK_FALSE(strings[2].parts.at(0).is_name);
+  CHECK(strings[2].parts.at(0).text == "${header.X-A}");
+  CHECK(strings[3].parts.at(0).text == "7");
+  CHECK(strings[4].parts.at(0).text == "a");
+  CHECK(rules.replace.at(0).from == "5");
+  REQUIRE(rules.replace.at(0).to.parts.size() == 2);
+  CHECK(rules.replace.at(0).to.parts[0].text == "5:");
+  CHECK(rules.replace.at(0).to.parts[1].text == "query.a:-b");
+}
+
+TEST_CASE("a route's own lists stand in place of those that are its defaults") {
+  const Loaded loaded = load_alone(
+      "defaults:\n"
+      "  route:\n"
+      "    upstream: a\n"
+      "    validate: { headers: { X-A: required, X-B: required } }\n"
+      "    response_body: { max_size: 5KiB, replace: [{ from: a, to: b }, { from: c, to: d }] }\n"
+      "upstreams: { a: http://a }\n"
+      "routes:\n"
+      "  - match: /x\n"
+      "  - match: /y\n"
+      "    validate: { headers: { X-B: b } }\n"
+      "    response_body: { replace: [{ from: a, to: e }] }\n");
+  CHECK(complaints(loaded) == "");
+  const Route& first = loaded.config.routes.at(0);
+  CHECK(first.validate.headers.size() == 2);
+  CHECK(first.response_body.replace.size() == 2);
+  const Route& second = loaded.config.routes.at(1);
+  REQUIRE(second.validate.headers.size() == 1);
+  CHECK_FALSE(second.validate.headers[0].required);
+  REQUIRE(second.response_body.replace.size() == 1);
+  CHECK(second.response_body.replace[0].to.written == "e");
+  CHECK(second.response_body.max_size == 5 * kib);
 }
 
 TEST_CASE("upstreams and routes begin as the defaults, and change only what they say") {

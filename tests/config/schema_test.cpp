@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/json/src.hpp>
+#include <boost/json.hpp>
 #include <string>
 #include <string_view>
 #include <valijson/adapters/boost_json_adapter.hpp>
@@ -79,6 +79,15 @@ const std::string good[] = {
     with_route("retry: { on: [timeout, 500, connect_failure], max_attempts: 1 }"),
     with_route("retry: { on: [] }"),
     with_route("limits: { body: 1GB }"),
+    with_route("async: { success: { content_types: [text/*, a/*+json], body_matches: x } }"),
+    with_route("async: { success: { json: { /a/b: [1, null], '': x } } }"),
+    with_route("validate: { headers: { X-A: required, X-B: { pattern: '[a-z]' } } }"),
+    with_route("validate: { query: { 'filter[a]': '.+', b: { required: true } } }"),
+    with_route("validate: { content_types: ['*/*'], json_schema: a.json }"),
+    with_route("response_body: { json_patch: [{ op: add, path: /a, value: { b: [1, x] } }] }"),
+    with_route("response_body: { json_patch: [{ op: move, path: '', from: /a, optional: true }] }"),
+    with_route("request_body: { merge_patch: [1], max_size: 1KiB, on_failure: refuse }"),
+    with_route("request_body: { replace: [{ from: a, to: '' }] }"),
     with_route("rewrite: { path: '/x/${query.a:-b}', host: '${request.host}' }"),
     with_route("request_headers: { set: { X-A: '${header.X-B}' }, remove: [X-*], rename: { A: B } "
                "}"),
@@ -155,6 +164,21 @@ const std::string bad[] = {
     with_route("async: { idempotency_key: { required: yes } }"),
     with_route("async: { success: { status: [] } }"),
     with_route("async: { success: { status: 99 } }"),
+    with_route("async: { success: { content_types: [text] } }"),
+    with_route("async: { success: { json: [] } }"),
+    with_route("async: { success: { json: {} } }"),
+    with_route("async: { success: { json: { a: 1 } } }"),
+    with_route("async: { success: { json: { /a~: 1 } } }"),
+    with_route("validate: { content_types: application/json }"),
+    with_route("validate: { headers: { 'X A': required } }"),
+    with_route("validate: { headers: { X-A: { elephant: 1 } } }"),
+    with_route("validate: { query: { '': required } }"),
+    with_route("response_body: { json_patch: [] }"),
+    with_route("response_body: { json_patch: [{ op: add, value: 1 }] }"),
+    with_route("response_body: { json_patch: [{ op: ad, path: /a, value: 1 }] }"),
+    with_route("response_body: { json_patch: [{ op: remove, path: a }] }"),
+    with_route("response_body: { on_failure: ignore }"),
+    with_route("response_body: { replace: [{ from: a }] }"),
     with_route("retry: { on: timeout }"),
     with_route("retry: { on: [teapot] }"),
     with_route("retry: { on: [200] }"),
@@ -246,7 +270,8 @@ TEST_CASE("the example's values are the defaults, unless it says that they are e
   CHECK(config.upstreams[0].limits.response_body == upstream.limits.response_body);
   const Route route;
   CHECK(config.routes.at(0).async.job_timeout == route.async.job_timeout);
-  CHECK(config.routes.at(0).async.success.at(0).last == route.async.success.at(0).last);
+  CHECK(config.routes.at(0).async.success.status.at(0).last ==
+        route.async.success.status.at(0).last);
   CHECK(config.routes.at(0).retry.on_status == route.retry.on_status);
   CHECK(config.jobs.max_pending == Jobs().max_pending);
   CHECK(config.store.max_bytes == Store().max_bytes);

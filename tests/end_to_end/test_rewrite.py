@@ -98,7 +98,7 @@ class Requests(Heads):
         wait_until(lambda: 'cannot be called' in self.proxy.log(), 'the attempt without its credential')
         self.assertEqual(500, self.request('POST', '/never/x', body=b'').status)
         self.assertEqual(500, self.request('POST', '/always/x', body=b'').status)
-        self.assertEqual('queued', waiting.state())
+        self.assertIn(waiting.state(), ('queued', 'running'))
         os.rename(token + '.away', token)
         self.assertEqual('succeeded', waiting.ended())
 

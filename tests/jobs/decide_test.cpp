@@ -225,6 +225,19 @@ TEST_CASE("a timeout is tried again only where the route says so and it is safe"
         Then::retry);
 }
 
+TEST_CASE("an answer that its body gives away is kept, and no success") {
+  Rules rules;
+  Outcome outcome = answered(200);
+  outcome.rejected = true;
+  const Decision decision = decide(outcome, attempt(1, true), rules);
+  CHECK(what(decision) == Then::fail_with_response);
+  CHECK(decision.error == ErrorType::upstream_rejected);
+  // A status that is tried again is, whatever the body says.
+  Outcome busy = answered(502);
+  busy.rejected = true;
+  CHECK(what(decide(busy, attempt(1, true), rules)) == Then::retry);
+}
+
 TEST_CASE("a success is what the route calls one, and a rejected answer is kept") {
   Rules rules;
   rules.success = {{200, 200}, {404, 404}, {502, 502}};

@@ -3,15 +3,19 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/config.hpp"
+#include "tests/routes/templates.hpp"
 
 using namespace raincheck;
 using routes::RouteTable;
+using routes::tests::json_of;
+using routes::tests::text_of;
 
 namespace {
 
@@ -213,4 +217,41 @@ TEST_CASE("the table agrees with trying every pattern in turn") {
       if (match) CHECK(match.pattern->matches(path));
     }
   }
+}
+
+TEST_CASE("a route has all its rules, and their problems have places") {
+  config::Config config = config_of({"/r/{customer}"});
+  config::Route& route = config.routes[0];
+  route.validate.json_schema = "/s.json";
+  route.validate.json_schema_place = {"raincheck.yaml", 7, 5};
+  route.async.success.content_types = {"text/plain"};
+  route.request_body.replace = {{"a", text_of("${path.customer}"), {}}};
+  route.response_body.merge_patch = json_of(R"({"id":"${job.id}"})");
+  const auto read = [](const std::string& path) -> std::optional<std::string> {
+    if (path == "/s.json") return R"({"type":"object"})";
+    return std::nullopt;
+  };
+  const RouteTable table(config, read);
+  REQUIRE(table.problems().empty());
+  const routes::RouteRules& rules = *table.match({"GET", "", "/r/acme", "", nullptr}).rules;
+  CHECK(rules.validate.check({"", {}, "application/json", "{}"}));
+  CHECK(rules.validate.check({"", {}, "application/json", "[]"}).status == 422);
+  CHECK(rules.success.judge({200, "text/plain", "", true}) == "");
+  CHECK(rules.success.judge({200, "text/html", "", true}) != "");
+  CHECK_FALSE(rules.request_body.is_empty());
+  CHECK_FALSE(rules.response_body.is_empty());
+
+  const RouteTable unread(config);
+  REQUIRE(unread.problems().size() == 1);
+  CHECK(unread.problems()[0].path == "routes[0].validate.json_schema");
+  CHECK(unread.problems()[0].place.line == 7);
+
+  route.request_body.replace[0].to = text_of("${path.custmer}");
+  route.response_body.replace = {{"a", text_of("${file:/x}"), {}}};
+  const RouteTable wrong(config, read);
+  REQUIRE(wrong.problems().size() == 2);
+  CHECK(wrong.problems()[0].path == "routes[0].request_body.replace[0].to");
+  CHECK(wrong.problems()[0].message ==
+        "the route's path has no parameter 'custmer'; did you mean 'customer'?");
+  CHECK(wrong.problems()[1].path == "routes[0].response_body.replace[0].to");
 }

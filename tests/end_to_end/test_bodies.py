@@ -1,0 +1,137 @@
+"""What a route asks of requests, what it calls a success, and what it changes in the bodies of answers."""
+import gzip
+import json
+import os
+
+from backend import answer
+from harness import EndToEnd, problem, route
+
+JSON = {'Content-Type': 'application/json'}
+SCHEMA = {'type': 'object', 'required': ['year', 'format'], 'additionalProperties': False,
+          'properties': {'year': {'type': 'integer', 'minimum': 2000}, 'format': {'enum': ['pdf', 'csv']}}}
+
+
+class Validation(EndToEnd):
+    def serve_with(self, **validate):
+        schema = os.path.join(self.folder, 'schema.json')
+        with open(schema, 'w', encoding='utf-8') as file:
+            json.dump(SCHEMA, file)
+        self.serve(routes=[route('POST /reports/*', validate={'json_schema': schema, **validate})])
+
+    def refused(self, body, fields=JSON, target='/reports/1'):
+        response = self.request('POST', target, fields, body)
+        self.assert_problem(response, response.status, 'invalid_request')
+        return response.status, problem(response).get('errors')
+
+    def test_everything_that_is_wrong_is_told_and_nothing_is_stored(self):
+        self.serve_with(headers={'X-Customer': 'required'}, query={'format': 'pdf|csv'})
+        status, errors = self.refused(b'{"year": 1999, "extra": 1}', target='/reports/1?format=doc')
+        self.assertEqual(400, status)
+        named = {next(v for k, v in e.items() if k != 'detail') for e in errors}
+        self.assertEqual({'X-Customer', 'format'}, named & {'X-Customer', 'format'})
+        self.assertEqual(0, self.backend.count())
+
+    def test_a_body_that_breaks_the_schema_is_422_with_pointers(self):
+        self.serve_with()
+        status, errors = self.refused(b'{"year": 1999, "format": "doc"}')
+        self.assertEqual((422, {'/year', '/format'}), (status, {e['pointer'] for e in errors}))
+        self.assertEqual(400, self.refused(b'{"year": ')[0])
+
+    def test_another_media_type_is_415(self):
+        self.serve_with(content_types=['application/json'])
+        self.assertEqual(415, self.refused(b'<year/>', {'Content-Type': 'application/xml'})[0])
+
+    def test_a_good_request_becomes_a_job_large_coded_or_chunked(self):
+        self.serve_with(content_types=['application/json'])
+        good = b'{"year": 2026, "format": "pdf"}'
+        self.assertEqual('succeeded', self.submit(body=good, fields=JSON).ended())
+        large = good + b' ' * 100_000
+        self.assertEqual('succeeded', self.submit(body=large, fields=JSON).ended())
+        coded = gzip.compress(good)
+        self.assertEqual('succeeded', self.submit(body=coded, fields={**JSON, 'Content-Encoding': 'gzip'}).ended())
+        self.assertEqual([good, large, coded], [seen.body for seen in self.backend.seen()])
+        self.assertEqual(415, self.refused(b'no gzip', {**JSON, 'Content-Encoding': 'gzip'})[0])
+        self.assertEqual(422, self.refused(gzip.compress(b'[]'), {**JSON, 'Content-Encoding': 'gzip'})[0])
+
+
+class Success(EndToEnd):
+    def outcome_of(self, body, fields=(), status=200, **success):
+        self.serve(routes=[route('POST /reports/*', success=success)])
+        self.backend.on('/reports', answer(status, body, dict(fields)))
+        job = self.submit().wait()
+        # However it ended, the answer is the result.
+        self.assertEqual((status, body), (job.result().status, job.result().body))
+        return job.ended()
+
+    def test_an_error_page_with_200_is_no_success(self):
+        self.assertEqual('upstream_rejected', self.outcome_of(b'<h1>Fatal error</h1>', body_excludes='(?i)fatal error'))
+
+    def test_a_page_without_what_it_must_say_is_no_success(self):
+        self.assertEqual('upstream_rejected', self.outcome_of(b'please log in', body_matches='^%PDF'))
+
+    def test_the_media_type_decides(self):
+        self.assertEqual('upstream_rejected', self.outcome_of(b'<p>', {'Content-Type': 'text/html'},
+                                                              content_types=['application/pdf']))
+
+    def test_values_of_a_json_answer_decide_also_when_it_is_coded(self):
+        fields = {**JSON, 'Content-Encoding': 'gzip'}
+        body = gzip.compress(b'{"ok": false, "rows": [' + b'1, ' * 50_000 + b'1]}')
+        self.assertEqual('upstream_rejected', self.outcome_of(body, fields, json={'/ok': True}))
+
+    def test_what_meets_all_of_it_is_one(self):
+        self.assertEqual('succeeded', self.outcome_of(b'{"ok": true}', JSON, json={'/ok': True}, body_matches='ok',
+                                                      content_types=['application/json']))
+
+
+class Answers(EndToEnd):
+    def both(self, **rules):
+        """The answers of a plain call and of a job under the same rules."""
+        routes = [route(f'/{mode}/*', mode=mode, response_body=rules) for mode in ('never', 'always')]
+        self.serve(routes=routes)
+
+    def results(self, fields=()):
+        plain = self.request('POST', '/never/x', fields, b'')
+        return [plain, self.submit('/always/x', fields=fields).wait().result()]
+
+    def test_json_is_patched_and_its_fields_are_made_right(self):
+        self.both(json_patch=[{'op': 'replace', 'path': '/links/self', 'value': '${request.path}'},
+                              {'op': 'remove', 'path': '/internal', 'optional': True}])
+        body = b'{"links":{"self":"http://legacy/x"},"internal":1,"big":12345678901234567890.10}'
+        self.backend.on('/', answer(200, body, {**JSON, 'ETag': '"strong"', 'Content-MD5': 'x'}))
+        for mode, response in zip(('never', 'always'), self.results()):
+            self.assertEqual(f'{{"links":{{"self":"/{mode}/x"}},"big":12345678901234567890.10}}', response.text)
+            self.assertEqual(('W/"strong"', None, str(len(response.body))),
+                             tuple(response.get(n) for n in ('ETag', 'Content-MD5', 'Content-Length')))
+
+    def test_text_is_replaced_in_bodies_of_any_size_coded_or_not(self):
+        self.both(replace=[{'from': 'http://legacy.internal', 'to': 'https://public.example'}])
+        body = b'<a href="http://legacy.internal/a">' * 20_000
+        expected = body.replace(b'http://legacy.internal', b'https://public.example')
+        self.backend.on('/', answer(200, body, {'Content-Type': 'text/html'}))
+        for response in self.results():
+            self.assertEqual(expected, response.body)
+        coded = {'Content-Type': 'text/html', 'Content-Encoding': 'gzip'}
+        self.backend.on('/', answer(200, gzip.compress(body), coded))
+        for response in self.results({'Accept-Encoding': 'gzip, zstd'}):
+            self.assertEqual('gzip', response.get('Content-Encoding'))
+            self.assertEqual(expected, gzip.decompress(response.body))
+        self.assertEqual({'gzip'}, {seen.get('Accept-Encoding') for seen in self.backend.seen()[-2:]})
+
+    def test_what_a_rule_cannot_read_is_passed_on(self):
+        self.both(json_patch=[{'op': 'add', 'path': '/x', 'value': 1}])
+        self.backend.on('/', answer(200, b'{"cut": ', JSON))
+        for response in self.results():
+            self.assertEqual((200, b'{"cut": '), (response.status, response.body))
+        self.assertIn('is not changed as its rules say', self.proxy.log())
+
+    def test_what_a_rule_cannot_read_is_refused_where_the_route_says_so(self):
+        self.both(json_patch=[{'op': 'add', 'path': '/x', 'value': 1}], on_failure='refuse')
+        self.backend.on('/', answer(200, b'{"cut": ', JSON))
+        for response in self.results():
+            self.assertEqual(502, response.status)
+            self.assertNotIn('{"cut"', response.text)
+
+    def test_parts_are_never_asked_for_where_bodies_change(self):
+        self.both(replace=[{'from': 'a', 'to': 'b'}])
+        self.results({'Range': 'bytes=0-10'})
+        self.assertEqual({None}, {seen.get('Range') for seen in self.backend.seen()})
