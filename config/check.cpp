@@ -111,6 +111,27 @@ void check_async(const Async& async, Reading& reading, const std::string& path) 
               async.retry_after.max);
 }
 
+// The setting itself was written, not only one around it.
+bool is_written(const Reading& reading, const std::string& path) {
+  const Place here = reading.place(path);
+  const Place around = reading.place(path.substr(0, path.rfind('.')));
+  return here.line != around.line || here.column != around.column;
+}
+
+void check_cors(const Cors& cors, Reading& reading, const std::string& path) {
+  const std::string here = path + ".cors";
+  const auto& origins = cors.allow_origins;
+  if (origins.empty() && is_written(reading, here) &&
+      !is_written(reading, here + ".allow_origins")) {
+    reading.refuse(reading.place(here), here + ".allow_origins", "is required");
+  }
+  const bool all = std::find(origins.begin(), origins.end(), "*") != origins.end();
+  if (!all || !cors.allow_credentials) return;
+  reading.refuse(reading.place(here + ".allow_credentials"), here + ".allow_credentials",
+                 "with '*' in allow_origins every page could call as its visitor",
+                 "name the origins that may");
+}
+
 void check_routes(const Config& config, Reading& reading) {
   Names names(reading);
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
@@ -125,6 +146,7 @@ void check_routes(const Config& config, Reading& reading) {
       reading.refuse(route.place, path + ".upstream", "is required");
     }
     check_async(route.async, reading, path);
+    check_cors(route.cors, reading, path);
     check_order(reading, path + ".retry", "backoff", route.retry.backoff, "max_backoff",
                 route.retry.max_backoff);
     const std::string& base = config.jobs.base_path;

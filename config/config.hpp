@@ -188,6 +188,16 @@ struct Rewrite {
   std::optional<TemplateText> path;
 };
 
+// Which pages of other origins may use a route from a browser. No origins: none.
+struct Cors {
+  std::vector<std::string>
+      allow_origins;               // "https://app.example.com", "https://*.example.com", "*"
+  bool allow_credentials = false;  // never with "*"
+  std::vector<std::string> allow_headers;   // of requests; empty: whichever a preflight asks for
+  std::vector<std::string> expose_headers;  // of answers, beside those that a job needs
+  milliseconds max_age{600'000};
+};
+
 struct RouteLimits {
   std::optional<std::uint64_t> body;  // default: the listener's
 };
@@ -202,6 +212,7 @@ struct Route {
   HeaderChanges request_headers;
   ResponseHeaders response_headers;
   RouteLimits limits;
+  Cors cors;
   Place place;
 };
 

@@ -290,6 +290,21 @@ void describe(V& v, RouteLimits& l) {
 }
 
 template <class V>
+void describe(V& v, Cors& c) {
+  v.list("allow_origins", c.allow_origins, Many<Text>{{check_allowed_origin}},
+         "Origins whose pages may call: https://app.example.com, https://*.example.com for every "
+         "host one label below, or * for all.");
+  v.field("allow_credentials", c.allow_credentials, Flag{},
+          "Whether their calls may carry cookies and Authorization. Not with *.");
+  v.list("allow_headers", c.allow_headers, Many<Text>{{check_header_name}},
+         "Fields that their requests may have. Default: whichever they ask for.");
+  v.list("expose_headers", c.expose_headers, Many<Text>{{check_header_name}},
+         "Fields of answers that they may read, beside Location, Retry-After and ETag.");
+  v.field("max_age", c.max_age, Duration{Zero::allowed},
+          "How long a browser may remember the answer to its preflight.");
+}
+
+template <class V>
 void describe(V& v, Route& r) {
   v.field("name", r.name, Text{check_label}, "Label in logs and metrics. Default: the match.",
           Use::own);
@@ -302,7 +317,8 @@ void describe(V& v, Route& r) {
   v.section("rewrite", r.rewrite, "What the backend is asked for.");
   v.section("request_headers", r.request_headers, "What is changed in the header of calls.");
   v.section("response_headers", r.response_headers, "What is changed in the header of answers.");
-  for (const char* key : {"validate", "authorize", "response_body", "cors"}) v.unbuilt(key);
+  v.section("cors", r.cors, "Which pages of other origins may use this route from a browser.");
+  for (const char* key : {"validate", "authorize", "response_body"}) v.unbuilt(key);
 }
 
 template <class V>

@@ -12,6 +12,7 @@ void RouteRules::compile(const config::Route& route,
   urls = UrlMap::compile(route.response_headers, upstream, rewrite, pattern, problems);
   response_headers = HeaderRules::compile(route.response_headers.changes, "response_headers",
                                           Scope{&pattern, false}, problems);
+  cors = Cors(route.cors);
 }
 
 RouteRules::Made RouteRules::make_call(const Values& values,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "routes/cors.hpp"
 #include "routes/header_rules.hpp"
 #include "routes/path_pattern.hpp"
 #include "routes/rewrite.hpp"
@@ -55,6 +56,7 @@ struct RouteRules {
   HeaderRules request_headers;
   UrlMap urls;
   HeaderRules response_headers;
+  Cors cors;  // said when an answer is given, not when it is stored
 };
 
 }  // namespace raincheck::routes

@@ -283,7 +283,7 @@ TEST_CASE("what is known but not built in this version is refused in words") {
     expect(upstream_with(key + ": x"), key);
   }
   expect(upstream_with("lb_policy: least_conn"), "least_conn");
-  for (const std::string key : {"validate", "authorize", "response_body", "cors"}) {
+  for (const std::string key : {"validate", "authorize", "response_body"}) {
     expect(route_with(key + ": {}"), key);
   }
   for (const std::string key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {
