@@ -60,9 +60,12 @@ struct ListenerLimits {
   std::uint64_t body = 10 * mib;
 };
 
+enum class ProxyProtocol { none, v1, v2 };
+
 struct Listener {
   std::string name;
   std::string address = "127.0.0.1:8080";  // host:port | [v6]:port | unix:/path
+  ProxyProtocol proxy_protocol = ProxyProtocol::none;
   ListenerTimeouts timeouts;
   ListenerLimits limits;
   Place place;

@@ -42,6 +42,8 @@ struct IncludedFile {
 
 inline const Words<OnAbort> on_abort_words{{{OnAbort::close, "close"}, {OnAbort::drain, "drain"}},
                                            {}};
+inline const Words<ProxyProtocol> proxy_protocol_words{
+    {{ProxyProtocol::none, "none"}, {ProxyProtocol::v1, "v1"}, {ProxyProtocol::v2, "v2"}}, {}};
 inline const Words<Mode> mode_words{
     {{Mode::always, "always"}, {Mode::prefer, "prefer"}, {Mode::never, "never"}}, {}};
 inline const Words<Resend> resend_words{
@@ -101,8 +103,9 @@ void describe(V& v, Listener& l) {
           "Where to listen: host:port, [v6]:port or unix:/path.");
   v.section("timeouts", l.timeouts, "Time limits of client connections.");
   v.section("limits", l.limits, "Limits of client connections and requests.");
-  v.field("proxy_protocol", unchanged, Only{{"none", "v1", "v2"}},
-          "Whether connections begin with a PROXY header.");
+  v.field("proxy_protocol", l.proxy_protocol, proxy_protocol_words,
+          "The PROXY header with which every connection begins, and which names its client. Only "
+          "trusted_proxies may connect then.");
   v.unbuilt("tls");
 }
 

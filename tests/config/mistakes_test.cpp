@@ -274,7 +274,6 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   for (const std::string key : {"monitoring", "admin", "dialects"})
     expect(with(key + ": {}\n"), key);
   expect(with("listeners: [{ tls: {} }]\n"), "tls");
-  expect(with("listeners: [{ proxy_protocol: v2 }]\n"), "v2");
   for (const std::string key : {"postgres", "encryption_key"}) {
     expect(with("store: { " + key + ": x }\n"), key);
   }

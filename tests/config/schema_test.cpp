@@ -85,6 +85,7 @@ const std::string good[] = {
     with_route("response_headers: { rewrite_location: false, rewrite_cookies: { domain: '' } }"),
     with_route("cors: { allow_origins: ['*'], max_age: 0s, expose_headers: [X-Total] }"),
     "listeners: [{ limits: { connections: '7' } }]\n",
+    "listeners: [{ proxy_protocol: v2 }]\n",
     "defaults: { route: { upstream: a, async: { mode: never } }, upstream: { max_concurrency: 1 } "
     "}\n",
 };
@@ -110,7 +111,7 @@ const std::string bad[] = {
     "listeners: [{ limits: { connections: 0 } }]",
     "listeners: [{ limits: { connections: many } }]",
     "listeners: [{ limits: { connections: -1 } }]",
-    "listeners: [{ proxy_protocol: v1 }]",
+    "listeners: [{ proxy_protocol: v3 }]",
     "listeners: [{ tls: {} }]",
     "public_url: api.example.com",
     "public_url: https://a/",
