@@ -295,3 +295,12 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   expect(route_with("async: { dialect: fhir }"), "fhir");
   expect(route_with("async: { idempotency_key: { from: [owner] } }"), "from");
 }
+
+TEST_CASE("a PROXY header needs somebody who is believed") {
+  const std::string listener = "listeners: [{ proxy_protocol: v1 }]\n";
+  const std::string none = "trusted_proxies: []\n";
+  CHECK(complaints(load_alone(with(listener))).empty());
+  CHECK(complaints(load_alone(with(none))).empty());
+  const std::string all = complaints(load_alone(with(none + listener)));
+  CHECK(all.find("listeners[0].proxy_protocol: is believed of trusted_proxies only") != all.npos);
+}
