@@ -68,6 +68,11 @@ void check_listeners(const Config& config, Reading& reading) {
     const auto address = parse_listen_address(listener.address);
     const bool is_any_port = address && address->socket_path.empty() && address->port == 0;
     if (!is_any_port) addresses.add(listener.address, path + ".address");
+    const bool is_proxied = listener.proxy_protocol != ProxyProtocol::none;
+    if (is_proxied && config.trusted_proxies.empty() && address && address->socket_path.empty()) {
+      reading.refuse(reading.place(path + ".proxy_protocol"), path + ".proxy_protocol",
+                     "is believed of trusted_proxies only, and there are none");
+    }
     if (listener.name != listener.address) names.add(listener.name, path + ".name");
   }
 }
@@ -172,6 +177,27 @@ void check_success(const Success& success, Reading& reading, const std::string& 
   }
 }
 
+// The setting itself was written, not only one around it.
+bool is_written(const Reading& reading, const std::string& path) {
+  const Place here = reading.place(path);
+  const Place around = reading.place(path.substr(0, path.rfind('.')));
+  return here.line != around.line || here.column != around.column;
+}
+
+void check_cors(const Cors& cors, Reading& reading, const std::string& path) {
+  const std::string here = path + ".cors";
+  const auto& origins = cors.allow_origins;
+  if (origins.empty() && is_written(reading, here) &&
+      !is_written(reading, here + ".allow_origins")) {
+    reading.refuse(reading.place(here), here + ".allow_origins", "is required");
+  }
+  const bool all = std::find(origins.begin(), origins.end(), "*") != origins.end();
+  if (!all || !cors.allow_credentials) return;
+  reading.refuse(reading.place(here + ".allow_credentials"), here + ".allow_credentials",
+                 "with '*' in allow_origins every page could call as its visitor",
+                 "name the origins that may");
+}
+
 void check_routes(const Config& config, Reading& reading) {
   Names names(reading);
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
@@ -189,6 +215,7 @@ void check_routes(const Config& config, Reading& reading) {
     check_success(route.async.success, reading, path + ".async.success");
     check_body_rules(route.request_body, reading, path + ".request_body");
     check_body_rules(route.response_body, reading, path + ".response_body");
+    check_cors(route.cors, reading, path);
     check_order(reading, path + ".retry", "backoff", route.retry.backoff, "max_backoff",
                 route.retry.max_backoff);
     const std::string& base = config.jobs.base_path;

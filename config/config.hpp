@@ -66,9 +66,12 @@ struct ListenerLimits {
   std::uint64_t body = 10 * mib;
 };
 
+enum class ProxyProtocol { none, v1, v2 };
+
 struct Listener {
   std::string name;
   std::string address = "127.0.0.1:8080";  // host:port | [v6]:port | unix:/path
+  ProxyProtocol proxy_protocol = ProxyProtocol::none;
   ListenerTimeouts timeouts;
   ListenerLimits limits;
   Place place;
@@ -203,6 +206,16 @@ struct Rewrite {
   std::optional<TemplateText> path;
 };
 
+// Which pages of other origins may use a route from a browser. No origins: none.
+struct Cors {
+  std::vector<std::string>
+      allow_origins;               // "https://app.example.com", "https://*.example.com", "*"
+  bool allow_credentials = false;  // never with "*"
+  std::vector<std::string> allow_headers;   // of requests; empty: whichever a preflight asks for
+  std::vector<std::string> expose_headers;  // of answers, beside those that a job needs
+  milliseconds max_age{600'000};
+};
+
 struct RouteLimits {
   std::optional<std::uint64_t> body;  // default: the listener's
 };
@@ -271,6 +284,7 @@ struct Route {
   Validate validate;
   BodyRules request_body;
   BodyRules response_body;
+  Cors cors;
   Place place;
 };
 

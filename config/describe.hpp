@@ -48,6 +48,8 @@ struct IncludedFile {
 
 inline const Words<OnAbort> on_abort_words{{{OnAbort::close, "close"}, {OnAbort::drain, "drain"}},
                                            {}};
+inline const Words<ProxyProtocol> proxy_protocol_words{
+    {{ProxyProtocol::none, "none"}, {ProxyProtocol::v1, "v1"}, {ProxyProtocol::v2, "v2"}}, {}};
 inline const Words<Mode> mode_words{
     {{Mode::always, "always"}, {Mode::prefer, "prefer"}, {Mode::never, "never"}}, {}};
 inline const Words<Resend> resend_words{
@@ -117,8 +119,9 @@ void describe(V& v, Listener& l) {
           "Where to listen: host:port, [v6]:port or unix:/path.");
   v.section("timeouts", l.timeouts, "Time limits of client connections.");
   v.section("limits", l.limits, "Limits of client connections and requests.");
-  v.field("proxy_protocol", unchanged, Only{{"none", "v1", "v2"}},
-          "Whether connections begin with a PROXY header.");
+  v.field("proxy_protocol", l.proxy_protocol, proxy_protocol_words,
+          "The PROXY header with which every connection begins, and which names its client. Only "
+          "trusted_proxies may connect then.");
   v.unbuilt("tls");
 }
 
@@ -372,6 +375,21 @@ void describe(V& v, BodyRules& b) {
 }
 
 template <class V>
+void describe(V& v, Cors& c) {
+  v.list("allow_origins", c.allow_origins, Many<Text>{{check_allowed_origin}},
+         "Origins whose pages may call: https://app.example.com, https://*.example.com for every "
+         "host one label below, or * for all.");
+  v.field("allow_credentials", c.allow_credentials, Flag{},
+          "Whether their calls may carry cookies and Authorization. Not with *.");
+  v.list("allow_headers", c.allow_headers, Many<Text>{{check_header_name}},
+         "Fields that their requests may have. Default: whichever they ask for.");
+  v.list("expose_headers", c.expose_headers, Many<Text>{{check_header_name}},
+         "Fields of answers that they may read, beside Location, Retry-After and ETag.");
+  v.field("max_age", c.max_age, Duration{Zero::allowed},
+          "How long a browser may remember the answer to its preflight.");
+}
+
+template <class V>
 void describe(V& v, Route& r) {
   v.field("name", r.name, Text{check_label}, "Label in logs and metrics. Default: the match.",
           Use::own);
@@ -387,7 +405,8 @@ void describe(V& v, Route& r) {
   v.section("request_body", r.request_body, "What is changed in the bodies of requests.");
   v.section("response_headers", r.response_headers, "What is changed in the header of answers.");
   v.section("response_body", r.response_body, "What is changed in the bodies of responses.");
-  for (const char* key : {"authorize", "cors"}) v.unbuilt(key);
+  v.section("cors", r.cors, "Which pages of other origins may use this route from a browser.");
+  v.unbuilt("authorize");
 }
 
 template <class V>

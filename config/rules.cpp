@@ -142,6 +142,32 @@ std::string check_match_host(std::string_view text) {
   return "";
 }
 
+std::string check_allowed_origin(std::string_view text) {
+  if (text == "*") return "";
+  if (text == "null") return "'null' is what any page can make itself: no origin to allow";
+  const std::size_t scheme = text.find("://");
+  if (scheme == text.npos || !is_token(text.substr(0, scheme))) {
+    return "must be '*' or an origin such as 'https://app.example.com', not " + quoted(text);
+  }
+  if (text != lower_case(text)) {
+    return "is compared with what browsers send, which is lower case: " + quoted(lower_case(text));
+  }
+  std::string_view host = text.substr(scheme + 3);
+  if (const std::size_t path = host.find_first_of("/?#"); path != host.npos) {
+    return "has more than an origin has: write " +
+           quoted(text.substr(0, text.size() - host.size() + path));
+  }
+  if (host.substr(0, 2) == "*.") host.remove_prefix(2);
+  const auto origin = parse_origin("http://" + std::string(host));
+  if (!origin) return "must be an origin such as 'https://app.example.com', not " + quoted(text);
+  const std::string_view name = text.substr(0, scheme);
+  const std::string_view port = name == "https" ? ":443" : name == "http" ? ":80" : "";
+  const bool has_default_port =
+      !port.empty() && host.size() > port.size() && host.substr(host.size() - port.size()) == port;
+  return has_default_port ? "never matches: browsers leave out '" + std::string(port) + "' there"
+                          : "";
+}
+
 std::string check_listen_address(std::string_view text) {
   const auto address = parse_listen_address(text);
   return address ? "" : address.why();

@@ -19,6 +19,7 @@ std::string check_changed_field(std::string_view text);  // a name that a rule m
 std::string check_removed_field(std::string_view text);  // the same, or a beginning and '*'
 std::string check_field_text(std::string_view text);     // a value that is compared
 std::string check_match_host(std::string_view text);
+std::string check_allowed_origin(std::string_view text);  // as browsers write one, or a pattern
 std::string check_listen_address(std::string_view text);
 std::string check_network(std::string_view text);
 std::string check_public_url(std::string_view text);

@@ -20,6 +20,9 @@ awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& rou
 // A plain call, streamed both ways. `route` may be null: the default upstream.
 awaitable<void> forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route);
 
+// What a job takes.
+constexpr std::string_view job_methods = "GET, HEAD, DELETE";
+
 // GET and DELETE of {base_path}/{id} and {base_path}/{id}/result; `rest` is what follows the base
 // path and its slash, and lasts.
 awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest);

@@ -61,6 +61,7 @@ class JobEndpoint {
 
  private:
   awaitable<bool> find(bool with_response);
+  void take(Job&& job);
   std::optional<milliseconds> wait_asked() const;
   awaitable<bool> wait_for_change(milliseconds wait);
   void give_status();
@@ -93,6 +94,13 @@ bool matches(std::string_view if_none_match, std::string_view etag) {
   return if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos;
 }
 
+// From now on its route says which pages may read the answer.
+void JobEndpoint::take(Job&& job) {
+  job_ = std::move(job);
+  const SiteRoute* const route = services_.site.find(job_.route);
+  transaction_.set_cors(route ? &route->rules->cors : nullptr);
+}
+
 // False: there is none to speak of, and the client was told.
 awaitable<bool> JobEndpoint::find(bool with_response) {
   Find asked;
@@ -107,7 +115,7 @@ awaitable<bool> JobEndpoint::find(bool with_response) {
     co_return false;
   }
   if (found->presence == Presence::present) {
-    job_ = std::move(found->job);
+    take(std::move(found->job));
     co_return true;
   }
   transaction_.respond(no_job(found->presence));
@@ -246,7 +254,7 @@ awaitable<void> JobEndpoint::cancel() {
     transaction_.respond(no_job(canceled->presence));
     co_return;
   }
-  job_ = std::move(canceled->job);
+  take(std::move(canceled->job));
   if (!jobs::is_final(canceled->was)) {
     services_.pending.count.fetch_sub(1, std::memory_order_relaxed);
     services_.bulletin.publish(JobChange{id_.place.key(), true});
@@ -275,12 +283,14 @@ awaitable<void> JobEndpoint::erase() {
 void not_allowed(Transaction& transaction) {
   transaction.respond(Problem(405, "method_not_allowed",
                               "A job is asked for with GET and HEAD, and ended with DELETE.",
-                              nullptr, "Allow: GET, HEAD, DELETE\r\n"));
+                              nullptr, fmt::format("Allow: {}\r\n", job_methods)));
 }
 
 }  // namespace
 
 awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest) {
+  // Of what has no route: that there is no such job is no secret.
+  transaction.set_cors(&transaction.services().site.cors_of_jobs());
   const std::string_view id_text = rest.substr(0, rest.find('/'));
   const std::string_view what = rest.substr(id_text.size());
   const auto id = transaction.services().codec().decode(id_text);

@@ -103,6 +103,7 @@ void Transaction::respond(int status, std::string_view fields, std::string_view 
         .append("\r\n");
   }
   unsent_.append(more_fields).append(fields);
+  if (cors_) cors_->append_answer(head().fields, unsent_);
   // What the client still sends is read over if it is little, so that the connection can be kept.
   if (body_at_hand()) body_done_ = true;
   end_fields(status, Length::known, body.size());
@@ -134,7 +135,14 @@ void Transaction::begin_response(int status,
   streams_ = true;
   chunked_response_ = length == Length::chunked;
   begin_fields(status, reason);
-  unsent_.append(fields);
+  if (cors_) {
+    std::string changed(fields);
+    routes::Cors::erase_from(changed);
+    cors_->append_answer(head().fields, changed);
+    unsent_.append(changed);
+  } else {
+    unsent_.append(fields);
+  }
   end_fields(status, length, size);
 }
 

@@ -1,5 +1,9 @@
 #include "proxy/session.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include "proxy/proxy_header.hpp"
+
 namespace raincheck::proxy {
 
 std::unique_ptr<Transaction> Transactions::take() {
@@ -21,8 +25,47 @@ Session::Session(Services& services,
     : services_(services),
       transactions_(transactions),
       client_(listener, std::move(socket), services.context) {
+  set_peer(std::move(peer));
+}
+
+void Session::set_peer(std::string peer) {
   client_.peer = std::move(peer);
-  client_.peer_trusted = services.site.trusted().contains(client_.peer);
+  client_.peer_trusted = services_.site.trusted().contains(client_.peer);
+}
+
+awaitable<bool> Session::read_proxy_header() {
+  const std::string_view why = co_await try_proxy_header();
+  if (why.empty()) co_return true;
+  spdlog::debug("a connection from {} to {} was closed: {}", client_.peer, client_.listener.name,
+                why);
+  client_.connection.close();
+  co_return false;
+}
+
+// Empty: it was read, and the peer is whom it names. Else what is wrong.
+awaitable<std::string_view> Session::try_proxy_header() {
+  if (!client_.peer_trusted) co_return "it is none of trusted_proxies";
+  InputBuffer& input = client_.input;
+  const TimePoint deadline = services_.timers().now() + client_.listener.timeouts.header;
+  while (true) {
+    const Io ready = co_await client_.connection.wait_readable(deadline);
+    if (ready == Io::timeout) co_return "its PROXY header took too long";
+    if (ready != Io::ok) co_return "it ended within its PROXY header";
+    const Transfer transfer = client_.connection.try_read(input.prepare());
+    if (transfer.io != Io::ok) co_return "it ended within its PROXY header";
+    input.commit(transfer.size);
+    ProxyHeader header = parse_proxy_header(client_.listener.proxy_protocol, input.view());
+    if (header.parse == Parse::rejected) co_return "it does not begin with a valid PROXY header";
+    if (header.parse == Parse::more) continue;
+    input.consume(header.size);
+    if (!header.address.empty()) set_peer(std::move(header.address));
+    co_return "";
+  }
+}
+
+void Session::refuse(std::string_view response) {
+  client_.connection.try_write(Parts(response));
+  client_.connection.close();
 }
 
 void Session::drain() {

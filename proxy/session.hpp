@@ -32,6 +32,12 @@ class Session {
           Descriptor socket,
           std::string peer);
 
+  // Before run(), where the listener wants it: who the client is, from the header before its first
+  // request. False: there is none that can be believed, and the connection is over.
+  awaitable<bool> read_proxy_header();
+  const std::string& peer() const { return client_.peer; }
+  // Instead of run(): this answer, and the end.
+  void refuse(std::string_view response);
   // Until the connection ends.
   awaitable<void> run();
   // No further request: ends an idle connection at once, and another after its answer.
@@ -40,6 +46,8 @@ class Session {
   void abort() { client_.connection.abort(); }
 
  private:
+  void set_peer(std::string peer);
+  awaitable<std::string_view> try_proxy_header();
   awaitable<Io> first_bytes(TimePoint deadline);
 
   Services& services_;

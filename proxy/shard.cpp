@@ -39,9 +39,19 @@ struct Shard::Listening {
 bool ConnectionCounts::add(const std::string& client) {
   const std::lock_guard lock(mutex_);
   if (all_ >= limits_.connections) return false;
+  if (!client.empty() && !add_to(client)) return false;
+  ++all_;
+  return true;
+}
+
+bool ConnectionCounts::name(const std::string& client) {
+  const std::lock_guard lock(mutex_);
+  return add_to(client);
+}
+
+bool ConnectionCounts::add_to(const std::string& client) {
   std::uint32_t& of_client = by_client_[client];
   if (of_client >= limits_.connections_per_client) return false;
-  ++all_;
   ++of_client;
   return true;
 }
@@ -49,6 +59,7 @@ bool ConnectionCounts::add(const std::string& client) {
 void ConnectionCounts::remove(const std::string& client) {
   const std::lock_guard lock(mutex_);
   --all_;
+  if (client.empty()) return;
   const auto found = by_client_.find(client);
   if (--found->second == 0) by_client_.erase(found);
 }
@@ -213,7 +224,7 @@ bool Shard::accept(Listening& listening) {
 
 void Shard::take(Descriptor socket, std::size_t listener) {
   std::string peer = peer_address(socket.get());
-  if (!shared_.connections[listener]->add(peer)) {
+  if (!shared_.connections[listener]->add(is_proxied(listener) ? std::string() : peer)) {
     ::send(socket.get(), too_many_connections.data(), too_many_connections.size(),
            MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
@@ -221,29 +232,43 @@ void Shard::take(Descriptor socket, std::size_t listener) {
   tasks_.spawn(serve(std::move(socket), listener, std::move(peer)));
 }
 
+bool Shard::is_proxied(std::size_t listener) const {
+  return shared_.site.config().listeners[listener].proxy_protocol != config::ProxyProtocol::none;
+}
+
 // A session is known and counted as long as its coroutine lives, however that ends.
 struct Shard::OpenSession {
-  OpenSession(Shard& of, Session& opened, std::size_t at, const std::string& from)
-      : shard(of), session(opened), listener(at), peer(from) {
+  OpenSession(Shard& of, Session& opened, ConnectionCounts& in)
+      : shard(of), session(opened), counts(in) {
     shard.sessions_.insert(&session);
   }
   ~OpenSession() {
     shard.sessions_.erase(&session);
-    shard.shared_.connections[listener]->remove(peer);
+    counts.remove(client);
   }
   OpenSession(const OpenSession&) = delete;
   OpenSession& operator=(const OpenSession&) = delete;
 
   Shard& shard;
   Session& session;
-  const std::size_t listener;
-  const std::string& peer;
+  ConnectionCounts& counts;
+  std::string client;  // as it is counted
 };
 
 awaitable<void> Shard::serve(Descriptor socket, std::size_t listener, std::string peer) {
   Session session(services_, transactions_, shared_.site.config().listeners[listener],
                   std::move(socket), peer);
-  const OpenSession open(*this, session, listener, peer);
+  OpenSession open(*this, session, *shared_.connections[listener]);
+  if (is_proxied(listener)) {
+    const bool named = co_await session.read_proxy_header();
+    if (!named) co_return;
+    if (!open.counts.name(session.peer())) {
+      session.refuse(too_many_connections);
+      co_return;
+    }
+    peer = session.peer();
+  }
+  open.client = std::move(peer);
   co_await session.run();
 }
 

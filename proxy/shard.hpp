@@ -25,10 +25,16 @@ class ConnectionCounts {
  public:
   explicit ConnectionCounts(const config::ListenerLimits& limits) : limits_(limits) {}
 
+  // False: there are too many. Whose connection it is may be empty until it is known, and is said
+  // once then.
   bool add(const std::string& client);
+  bool name(const std::string& client);
+  // Of a client that add() or name() took; empty: neither did.
   void remove(const std::string& client);
 
  private:
+  bool add_to(const std::string& client);
+
   const config::ListenerLimits& limits_;
   std::mutex mutex_;  // taken when a connection begins and ends, never for a request
   std::uint32_t all_ = 0;
@@ -79,6 +85,7 @@ class Shard {
   void wait_to_accept(Listening& listening);
   bool accept(Listening& listening);
   struct OpenSession;
+  bool is_proxied(std::size_t listener) const;
   void take(Descriptor socket, std::size_t listener);
   awaitable<void> serve(Descriptor socket, std::size_t listener, std::string peer);
   awaitable<void> prune();

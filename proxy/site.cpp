@@ -53,6 +53,7 @@ Site::Site(config::Config config, store::Backend& backend)
     built.pattern = compiled.pattern;
     built.rules = compiled.rules;
     built.decisions = make_rules(route);
+    cors_of_jobs_.add(built.rules->cors);
     by_name_.emplace(route.name, &built);
     by_config_.emplace(&route, &built);
   }

@@ -62,6 +62,8 @@ class Site {
   // In Config::upstreams, of `default_upstream`.
   std::optional<std::size_t> default_upstream() const { return default_upstream_; }
   const routes::RouteTable& table() const { return table_; }
+  // Who may ask about jobs from a browser: who may use a route that makes them.
+  const routes::Cors& cors_of_jobs() const { return cors_of_jobs_; }
   const TrustedProxies& trusted() const { return trusted_; }
   // Of this proxy in Via: each store has its own, so that several in a row are no loop.
   const std::string& pseudonym() const { return pseudonym_; }
@@ -75,6 +77,7 @@ class Site {
   const TrustedProxies trusted_;
   routes::RouteTable table_;
   std::deque<SiteRoute> routes_;
+  routes::Cors cors_of_jobs_;
   std::vector<std::vector<store::Lane>> lanes_;
   std::vector<store::Lane> abandoned_;
   std::unordered_map<std::string_view, const SiteRoute*> by_name_;

@@ -62,6 +62,7 @@ void Transaction::reset(ClientConnection& client) {
   bytes_out_ = 0;
   reason_ = "ok";
   route_ = {};
+  cors_ = nullptr;
   job_id_.clear();
   more_fields.clear();
   kept_head_.clear();
@@ -184,6 +185,7 @@ awaitable<void> Transaction::dispatch() {
     return {};
   }
   target_ = *target;
+  if (answer_preflight()) return {};
   const Site& site = services_.site;
   if (const auto rest = below(site.config().jobs.base_path, target_.path)) {
     return answer_about_job(*this, *rest);
@@ -192,6 +194,7 @@ awaitable<void> Transaction::dispatch() {
   if (!match) return no_route(match);
   const SiteRoute& route = site.of(*match.route);
   set_route(route.config->name);
+  set_cors(&route.rules->cors);
   if (route.body_max != 0) limit_body(route.body_max);
   if (!body_fits()) {
     respond(too_large());
@@ -200,8 +203,33 @@ awaitable<void> Transaction::dispatch() {
   return submit_or_forward(*this, route);
 }
 
+// False: it is none, or none for a route that says anything of origins. Answered without the store
+// or the backend: a browser asks before every call.
+bool Transaction::answer_preflight() {
+  const Site& site = services_.site;
+  std::string_view methods = routes::Cors::asked_method(head().method, head().fields);
+  if (methods.empty()) return false;
+  const routes::Cors* cors = &site.cors_of_jobs();
+  if (below(site.config().jobs.base_path, target_.path)) {
+    methods = job_methods;
+  } else {
+    routes::Asked call = asked();
+    call.method = methods;
+    call.is_preflight = true;
+    const routes::RouteMatch match = site.table().match(call);
+    if (!match) return false;
+    cors = &match.rules->cors;
+    if (!cors->is_empty()) set_route(match.route->name);
+  }
+  if (cors->is_empty()) return false;
+  std::string fields;
+  cors->append_preflight(head().fields, methods, fields);
+  respond(204, fields, "");
+  return true;
+}
+
 routes::Asked Transaction::asked() const {
-  return {head().method, head().authority, target_.path, target_.query, &head().fields};
+  return {head().method, head().authority, target_.path, target_.query, &head().fields, false};
 }
 
 awaitable<void> Transaction::no_route(const routes::RouteMatch& match) {

@@ -126,6 +126,8 @@ class Transaction {
 
   // Fields that the answer gets whoever makes it, "Name: value\r\n" each.
   std::string more_fields;
+  // The answer tells a browser what `cors` says, whatever its backend told. Null: it tells nothing.
+  void set_cors(const routes::Cors* cors) { cors_ = cors && !cors->is_empty() ? cors : nullptr; }
 
   // For the access log.
   void set_reason(const char* reason) { reason_ = reason; }
@@ -145,6 +147,7 @@ class Transaction {
   awaitable<bool> read_head();
   void begin_body();
   awaitable<void> dispatch();
+  bool answer_preflight();
   routes::Asked asked() const;
   awaitable<void> no_route(const routes::RouteMatch& match);
   void identify();
@@ -181,6 +184,7 @@ class Transaction {
   std::uint64_t bytes_out_ = 0;
   const char* reason_ = "ok";
   std::string_view route_;
+  const routes::Cors* cors_ = nullptr;
   std::string job_id_;
 };
 

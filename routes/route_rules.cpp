@@ -19,6 +19,7 @@ void RouteRules::compile(const config::Route& route,
   response_headers =
       HeaderRules::compile(route.response_headers.changes, "response_headers", of_answer, problems);
   response_body = BodyRules::compile(route.response_body, "response_body", of_answer, problems);
+  cors = Cors(route.cors);
 }
 
 RouteRules::Made RouteRules::make_call(const Values& values,

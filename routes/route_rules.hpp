@@ -10,6 +10,7 @@
 
 #include "config/config.hpp"
 #include "routes/body_rules.hpp"
+#include "routes/cors.hpp"
 #include "routes/header_rules.hpp"
 #include "routes/json_schema.hpp"
 #include "routes/path_pattern.hpp"
@@ -65,6 +66,7 @@ struct RouteRules {
   UrlMap urls;
   HeaderRules response_headers;
   BodyRules response_body;
+  Cors cors;  // said when an answer is given, not when it is stored
 };
 
 }  // namespace raincheck::routes

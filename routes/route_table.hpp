@@ -28,6 +28,8 @@ struct Asked {
   std::string_view path;  // as normalize() gives it
   std::string_view query;
   const Fields* fields = nullptr;
+  // They are not known yet: of a preflight. The headers that a route wants are taken to be there.
+  bool is_preflight = false;
 };
 
 // What a request found. The route is null when none matches.

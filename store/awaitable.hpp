@@ -25,8 +25,8 @@ struct Promise {
     bool await_ready() noexcept { return false; }
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> ended) noexcept {
-      Promise* const awaiting = ended.promise().awaiting;
-      return awaiting ? awaiting->self : std::noop_coroutine();
+      Promise* const next = ended.promise().awaiting;
+      return next ? next->self : std::noop_coroutine();
     }
     void await_resume() noexcept {}
   };

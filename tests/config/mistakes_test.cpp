@@ -323,7 +323,6 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   for (const std::string key : {"monitoring", "admin", "dialects"})
     expect(with(key + ": {}\n"), key);
   expect(with("listeners: [{ tls: {} }]\n"), "tls");
-  expect(with("listeners: [{ proxy_protocol: v2 }]\n"), "v2");
   for (const std::string key : {"postgres", "encryption_key"}) {
     expect(with("store: { " + key + ": x }\n"), key);
   }
@@ -332,7 +331,7 @@ TEST_CASE("what is known but not built in this version is refused in words") {
     expect(upstream_with(key + ": x"), key);
   }
   expect(upstream_with("lb_policy: least_conn"), "least_conn");
-  for (const std::string key : {"authorize", "cors"}) {
+  for (const std::string key : {"authorize"}) {
     expect(route_with(key + ": {}"), key);
   }
   for (const std::string key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {
@@ -341,4 +340,13 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   expect(route_with("async: { completion: resource }"), "resource");
   expect(route_with("async: { dialect: fhir }"), "fhir");
   expect(route_with("async: { idempotency_key: { from: [owner] } }"), "from");
+}
+
+TEST_CASE("a PROXY header needs somebody who is believed") {
+  const std::string listener = "listeners: [{ proxy_protocol: v1 }]\n";
+  const std::string none = "trusted_proxies: []\n";
+  CHECK(complaints(load_alone(with(listener))).empty());
+  CHECK(complaints(load_alone(with(none))).empty());
+  const std::string all = complaints(load_alone(with(none + listener)));
+  CHECK(all.find("listeners[0].proxy_protocol: is believed of trusted_proxies only") != all.npos);
 }

@@ -92,7 +92,9 @@ const std::string good[] = {
     with_route("request_headers: { set: { X-A: '${header.X-B}' }, remove: [X-*], rename: { A: B } "
                "}"),
     with_route("response_headers: { rewrite_location: false, rewrite_cookies: { domain: '' } }"),
+    with_route("cors: { allow_origins: ['*'], max_age: 0s, expose_headers: [X-Total] }"),
     "listeners: [{ limits: { connections: '7' } }]\n",
+    "listeners: [{ proxy_protocol: v2 }]\n",
     "defaults: { route: { upstream: a, async: { mode: never } }, upstream: { max_concurrency: 1 } "
     "}\n",
 };
@@ -118,7 +120,7 @@ const std::string bad[] = {
     "listeners: [{ limits: { connections: 0 } }]",
     "listeners: [{ limits: { connections: many } }]",
     "listeners: [{ limits: { connections: -1 } }]",
-    "listeners: [{ proxy_protocol: v1 }]",
+    "listeners: [{ proxy_protocol: v3 }]",
     "listeners: [{ tls: {} }]",
     "public_url: api.example.com",
     "public_url: https://a/",
@@ -157,7 +159,8 @@ const std::string bad[] = {
     with_route("request_headers: { set: { X-A: [a] } }"),
     with_route("request_headers: { rewrite_location: true }"),
     with_route("response_headers: { rewrite_cookies: { path: { cgi: /x } } }"),
-    with_route("cors: {}"),
+    with_route("cors: []"),
+    with_route("cors: { allow_credentials: some }"),
     with_route("async: { mode: sometimes }"),
     with_route("async: { pending_status: 201 }"),
     with_route("async: { completion: envelope }"),
