@@ -78,6 +78,15 @@ void check_upstream(const Upstream& upstream, Reading& reading) {
     reading.refuse(reading.place(path + ".abort_hold"), path + ".abort_hold",
                    "means nothing without 'on_abort: drain'");
   }
+  const bool by_hash = upstream.lb_policy == LbPolicy::hash;
+  if (by_hash && !upstream.hash_key && !reading.is_refused_within(path)) {
+    reading.refuse(reading.place(path + ".lb_policy"), path + ".lb_policy",
+                   "'hash' needs a hash_key, such as ${cookie.SESSION}");
+  }
+  if (upstream.hash_key && !by_hash && !reading.is_refused_within(path)) {
+    reading.refuse(upstream.hash_key->place, path + ".hash_key",
+                   "means nothing without 'lb_policy: hash'");
+  }
   Names urls(reading);
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const std::string server = path + ".servers[" + std::to_string(i) + "]";

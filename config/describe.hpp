@@ -42,6 +42,10 @@ struct IncludedFile {
 
 inline const Words<OnAbort> on_abort_words{{{OnAbort::close, "close"}, {OnAbort::drain, "drain"}},
                                            {}};
+inline const Words<LbPolicy> lb_policy_words{{{LbPolicy::round_robin, "round_robin"},
+                                              {LbPolicy::least_conn, "least_conn"},
+                                              {LbPolicy::hash, "hash"}},
+                                             {}};
 inline const Words<Mode> mode_words{
     {{Mode::always, "always"}, {Mode::prefer, "prefer"}, {Mode::never, "never"}}, {}};
 inline const Words<Resend> resend_words{
@@ -142,8 +146,12 @@ void describe(V& v, Upstream& u) {
   v.shorthand(u.servers, SingleServer{});
   v.items("servers", u.servers, Server{}, "Where the backend listens; calls are shared out.",
           Use::required);
-  v.field("lb_policy", unchanged, Only{{"round_robin", "least_conn", "hash"}},
-          "How calls are shared out among servers.");
+  v.field("lb_policy", u.lb_policy, lb_policy_words,
+          "How calls are shared out among servers: round_robin: in turn; least_conn: to the least "
+          "busy; hash: calls with the same hash_key to the same server. All by weight.");
+  v.field("hash_key", u.hash_key, RequestText{},
+          "What lb_policy: hash goes by: ${cookie.SESSION}. Calls without it are shared out in "
+          "turn.");
   v.field("max_concurrency", u.max_concurrency, Count{1, 65535},
           "Calls in flight to the whole upstream, and never more than its servers allow together; "
           "the queue absorbs the rest.");
@@ -156,7 +164,7 @@ void describe(V& v, Upstream& u) {
   v.field("abort_hold", u.abort_hold, Duration{},
           "Longest time that on_abort: drain holds a slot. Default: timeouts.attempt.");
   v.section("limits", u.limits, "Limits of what the backend answers.");
-  for (const char* key : {"hash_key", "rate_limit", "health_check", "outlier_detection", "tls"}) {
+  for (const char* key : {"rate_limit", "health_check", "outlier_detection", "tls"}) {
     v.unbuilt(key);
   }
 }

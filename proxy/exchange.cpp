@@ -73,7 +73,7 @@ awaitable<Reply> PoolExchange::run() {
 
 awaitable<Result<void>> PoolExchange::connect(UpstreamPool::Reuse reuse) {
   if (abort_.requested) co_return Error(Fault::upstream_unreachable, "aborted before connecting");
-  auto connection = co_await pool_.acquire(reuse, call_.deadline, abort_);
+  auto connection = co_await pool_.acquire(reuse, call_.deadline, call_.key, abort_);
   if (!connection) co_return connection.error();
   connection_ = std::move(*connection);
   connection_->attempt = call_.deadline;

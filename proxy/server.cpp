@@ -81,7 +81,7 @@ Server::Server(config::Config config)
       wake.push_back([shard = shard.get(), i] { shard->wake(i); });
     }
     for (const auto& slots : server_slots_[i]) {
-      if (slots) slots->set_wake(wake);
+      slots->set_wake(wake);
     }
     slots_[i]->set_wake(std::move(wake));
   }

@@ -1,6 +1,7 @@
 #include "proxy/slots.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace raincheck::proxy {
 
@@ -30,8 +31,9 @@ void Slots::give(std::uint32_t count) {
 ServerSlots make_server_slots(const config::Upstream& upstream) {
   ServerSlots slots;
   for (const config::Server& server : upstream.servers) {
+    constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
     const std::uint32_t max = server.max_concurrency;
-    slots.push_back(max == 0 ? nullptr : std::make_unique<Slots>(max));
+    slots.push_back(std::make_unique<Slots>(max == 0 ? no_limit : max));
   }
   return slots;
 }

@@ -49,7 +49,7 @@ struct GiveSlot {
 };
 using Slot = std::unique_ptr<Slots, GiveSlot>;
 
-// Of the servers of one upstream, in their order; null for one without a limit of its own.
+// Of the servers of one upstream, in their order.
 using ServerSlots = std::vector<std::unique_ptr<Slots>>;
 ServerSlots make_server_slots(const config::Upstream& upstream);
 

@@ -21,8 +21,9 @@ struct Call {
   std::string_view host;  // for Host; empty: the server's own
   const jobs::Body* body = nullptr;
   bool may_resend = false;
-  TimePoint deadline = never;  // of the attempt
-  BodyWriter* into = nullptr;  // takes the response's body
+  TimePoint deadline = never;        // of the attempt
+  std::optional<std::uint64_t> key;  // RouteCall::balance_key()
+  BodyWriter* into = nullptr;        // takes the response's body
 };
 
 // What came of it. Without a fault, the whole response is there.

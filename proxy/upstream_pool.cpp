@@ -34,12 +34,12 @@ constexpr std::chrono::seconds passed_over_for{10};
 
 // One server: its addresses and its idle connections, the last used at the back.
 struct UpstreamPool::Site {
-  Site(const config::Server& of, Slots* limited) : server(of), slots(limited) {}
+  Site(const config::Server& of, Slots& shared) : server(of), slots(shared) {}
 
-  bool has_room() const { return !slots || slots->taken() < slots->max(); }
+  bool has_room() const { return slots.taken() < slots.max(); }
 
   const config::Server& server;
-  Slots* const slots;  // null: no limit of its own
+  Slots& slots;
   TimePoint passed_over_until{};
   std::vector<Endpoint> endpoints;
   TimePoint resolved_at{};
@@ -65,8 +65,8 @@ UpstreamPool::UpstreamPool(ShardContext context,
     : context_(context), upstream_(upstream), shard_(shard) {
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const config::Server& server = upstream.servers[i];
-    sites_.push_back(std::make_unique<Site>(server, slots[i].get()));
-    states_.push_back(ServerState{server.weight});
+    sites_.push_back(std::make_unique<Site>(server, *slots[i]));
+    states_.push_back(ServerState{server.weight, hash_text(server.authority)});
   }
 }
 
@@ -78,22 +78,21 @@ std::unique_ptr<Exchange> UpstreamPool::open(const Call& call) {
   return std::make_unique<PoolExchange>(*this, call);
 }
 
-awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(Reuse reuse,
-                                                                             TimePoint deadline,
-                                                                             AbortRequest& abort) {
+awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
+    Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort) {
   Result<std::unique_ptr<UpstreamConnection>> result =
       Error(Fault::upstream_timeout, "waiting for a server that is not at its limit");
   std::vector<Site*> tried;
   while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
-    Site* const site = choose(tried);
+    Site* const site = choose(tried, key);
     if (!site && tried.size() == sites_.size()) break;
     if (!site) {
-      co_await wait_for_room(deadline, abort);
+      co_await wait_for_room(tried, deadline, abort);
       continue;
     }
     // Another shard may have been faster.
-    if (site->slots && !site->slots->try_take()) continue;
-    Slot slot(site->slots);
+    if (!site->slots.try_take()) continue;
+    Slot slot(&site->slots);
     std::unique_ptr<UpstreamConnection> idle;
     if (reuse != Reuse::none) idle = take_idle(*site, reuse);
     if (idle) {
@@ -114,29 +113,33 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(Reu
   co_return result;
 }
 
-// Whose turn it is, of the servers that were not tried and have room: those that took their last
-// connection first.
-UpstreamPool::Site* UpstreamPool::choose(const std::vector<Site*>& tried) {
+// Of the servers that were not tried and have room: those that took their last connection first.
+UpstreamPool::Site* UpstreamPool::choose(const std::vector<Site*>& tried,
+                                         std::optional<std::uint64_t> key) {
   const TimePoint now = context_.timers.now();
   for (const bool passed_over : {false, true}) {
     for (std::size_t i = 0; i < sites_.size(); ++i) {
       Site& site = *sites_[i];
       states_[i].usable = site.has_room() && (site.passed_over_until > now) == passed_over &&
                           std::find(tried.begin(), tried.end(), &site) == tried.end();
+      states_[i].calls = site.slots.taken();
     }
-    const std::optional<std::size_t> next = next_server(states_);
+    const auto next = choose_server(upstream_.lb_policy, states_, key);
     if (next) return sites_[*next].get();
   }
   return nullptr;
 }
 
-awaitable<void> UpstreamPool::wait_for_room(TimePoint deadline, AbortRequest& abort) {
+// `tried` is who took no connection: room there is of no use.
+awaitable<void> UpstreamPool::wait_for_room(const std::vector<Site*>& tried,
+                                            TimePoint deadline,
+                                            AbortRequest& abort) {
   Signal signal(context_.io, context_.timers);
   const auto place = waiting_.insert(waiting_.end(), &signal);
   abort.end = [&signal] { signal.notify(); };
   for (const auto& site : sites_) {
-    if (!site->slots) continue;
-    site->slots->want(shard_);
+    if (std::find(tried.begin(), tried.end(), site.get()) != tried.end()) continue;
+    site->slots.want(shard_);
     // Given back before it was known that we want it.
     if (site->has_room()) signal.notify();
   }

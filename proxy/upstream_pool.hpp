@@ -1,6 +1,6 @@
-// A shard's connections to one upstream: kept alive, the last used first, over its servers as their
-// weights and limits say. Lives on the shard. Knows nothing of the upstream's slots: who asks for a
-// connection holds one already.
+// A shard's connections to one upstream: kept alive, the last used first, over its servers as its
+// policy, their weights and their limits say. Lives on the shard. Knows nothing of the upstream's
+// slots: who asks for a connection holds one already.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -58,10 +58,9 @@ class UpstreamPool final : public Upstream {
   };
   // A connection that is fit for one request, before `deadline` and unless `abort` is requested. A
   // server that is at its limit or accepts none is passed over; when there is no other, one at its
-  // limit is waited for. upstream_unreachable: no server accepts one.
-  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(Reuse reuse,
-                                                                       TimePoint deadline,
-                                                                       AbortRequest& abort);
+  // limit is waited for. `key` is Call::key. upstream_unreachable: no server accepts one.
+  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
+      Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort);
   // Takes it back: kept for another request if it is reusable, else closed.
   void release(std::unique_ptr<UpstreamConnection> connection);
 
@@ -80,8 +79,10 @@ class UpstreamPool final : public Upstream {
   struct Lookup;
   using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 
-  Site* choose(const std::vector<Site*>& tried);
-  awaitable<void> wait_for_room(TimePoint deadline, AbortRequest& abort);
+  Site* choose(const std::vector<Site*>& tried, std::optional<std::uint64_t> key);
+  awaitable<void> wait_for_room(const std::vector<Site*>& tried,
+                                TimePoint deadline,
+                                AbortRequest& abort);
   std::unique_ptr<UpstreamConnection> take_idle(Site& site, Reuse reuse);
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> connect(Site& site,
                                                                        TimePoint deadline,

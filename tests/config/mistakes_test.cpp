@@ -202,6 +202,10 @@ const Mistake contradictions[] = {
      "4:26: error: upstreams.a.timeouts.connect: is longer (2h) than attempt (1h)"},
     {upstream_with("timeouts: { first_byte: 2h }"),
      "4:29: error: upstreams.a.timeouts.first_byte: is longer (2h) than attempt (1h)"},
+    {upstream_with("lb_policy: hash"),
+     "4:16: error: upstreams.a.lb_policy: 'hash' needs a hash_key, such as ${cookie.SESSION}"},
+    {upstream_with("hash_key: '${cookie.a}'"),
+     "4:15: error: upstreams.a.hash_key: means nothing without 'lb_policy: hash'"},
     {upstream_with("abort_hold: 1h"),
      "4:17: error: upstreams.a.abort_hold: means nothing without 'on_abort: drain'"},
     {"upstreams:\n  a: { servers: [http://a, 'http://A:80'] }\ndefault_upstream: a\n",
@@ -278,11 +282,9 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   for (const std::string key : {"postgres", "encryption_key"}) {
     expect(with("store: { " + key + ": x }\n"), key);
   }
-  for (const std::string key :
-       {"rate_limit", "health_check", "outlier_detection", "tls", "hash_key"}) {
+  for (const std::string key : {"rate_limit", "health_check", "outlier_detection", "tls"}) {
     expect(upstream_with(key + ": x"), key);
   }
-  expect(upstream_with("lb_policy: least_conn"), "least_conn");
   for (const std::string key : {"validate", "authorize", "response_body", "cors"}) {
     expect(route_with(key + ": {}"), key);
   }

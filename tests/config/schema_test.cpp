@@ -126,7 +126,7 @@ const std::string bad[] = {
     "upstreams: { a: { servers: [] } }",
     "upstreams: { a: { servers: http://a } }",
     "upstreams: { a: { servers: [{ weight: 1 }] } }",
-    "upstreams: { a: { servers: [http://a], lb_policy: hash } }",
+    "upstreams: { a: { servers: [http://a], lb_policy: random } }",
     "upstreams: { a: { servers: [http://a], max_concurrency: 65536 } }",
     "upstreams: { a: { servers: [http://a], on_abort: drian } }",
     "defaults: { upstream: http://a }",

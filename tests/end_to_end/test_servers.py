@@ -14,6 +14,17 @@ class Servers(EndToEnd):
         servers = [{'url': self.backend.url, **dict(first)}, {'url': self.other.url, **dict(second)}]
         self.serve(upstream={'servers': servers, **upstream})
 
+    def server_of(self, session, method='GET', target='/x'):
+        """Which of the two a call of a session goes to."""
+        before = self.backend.count(target), self.other.count(target)
+        fields = [('Cookie', f'SESSION={session}')]
+        if method == 'POST':
+            self.submit(target, fields=fields).wait()
+        else:
+            self.assertEqual(200, self.request(method, target, fields).status)
+        after = self.backend.count(target), self.other.count(target)
+        return {(1, 0): 'first', (0, 1): 'second'}[after[0] - before[0], after[1] - before[1]]
+
     def gates(self):
         return self.backend.on('/reports', Gate()), self.other.on('/reports', Gate())
 
@@ -85,3 +96,53 @@ class Servers(EndToEnd):
             for _ in range(4):
                 self.assertEqual(200, client.request('GET', '/x').status)
         self.assertEqual(4, self.other.count('/x'))
+
+    def test_the_least_busy_server_is_called(self):
+        self.serve_both(lb_policy='least_conn')
+        gate = self.backend.on('/x', Gate())
+        with self.client() as waiting:
+            waiting.send(b'GET /x HTTP/1.1\r\nHost: a\r\n\r\n')
+            self.wait_for_calls(gate)
+            with self.client() as client:
+                for _ in range(4):
+                    self.assertEqual(200, client.request('GET', '/x').status)
+            self.assertEqual((1, 4), (self.backend.count('/x'), self.other.count('/x')))
+            gate.open()
+            self.assertEqual(200, waiting.answer().status)
+
+    def test_jobs_under_way_make_a_server_busy(self):
+        self.serve_both({'weight': 2}, lb_policy='least_conn', max_concurrency=6)
+        gates = self.gates()
+        jobs = [self.submit() for _ in range(6)]
+        self.wait_for_calls(gates[0], 4)
+        self.wait_for_calls(gates[1], 2)
+        for gate in gates:
+            gate.open()
+        for job in jobs:
+            self.assertEqual(200, job.wait().result().status)
+
+    def test_calls_with_the_same_key_go_to_the_same_server(self):
+        self.serve_both(lb_policy='hash', hash_key='${cookie.SESSION}')
+        sessions = range(12)
+        servers = [self.server_of(session) for session in sessions]
+        self.assertEqual({'first', 'second'}, set(servers))
+        self.assertEqual(servers, [self.server_of(session) for session in sessions])
+        jobs = [self.server_of(session, 'POST', '/reports/1') for session in sessions]
+        self.assertEqual(servers, jobs, 'what is stored of a job has the same key')
+
+    def test_a_lost_server_moves_its_keys_only_and_gets_them_back(self):
+        self.serve_both(lb_policy='hash', hash_key='${cookie.SESSION}')
+        sessions = range(12)
+        servers = [self.server_of(session) for session in sessions]
+        self.other.refuse()
+        self.assertEqual({'first'}, {self.server_of(session) for session in sessions})
+        self.other.accept()
+        self.proxy.restart()
+        self.assertEqual(servers, [self.server_of(session) for session in sessions])
+
+    def test_calls_without_the_key_take_turns(self):
+        self.serve_both(lb_policy='hash', hash_key='${cookie.SESSION}')
+        with self.client() as client:
+            for _ in range(10):
+                self.assertEqual(200, client.request('GET', '/x').status)
+        self.assertEqual((5, 5), (self.backend.count('/x'), self.other.count('/x')))
