@@ -142,6 +142,17 @@ void describe(V& v, UpstreamLimits& l) {
 }
 
 template <class V>
+void describe(V& v, OutlierDetection& o) {
+  v.field("consecutive_errors", o.consecutive_errors, Count{0, 1000},
+          "Calls in a row that fail (no connection, none or no valid answer in time, or 502, 503, "
+          "504) before a server is left out. 0: never.");
+  v.field("ejection_time", o.ejection_time, Duration{},
+          "How long it is left out; once more as long each time that it happens again soon.");
+  v.field("max_ejected_percent", o.max_ejected_percent, Count{0, 100},
+          "Share of the servers that may be left out at once; one always stays.");
+}
+
+template <class V>
 void describe(V& v, Upstream& u) {
   v.shorthand(u.servers, SingleServer{});
   v.items("servers", u.servers, Server{}, "Where the backend listens; calls are shared out.",
@@ -164,7 +175,9 @@ void describe(V& v, Upstream& u) {
   v.field("abort_hold", u.abort_hold, Duration{},
           "Longest time that on_abort: drain holds a slot. Default: timeouts.attempt.");
   v.section("limits", u.limits, "Limits of what the backend answers.");
-  for (const char* key : {"rate_limit", "health_check", "outlier_detection", "tls"}) {
+  v.section("outlier_detection", u.outlier_detection,
+            "Servers whose calls fail one after the other are left out for a while.");
+  for (const char* key : {"rate_limit", "health_check", "tls"}) {
     v.unbuilt(key);
   }
 }

@@ -88,11 +88,18 @@ awaitable<Result<void>> PoolExchange::ask() {
   reply_.sent = reply_.sent || connection_->sent();
   // A backend may have answered and closed while the request was still on its way.
   const bool unread = !sent && sent.error().fault == Fault::upstream_lost;
-  if (!sent && !unread) co_return sent.error();
-  const Result<void> answered =
-      co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
-  if (unread && !answered) co_return sent.error();
+  Result<void> answered = sent;
+  if (sent || unread) {
+    answered = co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
+  }
+  if (unread && !answered) answered = sent;
+  judge(answered);
   co_return answered;
+}
+
+void PoolExchange::judge(const Result<void>& answered) {
+  const bool is_over = pool_.context().timers.now() >= call_.deadline;
+  if (!call_.ends_early || !is_over) pool_.judge(*connection_, answered);
 }
 
 awaitable<Result<void>> PoolExchange::send() {

@@ -25,6 +25,7 @@ class PoolExchange final : public Exchange {
   awaitable<jobs::Result<void>> send();
   awaitable<jobs::Result<void>> ask();
   awaitable<jobs::Result<void>> receive();
+  void judge(const jobs::Result<void>& answered);
   bool worth_another_connection(const jobs::Error& error) const;
 
   UpstreamPool& pool_;

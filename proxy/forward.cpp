@@ -208,6 +208,7 @@ awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
   connection_ = std::move(*acquired);
   connection_->attempt = deadline_;
   const Result<void> answered = co_await ask();
+  upstream_.pool->judge(*connection_, answered);
   if (answered && !transaction_.response_begun()) {
     if (connection_->head().status == 101) {
       co_await tunnel();

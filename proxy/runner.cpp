@@ -122,6 +122,7 @@ awaitable<void> Runner::run(Job job) {
   call.body = &job.body;
   call.may_resend = job.may_resend;
   call.deadline = began + std::min(config_.timeouts.attempt, to_live);
+  call.ends_early = to_live < config_.timeouts.attempt;
   call.into = &body;
   const std::unique_ptr<Exchange> exchange = upstream_.open(call);
   const Running entry(*this, key, *exchange);

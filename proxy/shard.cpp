@@ -107,8 +107,9 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
   upstream.config = &shared_.site.config().upstreams[index];
   upstream.slots = shared_.slots[index].get();
   upstream.queue = std::make_unique<SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool = std::make_unique<UpstreamPool>(services_.context, *upstream.config,
-                                                 shared_.server_slots[index], index_);
+  upstream.pool =
+      std::make_unique<UpstreamPool>(services_.context, *upstream.config,
+                                     shared_.server_slots[index], *shared_.outliers[index], index_);
   upstream.runner =
       std::make_unique<Runner>(services_.context, shared_.site, *upstream.config, *upstream.pool,
                                *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));

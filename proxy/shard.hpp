@@ -41,6 +41,7 @@ struct Shared {
   store::Store& store;
   std::vector<std::unique_ptr<Slots>>& slots;                   // of each upstream
   std::vector<ServerSlots>& server_slots;                       // of each upstream
+  std::vector<std::unique_ptr<Outliers>>& outliers;             // of each upstream
   std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
   Pending& pending;
   std::shared_ptr<spdlog::logger> access_logger;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "proxy/balance.hpp"
+#include "proxy/outliers.hpp"
 #include "proxy/slots.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_connection.hpp"
@@ -42,10 +43,11 @@ struct AbortRequest {
 
 class UpstreamPool final : public Upstream {
  public:
-  // `slots` are the servers', shared by all shards; this is on `shard`.
+  // `slots` are the servers', and shared by all shards as `outliers` is; this is on `shard`.
   UpstreamPool(ShardContext context,
                const config::Upstream& upstream,
                const ServerSlots& slots,
+               Outliers& outliers,
                std::size_t shard);
   ~UpstreamPool() override;
 
@@ -61,6 +63,9 @@ class UpstreamPool final : public Upstream {
   // limit is waited for. `key` is Call::key. upstream_unreachable: no server accepts one.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
       Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort);
+  // What came of a call up to the head of its answer, for `outlier_detection`. Not to be told of
+  // one that ended by a deadline of its own.
+  void judge(UpstreamConnection& connection, const jobs::Result<void>& answered);
   // Takes it back: kept for another request if it is reusable, else closed.
   void release(std::unique_ptr<UpstreamConnection> connection);
 
@@ -77,9 +82,14 @@ class UpstreamPool final : public Upstream {
  private:
   struct Site;
   struct Lookup;
+  enum class Rank;
+  struct Choice;
   using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 
-  Site* choose(const std::vector<Site*>& tried, std::optional<std::uint64_t> key);
+  Choice choose(const std::vector<Site*>& tried, std::optional<std::uint64_t> key);
+  Rank rank_of(const Site& site, TimePoint now);
+  Site& site_of(const UpstreamConnection& connection);
+  void failed(const Site& site, std::string_view why);
   awaitable<void> wait_for_room(const std::vector<Site*>& tried,
                                 TimePoint deadline,
                                 AbortRequest& abort);
@@ -95,6 +105,7 @@ class UpstreamPool final : public Upstream {
 
   ShardContext context_;
   const config::Upstream& upstream_;
+  Outliers& outliers_;
   std::vector<std::unique_ptr<Site>> sites_;
   std::vector<ServerState> states_;  // beside sites_
   const std::size_t shard_;

@@ -282,7 +282,7 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   for (const std::string key : {"postgres", "encryption_key"}) {
     expect(with("store: { " + key + ": x }\n"), key);
   }
-  for (const std::string key : {"rate_limit", "health_check", "outlier_detection", "tls"}) {
+  for (const std::string key : {"rate_limit", "health_check", "tls"}) {
     expect(upstream_with(key + ": x"), key);
   }
   for (const std::string key : {"validate", "authorize", "response_body", "cors"}) {

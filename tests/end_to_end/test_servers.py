@@ -1,10 +1,10 @@
 """An upstream of several servers: how calls are shared out among them."""
-from backend import Backend, Gate, answer
+from backend import Backend, Gate, answer, hang, in_turn, reset_after_reading
 from harness import EndToEnd
 from wire import wait_until
 
 
-class Servers(EndToEnd):
+class TwoServers(EndToEnd):
     def setUp(self):
         super().setUp()
         self.other = Backend()
@@ -28,6 +28,19 @@ class Servers(EndToEnd):
     def gates(self):
         return self.backend.on('/reports', Gate()), self.other.on('/reports', Gate())
 
+    def logged(self, text):
+        return self.proxy.log().count(text)
+
+    def call(self, count=1, target='/x'):
+        """So many plain calls, one after the other; their statuses."""
+        with self.client() as client:
+            return [client.request('GET', target).status for _ in range(count)]
+
+    def counts(self, target='/x'):
+        return self.backend.count(target), self.other.count(target)
+
+
+class Servers(TwoServers):
     def test_calls_are_shared_out_by_weight(self):
         self.serve_both({'weight': 1}, {'weight': 3})
         with self.client() as client:
@@ -146,3 +159,90 @@ class Servers(EndToEnd):
             for _ in range(10):
                 self.assertEqual(200, client.request('GET', '/x').status)
         self.assertEqual((5, 5), (self.backend.count('/x'), self.other.count('/x')))
+
+
+class OutlierDetection(TwoServers):
+    def test_a_server_whose_calls_fail_is_left_out(self):
+        self.other.on('/x', answer(503))
+        self.serve_both(outlier_detection={'consecutive_errors': 3, 'ejection_time': '60s'})
+        statuses = self.call(20)
+        self.assertEqual((17, 3), (statuses.count(200), statuses.count(503)))
+        self.assertEqual((17, 3), self.counts())
+        self.assertEqual(1, self.logged('is ejected for 60000 ms: 3 calls failed in a row, the last by: status 503'))
+        self.assertEqual(1, self.logged('is ejected'))
+
+    def test_a_good_answer_between_keeps_it(self):
+        self.other.on('/x', in_turn(answer(503), answer(500), answer(504), answer(200), answer(502), answer(404)))
+        self.serve_both(outlier_detection={'consecutive_errors': 2})
+        self.call(20)
+        self.assertEqual((10, 10), self.counts())
+        self.assertEqual(0, self.logged('is ejected'))
+
+    def test_jobs_and_plain_calls_count_alike(self):
+        self.other.on('/reports', reset_after_reading)
+        self.other.on('/x', answer(502))
+        self.serve_both(outlier_detection={'consecutive_errors': 2, 'ejection_time': '60s'})
+        # Threads take turns each for itself, so the first job may go to either server.
+        while self.submit().ended() == 'succeeded':
+            pass
+        self.assertEqual(0, self.logged('is ejected'))
+        self.assertEqual(1, self.call(6).count(502))
+        self.assertEqual(1, self.logged('is ejected'))
+
+    def test_a_timeout_counts(self):
+        self.other.on('/x', hang)
+        self.serve_both(timeouts={'first_byte': '300ms'}, outlier_detection={'consecutive_errors': 1, 'ejection_time': '60s'})
+        self.assertEqual(1, self.call(8).count(504))
+        self.assertEqual((7, 1), self.counts())
+
+    def test_a_call_that_its_client_gave_up_does_not_count(self):
+        gate = self.backend.on('/x', Gate())
+        self.serve_both(outlier_detection={'consecutive_errors': 1})
+        with self.client() as client:
+            client.send(b'GET /x HTTP/1.1\r\nHost: a\r\n\r\n')
+            self.wait_for_calls(gate)
+        wait_until(lambda: gate.aborted, 'the call given up')
+        gate.open()
+        self.assertEqual([200] * 4, self.call(4))
+        self.assertEqual((3, 2), self.counts())
+        self.assertEqual(0, self.logged('is ejected'))
+
+    def test_it_is_called_again_when_its_time_is_over(self):
+        self.other.on('/x', answer(503))
+        self.serve_both(outlier_detection={'consecutive_errors': 1, 'ejection_time': '300ms'})
+        self.call(2)
+        self.other.on('/x', answer(200))
+        wait_until(lambda: self.call() and self.other.count('/x') > 1, 'called again')
+        self.assertEqual((1, 1), (self.logged('is ejected'), self.logged('is called again')))
+
+    def test_one_server_always_stays(self):
+        self.other.on('/x', answer(503))
+        self.backend.on('/x', answer(503))
+        self.serve_both(outlier_detection={'consecutive_errors': 1, 'max_ejected_percent': 100})
+        self.assertEqual([503] * 8, self.call(8))
+        self.assertEqual(1, self.logged('is ejected'))
+        self.assertEqual([1, 7], sorted(self.counts()))
+
+    def test_an_ejected_server_is_better_than_none(self):
+        self.other.on('/x', answer(503))
+        self.serve_both(outlier_detection={'consecutive_errors': 1, 'ejection_time': '60s'})
+        self.call(2)
+        self.assertEqual(1, self.logged('is ejected'))
+        self.other.on('/x', answer(200))
+        self.backend.refuse()
+        self.assertEqual([200] * 2, self.call(2))
+
+    def test_a_call_that_waits_for_room_goes_to_a_server_that_returns(self):
+        self.other.on('/x', answer(503))
+        self.serve_both({'max_concurrency': 1}, outlier_detection={'consecutive_errors': 1, 'ejection_time': '2s'})
+        self.call(2)
+        self.assertEqual(1, self.logged('is ejected'))
+        self.other.on('/x', answer(200))
+        gate = self.backend.on('/x', Gate())
+        with self.client() as first, self.client() as second:
+            for client in (first, second):
+                client.send(b'GET /x HTTP/1.1\r\nHost: a\r\n\r\n')
+            wait_until(lambda: self.other.count('/x') == 2, 'the other called')
+            gate.open()
+            for client in (first, second):
+                self.assertEqual(200, client.answer().status)
