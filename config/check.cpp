@@ -74,6 +74,8 @@ void check_upstream(const Upstream& upstream, Reading& reading) {
     check_order(reading, path + ".timeouts", "first_byte", *timeouts.first_byte, "attempt",
                 timeouts.attempt);
   }
+  check_order(reading, path + ".health_check", "timeout", upstream.health_check.timeout, "interval",
+              upstream.health_check.interval);
   if (upstream.abort_hold && upstream.on_abort != OnAbort::drain) {
     reading.refuse(reading.place(path + ".abort_hold"), path + ".abort_hold",
                    "means nothing without 'on_abort: drain'");

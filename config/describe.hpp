@@ -142,6 +142,18 @@ void describe(V& v, UpstreamLimits& l) {
 }
 
 template <class V>
+void describe(V& v, HealthCheck& h) {
+  v.field("path", h.path, Text{check_call_path, "^/[!-~]*$"},
+          "What each server is asked for with GET, regularly. Something cheap.", Use::required);
+  v.field("interval", h.interval, Duration{}, "From one check to the next, give or take a tenth.");
+  v.field("timeout", h.timeout, Duration{}, "For connecting and the head of the answer.");
+  v.field("rise", h.rise, Count{1, 1000}, "Good answers in a row that bring a server back.");
+  v.field("fall", h.fall, Count{1, 1000},
+          "Checks in a row that fail before a server takes no calls.");
+  v.list("status", h.status, Statuses{}, "Good answers: statuses and ranges of statuses.");
+}
+
+template <class V>
 void describe(V& v, OutlierDetection& o) {
   v.field("consecutive_errors", o.consecutive_errors, Count{0, 1000},
           "Calls in a row that fail (no connection, none or no valid answer in time, or 502, 503, "
@@ -175,9 +187,11 @@ void describe(V& v, Upstream& u) {
   v.field("abort_hold", u.abort_hold, Duration{},
           "Longest time that on_abort: drain holds a slot. Default: timeouts.attempt.");
   v.section("limits", u.limits, "Limits of what the backend answers.");
+  v.section("health_check", u.health_check,
+            "Whether each server is well is found out beside the calls. Default: no checks.");
   v.section("outlier_detection", u.outlier_detection,
             "Servers whose calls fail one after the other are left out for a while.");
-  for (const char* key : {"rate_limit", "health_check", "tls"}) {
+  for (const char* key : {"rate_limit", "tls"}) {
     v.unbuilt(key);
   }
 }

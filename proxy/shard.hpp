@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "proxy/dispatcher.hpp"
+#include "proxy/health_checks.hpp"
 #include "proxy/listening.hpp"
 #include "proxy/services.hpp"
 #include "proxy/session.hpp"
@@ -85,6 +86,7 @@ class Shard {
   awaitable<void> prune();
   awaitable<void> watch_counts();
   RunnerEvents events_for(std::size_t upstream, Shard& owner);
+  void make_checks(std::size_t upstream);
   void make_upstream(std::size_t upstream, const std::vector<std::unique_ptr<Shard>>& all);
 
   const std::size_t index_;
@@ -103,6 +105,7 @@ class Shard {
   TaskGroup tasks_;
   std::vector<ShardUpstream> upstreams_;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;  // null for an upstream of another shard
+  std::vector<std::unique_ptr<HealthChecks>> checks_;  // of upstreams of this shard that have any
   bool draining_ = false;
   bool stopping_ = false;
   Services services_;

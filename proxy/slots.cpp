@@ -21,6 +21,10 @@ std::uint32_t Slots::take_up_to(std::uint32_t count) {
 void Slots::give(std::uint32_t count) {
   if (count == 0) return;
   taken_.fetch_sub(count);
+  wake();
+}
+
+void Slots::wake() {
   if (wanted_.load() == 0) return;
   const std::uint64_t wanted = wanted_.exchange(0);
   for (std::size_t shard = 0; shard < wake_.size(); ++shard) {

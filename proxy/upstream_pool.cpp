@@ -34,7 +34,7 @@ constexpr std::chrono::seconds passed_over_for{10};
 }  // namespace
 
 // In which order servers are asked.
-enum class UpstreamPool::Rank { good, passed_over, ejected };
+enum class UpstreamPool::Rank { good, passed_over, ejected, down };
 
 struct UpstreamPool::Choice {
   Site* site = nullptr;
@@ -98,7 +98,10 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
   while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
     const Choice choice = choose(tried, key);
     Site* const site = choice.site;
-    if (!site && !choice.may_wait) break;
+    if (!site && !choice.may_wait) {
+      if (tried.empty()) result = Error(Fault::upstream_unreachable, "no server is up");
+      break;
+    }
     if (!site) {
       co_await wait_for_room(tried, deadline, abort);
       continue;
@@ -128,8 +131,8 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
   co_return result;
 }
 
-// Of the servers that were not tried and have room: those that took their last connection first,
-// and one that is ejected only when no other took one.
+// Of the servers that were not tried, are up and have room: those that took their last connection
+// first, and one that is ejected only when no other took one.
 UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
                                           std::optional<std::uint64_t> key) {
   const TimePoint now = context_.timers.now();
@@ -153,6 +156,7 @@ UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
 }
 
 UpstreamPool::Rank UpstreamPool::rank_of(const Site& site, TimePoint now) {
+  if (site.slots.held()) return Rank::down;
   if (outliers_.is_ejected(site.index, now)) return Rank::ejected;
   if (outliers_.has_returned(site.index, now)) {
     spdlog::info("upstream {}: server {} is called again", upstream_.name, site.server.authority);
@@ -209,8 +213,8 @@ awaitable<void> UpstreamPool::wait_for_room(const std::vector<Site*>& tried,
       continue;
     }
     site->slots.want(shard_);
-    // Given back before it was known that we want it.
-    if (site->has_room()) signal.notify();
+    // Given back, or up, before it was known that we want it.
+    if (site->has_room() && !site->slots.held()) signal.notify();
   }
   co_await signal.wait(deadline);
   abort.end = nullptr;
@@ -219,6 +223,12 @@ awaitable<void> UpstreamPool::wait_for_room(const std::vector<Site*>& tried,
 
 void UpstreamPool::wake() {
   for (Signal* const signal : waiting_) signal->notify();
+}
+
+awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::dial(std::size_t server,
+                                                                          TimePoint deadline,
+                                                                          AbortRequest& abort) {
+  return connect(*sites_[server], deadline, abort);
 }
 
 std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(Site& site, Reuse reuse) {

@@ -60,9 +60,14 @@ class UpstreamPool final : public Upstream {
   };
   // A connection that is fit for one request, before `deadline` and unless `abort` is requested. A
   // server that is at its limit or accepts none is passed over; when there is no other, one at its
-  // limit is waited for. `key` is Call::key. upstream_unreachable: no server accepts one.
+  // limit is waited for. `key` is Call::key. upstream_unreachable: no server accepts one or is
+  // up.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
       Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort);
+  // A new connection to one server, for a check; not one of the pool's.
+  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> dial(std::size_t server,
+                                                                    TimePoint deadline,
+                                                                    AbortRequest& abort);
   // What came of a call up to the head of its answer, for `outlier_detection`. Not to be told of
   // one that ended by a deadline of its own.
   void judge(UpstreamConnection& connection, const jobs::Result<void>& answered);

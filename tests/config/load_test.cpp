@@ -53,6 +53,10 @@ constexpr std::string_view many_settings =
     "    timeouts: { first_byte: 10s, idle: 0s }\n"
     "    on_abort: drain\n"
     "    abort_hold: 2h\n"
+    "    lb_policy: hash\n"
+    "    hash_key: ${cookie.A}\n"
+    "    health_check: { path: '/h?x', rise: 5, status: [200, 204-206] }\n"
+    "    outlier_detection: { consecutive_errors: 0, ejection_time: 1m }\n"
     "routes:\n"
     "  - name: n\n"
     "    match: { methods: [GET, HEAD], path: '/x/{y}' }\n"
@@ -120,6 +124,16 @@ TEST_CASE("every kind of setting is read") {
   CHECK(upstream.timeouts.idle == 0s);
   CHECK(upstream.on_abort == OnAbort::drain);
   CHECK(upstream.abort_hold == 2h);
+  CHECK(upstream.lb_policy == LbPolicy::hash);
+  REQUIRE(upstream.hash_key);
+  CHECK(upstream.hash_key->written == "${cookie.A}");
+  CHECK(upstream.health_check.path == "/h?x");
+  CHECK(upstream.health_check.rise == 5);
+  CHECK(upstream.health_check.fall == 3);
+  CHECK(upstream.health_check.status.at(1).last == 206);
+  CHECK(upstream.outlier_detection.consecutive_errors == 0);
+  CHECK(upstream.outlier_detection.ejection_time == 1min);
+  CHECK(upstream.outlier_detection.max_ejected_percent == 50);
   const Route& route = config.routes.at(0);
   CHECK(route.name == "n");
   CHECK(route.match.methods.size() == 2);

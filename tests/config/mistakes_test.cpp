@@ -202,6 +202,15 @@ const Mistake contradictions[] = {
      "4:26: error: upstreams.a.timeouts.connect: is longer (2h) than attempt (1h)"},
     {upstream_with("timeouts: { first_byte: 2h }"),
      "4:29: error: upstreams.a.timeouts.first_byte: is longer (2h) than attempt (1h)"},
+    {upstream_with("health_check: { interval: 10s }"),
+     "4:19: error: upstreams.a.health_check.path: is required"},
+    {upstream_with("health_check: { path: health }"),
+     "4:27: error: upstreams.a.health_check.path: must begin with '/', unlike 'health'"},
+    {upstream_with("health_check: { path: /, timeout: 20s }"),
+     "4:39: error: upstreams.a.health_check.timeout: is longer (20s) than interval (10s)"},
+    {upstream_with("outlier_detection: { max_ejected_percent: 101 }"),
+     "4:47: error: upstreams.a.outlier_detection.max_ejected_percent: must be from 0 to 100, not "
+     "'101'"},
     {upstream_with("lb_policy: hash"),
      "4:16: error: upstreams.a.lb_policy: 'hash' needs a hash_key, such as ${cookie.SESSION}"},
     {upstream_with("hash_key: '${cookie.a}'"),
@@ -282,7 +291,7 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   for (const std::string key : {"postgres", "encryption_key"}) {
     expect(with("store: { " + key + ": x }\n"), key);
   }
-  for (const std::string key : {"rate_limit", "health_check", "tls"}) {
+  for (const std::string key : {"rate_limit", "tls"}) {
     expect(upstream_with(key + ": x"), key);
   }
   for (const std::string key : {"validate", "authorize", "response_body", "cors"}) {

@@ -1,6 +1,6 @@
 """An upstream of several servers: how calls are shared out among them."""
 from backend import Backend, Gate, answer, hang, in_turn, reset_after_reading
-from harness import EndToEnd
+from harness import EndToEnd, route
 from wire import wait_until
 
 
@@ -10,9 +10,9 @@ class TwoServers(EndToEnd):
         self.other = Backend()
         self.addCleanup(self.other.stop)
 
-    def serve_both(self, first=(), second=(), **upstream):
+    def serve_both(self, first=(), second=(), routes=None, **upstream):
         servers = [{'url': self.backend.url, **dict(first)}, {'url': self.other.url, **dict(second)}]
-        self.serve(upstream={'servers': servers, **upstream})
+        self.serve(routes, upstream={'servers': servers, **upstream})
 
     def server_of(self, session, method='GET', target='/x'):
         """Which of the two a call of a session goes to."""
@@ -246,3 +246,81 @@ class OutlierDetection(TwoServers):
             gate.open()
             for client in (first, second):
                 self.assertEqual(200, client.answer().status)
+
+
+class HealthChecks(TwoServers):
+    check = {'path': '/health?deep=no', 'interval': '100ms', 'timeout': '100ms', 'rise': 2, 'fall': 2}
+
+    def setUp(self):
+        super().setUp()
+        self.well(self.backend)
+        self.well(self.other)
+
+    def well(self, backend):
+        backend.on('/health', answer(204, b''))
+
+    def ill(self, backend):
+        backend.on('/health', answer(500))
+
+    def wait_for_log(self, text, count=1):
+        wait_until(lambda: self.logged(text) >= count, lambda: f'{text}: {self.proxy.log()[-2000:]}')
+
+    def test_a_server_that_is_down_takes_no_calls_until_it_is_up(self):
+        self.ill(self.other)
+        self.serve_both(health_check=self.check)
+        self.wait_for_log('is down: 2 checks failed in a row, the last by: status 500')
+        self.assertEqual([200] * 6, self.call(6))
+        self.assertEqual((6, 0), self.counts())
+        self.well(self.other)
+        self.wait_for_log('is up again')
+        self.assertEqual([200] * 6, self.call(6))
+        self.assertEqual((9, 3), self.counts())
+        self.assertEqual((1, 1), (self.logged('is down'), self.logged('is up again')))
+        asked = self.other.seen('/health')[0]
+        self.assertEqual(('GET', '/health?deep=no', 'close'), (asked.method, asked.target, asked.get('Connection')))
+        self.assertEqual(self.other.url, 'http://' + asked.get('Host'))
+
+    def test_who_refuses_connections_or_does_not_answer_in_time_is_down(self):
+        self.backend.on('/health', hang)
+        self.other.refuse()
+        self.serve_both(health_check=self.check)
+        self.wait_for_log('is down', 2)
+        self.assertEqual(1, self.logged('the last by: timeout'))
+
+    def test_while_all_are_down_jobs_wait_and_lose_no_attempt(self):
+        self.ill(self.backend)
+        self.ill(self.other)
+        self.serve_both(routes=[route('/reports/*', retry={'max_attempts': 1})], health_check=self.check)
+        self.wait_for_log('is down', 2)
+        self.assertEqual([502], self.call())
+        jobs = [self.submit() for _ in range(5)]
+        self.wait_for_log('takes no calls: its jobs wait')
+        self.assertNotIn('final', [job.state() for job in jobs])
+        self.assertEqual((0, 0), self.counts('/reports'))
+        self.well(self.other)
+        for job in jobs:
+            self.assertEqual('succeeded', job.ended())
+        self.assertEqual((0, 5), self.counts('/reports'))
+
+    def test_checks_take_no_slot_and_share_no_connection(self):
+        self.serve_both({'max_concurrency': 1}, {'max_concurrency': 1}, health_check=self.check)
+        gates = self.gates()
+        jobs = [self.submit() for _ in range(2)]
+        for gate in gates:
+            self.wait_for_calls(gate)
+        before = self.backend.count('/health')
+        wait_until(lambda: self.backend.count('/health') >= before + 3, 'checked beside the calls')
+        for gate in gates:
+            gate.open()
+        for job in jobs:
+            self.assertEqual(200, job.wait().result().status)
+        connections = [request.connection for request in self.backend.seen('/health')]
+        self.assertEqual(len(connections), len(set(connections)))
+
+    def test_a_check_under_way_does_not_hold_up_a_stop(self):
+        gate = self.backend.on('/health', Gate())
+        self.serve_both(health_check={'path': '/health', 'interval': '60s', 'timeout': '60s'})
+        self.wait_for_calls(gate)
+        wait_until(lambda: self.other.count('/health') == 1, 'the other checked')
+        self.proxy.stop(within=5)
+        self.assertEqual(0, self.proxy.process.returncode)
