@@ -183,12 +183,11 @@ TEST_CASE("what is wrong with a route's rules is said where it stands") {
                                           "7:37 routes[0].response_headers.add.X-B"});
 }
 
-TEST_CASE("the hash key of an upstream knows requests, but no route's path and no secret") {
+TEST_CASE("the hash key of an upstream knows requests, but no route's path") {
   for (const auto& [key, why] :
        {std::pair{"${cookie.SESSION}", ""},
         {"${header.X-Tenant}/${query.id:-none}", ""},
-        {"${path.id}", "'${path.id}' cannot be used here: it belongs to a route"},
-        {"${file:/a}", "'${file:/a}' is a secret and cannot be used here"}}) {
+        {"${path.id}", "'${path.id}' cannot be used here: it belongs to a route"}}) {
     CAPTURE(key);
     const auto loaded = config::tests::load_alone(
         "upstreams: { b: http://b, a: { servers: [http://a], lb_policy: hash, hash_key: '" +
