@@ -86,9 +86,20 @@ void check_upstream(const Upstream& upstream, Reading& reading) {
     check_order(reading, path + ".timeouts", "first_byte", *timeouts.first_byte, "attempt",
                 timeouts.attempt);
   }
+  check_order(reading, path + ".health_check", "timeout", upstream.health_check.timeout, "interval",
+              upstream.health_check.interval);
   if (upstream.abort_hold && upstream.on_abort != OnAbort::drain) {
     reading.refuse(reading.place(path + ".abort_hold"), path + ".abort_hold",
                    "means nothing without 'on_abort: drain'");
+  }
+  const bool by_hash = upstream.lb_policy == LbPolicy::hash;
+  if (by_hash && !upstream.hash_key && !reading.is_refused_within(path)) {
+    reading.refuse(reading.place(path + ".lb_policy"), path + ".lb_policy",
+                   "'hash' needs a hash_key, such as ${cookie.SESSION}");
+  }
+  if (upstream.hash_key && !by_hash && !reading.is_refused_within(path)) {
+    reading.refuse(upstream.hash_key->place, path + ".hash_key",
+                   "means nothing without 'lb_policy: hash'");
   }
   Names urls(reading);
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
@@ -213,7 +224,6 @@ void check_routes(const Config& config, Reading& reading) {
     }
     check_async(route.async, reading, path);
     check_success(route.async.success, reading, path + ".async.success");
-    check_body_rules(route.request_body, reading, path + ".request_body");
     check_body_rules(route.response_body, reading, path + ".response_body");
     check_cors(route.cors, reading, path);
     check_order(reading, path + ".retry", "backoff", route.retry.backoff, "max_backoff",

@@ -43,6 +43,11 @@ struct TemplateJson {
   std::vector<TemplateText> strings;  // one for each string that is a value in it, in its order
 };
 
+struct StatusRange {
+  int first = 200;
+  int last = 399;
+};
+
 // An entry of a map whose keys are the operator's own words.
 template <class T>
 struct Named {
@@ -104,14 +109,37 @@ struct UpstreamLimits {
   std::uint64_t response_body = gib;
 };
 
+// Active checks of servers.
+struct HealthCheck {
+  std::string path;  // empty: none
+  milliseconds interval{10'000};
+  milliseconds timeout{2'000};
+  std::uint32_t rise = 2;  // good answers in a row that bring a server back
+  std::uint32_t fall = 3;  // failures in a row that take it out
+  std::vector<StatusRange> status{StatusRange{}};
+};
+
+// Servers whose calls fail are left out for a while.
+struct OutlierDetection {
+  std::uint32_t consecutive_errors = 5;  // 0: never
+  milliseconds ejection_time{30'000};
+  std::uint32_t max_ejected_percent = 50;
+};
+
+enum class LbPolicy { round_robin, least_conn, hash };
+
 struct Upstream {
   std::string name;
   std::vector<Server> servers;
-  std::uint32_t max_concurrency = 8;  // load() cuts it to what the servers allow together
+  LbPolicy lb_policy = LbPolicy::round_robin;
+  std::optional<TemplateText> hash_key;  // what lb_policy: hash goes by
+  std::uint32_t max_concurrency = 8;     // load() cuts it to what the servers allow together
   UpstreamTimeouts timeouts;
   milliseconds tcp_keepalive{60'000};
   OnAbort on_abort = OnAbort::close;
   std::optional<milliseconds> abort_hold;  // default: timeouts.attempt
+  HealthCheck health_check;
+  OutlierDetection outlier_detection;
   UpstreamLimits limits;
   Place place;
 };
@@ -137,11 +165,6 @@ struct IdempotencyKey {
 struct RetryAfter {
   milliseconds min{1'000};
   milliseconds max{60'000};
-};
-
-struct StatusRange {
-  int first = 200;
-  int last = 399;
 };
 
 // What the backend's answer must be to be a success.

@@ -18,21 +18,11 @@
 #include <string>
 
 #include "config/config.hpp"
-#include "config/kinds.hpp"
+#include "config/describe_route.hpp"
+#include "config/describe_words.hpp"
 #include "config/rules.hpp"
 
 namespace raincheck::config {
-
-enum class Use {
-  optional,  // the default
-  own,       // optional, and never a default of others
-  required,  // and never a default of others
-};
-
-enum class AnyShape {
-  value,
-  pointers,  // a map whose keys are JSON Pointers
-};
 
 // A main file: the settings, and what upstreams and routes begin as.
 struct MainFile {
@@ -45,49 +35,6 @@ struct MainFile {
 struct IncludedFile {
   MainFile& main;
 };
-
-inline const Words<OnAbort> on_abort_words{{{OnAbort::close, "close"}, {OnAbort::drain, "drain"}},
-                                           {}};
-inline const Words<ProxyProtocol> proxy_protocol_words{
-    {{ProxyProtocol::none, "none"}, {ProxyProtocol::v1, "v1"}, {ProxyProtocol::v2, "v2"}}, {}};
-inline const Words<Mode> mode_words{
-    {{Mode::always, "always"}, {Mode::prefer, "prefer"}, {Mode::never, "never"}}, {}};
-inline const Words<Resend> resend_words{
-    {{Resend::idempotent, "idempotent"}, {Resend::always, "always"}, {Resend::never, "never"}}, {}};
-inline const Words<Priority> priority_words{
-    {{Priority::high, "high"}, {Priority::normal, "normal"}, {Priority::low, "low"}}, {}};
-inline const Words<Completion> completion_words{
-    {{Completion::redirect, "redirect"}, {Completion::inline_, "inline"}},
-    {"resource", "envelope"}};
-inline const Words<OnFailure> on_failure_words{
-    {{OnFailure::pass, "pass"}, {OnFailure::refuse, "refuse"}}, {}};
-inline const Words<PatchOp> patch_op_words{{{PatchOp::add, "add"},
-                                            {PatchOp::remove, "remove"},
-                                            {PatchOp::replace, "replace"},
-                                            {PatchOp::move, "move"},
-                                            {PatchOp::copy, "copy"},
-                                            {PatchOp::test, "test"}},
-                                           {}};
-inline const Words<LogLevel> log_level_words{{{LogLevel::trace, "trace"},
-                                              {LogLevel::debug, "debug"},
-                                              {LogLevel::info, "info"},
-                                              {LogLevel::warn, "warn"},
-                                              {LogLevel::error, "error"}},
-                                             {}};
-inline const Words<LogFormat> log_format_words{
-    {{LogFormat::text, "text"}, {LogFormat::json, "json"}}, {}};
-inline const Words<AccessFormat> access_format_words{
-    {{AccessFormat::text, "text"}, {AccessFormat::json, "json"}}, {}};
-inline const Words<AccessOutput> access_output_words{
-    {{AccessOutput::stdout_, "stdout"}, {AccessOutput::none, "none"}}, {}};
-inline const Words<AcceptId> accept_id_words{
-    {{AcceptId::trusted, "trusted"}, {AcceptId::always, "always"}, {AcceptId::never, "never"}}, {}};
-
-inline const NameRule field_names{check_header_name, "^[!-~]+$", NameRule::Case::ignored};
-inline const NameRule changed_fields{check_changed_field, "", NameRule::Case::ignored};
-inline const NameRule parameter_names{check_parameter_name, "."};
-inline const NameRule upstream_names{check_name, "^[A-Za-z0-9][\\w.-]*$"};
-inline const NameRule cookie_paths{check_exact_path, "^/"};
 
 template <class V>
 void describe(V& v, ListenerTimeouts& t) {
@@ -157,12 +104,39 @@ void describe(V& v, UpstreamLimits& l) {
 }
 
 template <class V>
+void describe(V& v, HealthCheck& h) {
+  v.field("path", h.path, Text{check_call_path, "^/[!-~]*$"},
+          "What each server is asked for with GET, regularly. Something cheap.", Use::required);
+  v.field("interval", h.interval, Duration{}, "From one check to the next, give or take a tenth.");
+  v.field("timeout", h.timeout, Duration{}, "For connecting and the head of the answer.");
+  v.field("rise", h.rise, Count{1, 1000}, "Good answers in a row that bring a server back.");
+  v.field("fall", h.fall, Count{1, 1000},
+          "Checks in a row that fail before a server takes no calls.");
+  v.list("status", h.status, Statuses{}, "Good answers: statuses and ranges of statuses.");
+}
+
+template <class V>
+void describe(V& v, OutlierDetection& o) {
+  v.field("consecutive_errors", o.consecutive_errors, Count{0, 1000},
+          "Calls in a row that fail (no connection, none or no valid answer in time, or 502, 503, "
+          "504) before a server is left out. 0: never.");
+  v.field("ejection_time", o.ejection_time, Duration{},
+          "How long it is left out; once more as long each time that it happens again soon.");
+  v.field("max_ejected_percent", o.max_ejected_percent, Count{0, 100},
+          "Share of the servers that may be left out at once; one always stays.");
+}
+
+template <class V>
 void describe(V& v, Upstream& u) {
   v.shorthand(u.servers, SingleServer{});
   v.items("servers", u.servers, Server{}, "Where the backend listens; calls are shared out.",
           Use::required);
-  v.field("lb_policy", unchanged, Only{{"round_robin", "least_conn", "hash"}},
-          "How calls are shared out among servers.");
+  v.field("lb_policy", u.lb_policy, lb_policy_words,
+          "How calls are shared out among servers: round_robin: in turn; least_conn: to the least "
+          "busy; hash: calls with the same hash_key to the same server. All by weight.");
+  v.field("hash_key", u.hash_key, RequestText{},
+          "What lb_policy: hash goes by: ${cookie.SESSION}. Calls without it are shared out in "
+          "turn.");
   v.field("max_concurrency", u.max_concurrency, Count{1, 65535},
           "Calls in flight to the whole upstream, and never more than its servers allow together; "
           "the queue absorbs the rest.");
@@ -175,238 +149,13 @@ void describe(V& v, Upstream& u) {
   v.field("abort_hold", u.abort_hold, Duration{},
           "Longest time that on_abort: drain holds a slot. Default: timeouts.attempt.");
   v.section("limits", u.limits, "Limits of what the backend answers.");
-  for (const char* key : {"hash_key", "rate_limit", "health_check", "outlier_detection", "tls"}) {
+  v.section("health_check", u.health_check,
+            "Whether each server is well is found out beside the calls. Default: no checks.");
+  v.section("outlier_detection", u.outlier_detection,
+            "Servers whose calls fail one after the other are left out for a while.");
+  for (const char* key : {"rate_limit", "tls"}) {
     v.unbuilt(key);
   }
-}
-
-template <class V>
-void describe(V& v, Match& m) {
-  v.shorthand(m, MatchText{});
-  v.list("methods", m.methods, Many<Text>{{check_method, "^[A-Z][A-Z-]*$"}, false},
-         "HTTP methods. Default: every method.");
-  v.field("path", m.path, Text{check_match_path, "^/[^ ]*$"},
-          "/exact, /prefix/*, /with/{segment} or /with/{rest...}.", Use::required);
-  v.list("hosts", m.hosts, Many<Text>{{check_match_host, "^(\\*\\.)?[^*/ ]+$"}, false},
-         "Hosts that are asked for: api.example.com, or *.example.com for all below it. Default: "
-         "every host.");
-  v.entries("headers", m.headers, field_names, Text{check_field_text},
-            "Header fields and the values that they must have.");
-  v.entries("query", m.query, parameter_names, Text{check_field_text},
-            "Query parameters and the values that they must have.");
-}
-
-template <class V>
-void describe(V& v, IdempotencyKey& k) {
-  v.field("header", k.header, Text{check_header_name},
-          "Name of the header that holds a submission's key: the same key, the same job.");
-  v.field("required", k.required, Flag{}, "Whether a submission without a key is refused.");
-  for (const char* key : {"from", "window"}) v.unbuilt(key);
-}
-
-template <class V>
-void describe(V& v, RetryAfter& r) {
-  v.field("min", r.min, Duration{}, "Shortest Retry-After that clients are told.");
-  v.field("max", r.max, Duration{}, "Longest Retry-After that clients are told.");
-}
-
-inline const Many<Text> media_types{{check_media_type, "^[^/ ]+/[^/ ]+$"}};
-
-template <class V>
-void describe_success(V& v, Success& s) {
-  v.list("status", s.status, Statuses{}, "Statuses and ranges of statuses.");
-  v.list("content_types", s.content_types, media_types,
-         "Media types, such as text/* or application/*+json. Default: any.");
-  v.field("body_matches", s.body_matches, Text{check_pattern},
-          "Pattern (RE2) that must be found in the first 64 KiB of the body.");
-  v.field("body_excludes", s.body_excludes, Text{check_pattern},
-          "Pattern (RE2) that must not be found in the first 64 KiB of the body.");
-  v.any("json", s.json,
-        "Values that a JSON body must have within its first 64 KiB: { /pointer: value }.",
-        AnyShape::pointers);
-}
-
-template <class V>
-void describe(V& v, Async& a) {
-  v.field("mode", a.mode, mode_words,
-          "always: every call becomes a job; prefer: only with Prefer: respond-async; never: plain "
-          "proxy.");
-  v.field("wait", a.wait, Duration{Zero::allowed},
-          "Hybrid: answer in line when the backend is done by then, else 202. 0s: 202 at once.");
-  v.field("dialect", a, Dialect{},
-          "The wire form: native (poll answers 200, then 302 to the result) or location (202, then "
-          "the result itself).");
-  v.field("pending_status", a.pending_status, Choice{{200, 202}},
-          "Status of a poll while pending.");
-  v.field(
-      "completion", a.completion, completion_words,
-      "What a poll answers when the job is done: a redirect to the result, or the result itself.");
-  v.field("redirect_status", a.redirect_status, Choice{{302, 303}},
-          "Status of the redirect to the result.");
-  v.group("success", "What counts as a success of the backend.",
-          [&](auto& g) { describe_success(g, a.success); });
-  v.field("resend", a.resend, resend_words,
-          "Whether a call that may have been executed is sent again: idempotent: when its method "
-          "allows it; always; never.");
-  v.field("job_timeout", a.job_timeout, Duration{},
-          "From 202 to the final state, waiting and retries included.");
-  v.field("queue_timeout", a.queue_timeout, Duration{},
-          "Longest time in the queue before the first attempt. Default: job_timeout.");
-  v.field("priority", a.priority, priority_words, "Whose turn it is among waiting jobs.");
-  v.section("idempotency_key", a.idempotency_key, "How repeated submissions are recognised.");
-  v.section("retry_after", a.retry_after, "Bounds of Retry-After.");
-  v.group("retention", "How long what is left of a job is kept.", [&](auto& g) {
-    g.field("result", a.retention_result, Duration{},
-            "Job and result, after the end. Default: jobs.retention.result.");
-  });
-  for (const char* key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {
-    v.unbuilt(key);
-  }
-}
-
-template <class V>
-void describe(V& v, Retry& r) {
-  v.field("max_attempts", r.max_attempts, Count{1, 1000},
-          "Attempts of one job, the first included.");
-  v.list("on", r, RetryCauses{},
-         "What is tried again: connect_failure, timeout, and statuses. Within what resend allows.");
-  v.field("backoff", r.backoff, Duration{},
-          "Pause before the second attempt; doubles, with jitter.");
-  v.field("max_backoff", r.max_backoff, Duration{}, "Longest pause between attempts.");
-}
-
-template <class V>
-void describe(V& v, HeaderChanges& h) {
-  v.entries("rename", h.rename, changed_fields, Text{check_changed_field},
-            "Fields and the names that they get, before anything else is done.");
-  v.list("remove", h.remove, Many<Text>{{check_removed_field}},
-         "Fields that are taken out: X-Debug, or X-Internal-* for all that begin so.");
-  v.entries("set", h.set, changed_fields, RequestText{},
-            "Fields that get this value instead of any that they have. Without the field if a "
-            "value that is put in is missing.");
-  v.entries("add", h.add, changed_fields, RequestText{}, "Fields that are there once more.");
-  v.entries("default", h.default_, changed_fields, RequestText{},
-            "Fields that get this value if they are not there.");
-}
-
-template <class V>
-void describe(V& v, RewriteCookies& c) {
-  v.field("domain", c.domain, RequestText{},
-          "Domain of cookies in place of the backend's own; empty: none, so that the cookie is the "
-          "public host's alone.");
-  v.entries("path", c.path, cookie_paths, Text{check_exact_path},
-            "Beginnings of the path of cookies and what they become.");
-}
-
-template <class V>
-void describe(V& v, ResponseHeaders& r) {
-  describe(v, r.changes);
-  v.field("rewrite_location", r.rewrite_location, Flag{},
-          "Whether URLs of the backend in Location, Content-Location, Link and Refresh become "
-          "public ones.");
-  v.section("rewrite_cookies", r.rewrite_cookies, "What is changed in cookies of the backend.");
-}
-
-template <class V>
-void describe(V& v, Rewrite& r) {
-  v.field("host", r.host, RequestText{},
-          "Host of the call; ${request.host}: as the client asked. Default: the server's own.");
-  v.field("path", r.path, RequestText{},
-          "Path of the call: /new/${path.name}. The query is kept unless this has one.");
-}
-
-template <class V>
-void describe(V& v, RouteLimits& l) {
-  v.field("body", l.body, Size{}, "Size of a request body. Default: the listener's.");
-}
-
-template <class V>
-void describe(V& v, ValueRule& r) {
-  v.shorthand(r, ValueRuleText{});
-  v.field("required", r.required, Flag{}, "Whether it must be there.");
-  v.field("pattern", r.pattern, Text{check_pattern},
-          "Pattern (RE2) of each whole value. Default: any value.");
-}
-
-template <class V>
-void describe(V& v, Validate& c) {
-  v.list("content_types", c.content_types, media_types,
-         "Media types of a body, such as application/*+json; beyond them 415. Default: any.");
-  v.named("headers", c.headers, ValueRule{}, field_names,
-          "What headers must be, by name: required, a pattern, or both as a map.");
-  v.named("query", c.query, ValueRule{}, parameter_names,
-          "What query parameters must be, by name: required, a pattern, or both as a map.");
-  v.field("json_schema", c.json_schema, Text{check_file_path},
-          "File with the JSON Schema (draft 7) of the body; beside this file if not absolute.");
-}
-
-template <class V>
-void describe(V& v, PatchOperation& o) {
-  v.field("op", o.op, patch_op_words, "What is done (RFC 6902).", Use::required);
-  v.field("path", o.path, Text{check_json_pointer, "^(/.*)?$"},
-          "JSON Pointer to what is changed; empty: the whole document.", Use::required);
-  v.field("from", o.from, Text{check_json_pointer, "^(/.*)?$"},
-          "JSON Pointer to what is moved or copied.");
-  v.any("value", o.value, "The value to add, to put in place or to compare with.");
-  v.field("optional", o.optional, Flag{},
-          "Whether the operation is skipped where what it speaks of is missing.");
-}
-
-template <class V>
-void describe(V& v, Replacement& r) {
-  v.field("from", r.from, Text{check_needle}, "Text to look for, as bytes.", Use::required);
-  v.field("to", r.to, RequestText{}, "Text to put in its place.", Use::required);
-}
-
-template <class V>
-void describe(V& v, BodyRules& b) {
-  v.list("content_types", b.content_types, media_types,
-         "Media types of the bodies that are changed. Default: JSON for json_patch and "
-         "merge_patch; text, JSON, XML and JavaScript for replace.");
-  v.field("max_size", b.max_size, Size{kib, gib},
-          "Longest body that json_patch and merge_patch can change; it is held in memory.");
-  v.field("on_failure", b.on_failure, on_failure_words,
-          "What becomes of a body that the rules cannot change: pass it on as it is, or refuse.");
-  v.items("json_patch", b.json_patch, PatchOperation{}, "Operations of RFC 6902, in order.",
-          Use::optional);
-  v.any("merge_patch", b.merge_patch, "A merge patch (RFC 7386); after json_patch.");
-  v.items("replace", b.replace, Replacement{},
-          "Texts to replace, in bodies of any size; after the others.", Use::optional);
-}
-
-template <class V>
-void describe(V& v, Cors& c) {
-  v.list("allow_origins", c.allow_origins, Many<Text>{{check_allowed_origin}},
-         "Origins whose pages may call: https://app.example.com, https://*.example.com for every "
-         "host one label below, or * for all.");
-  v.field("allow_credentials", c.allow_credentials, Flag{},
-          "Whether their calls may carry cookies and Authorization. Not with *.");
-  v.list("allow_headers", c.allow_headers, Many<Text>{{check_header_name}},
-         "Fields that their requests may have. Default: whichever they ask for.");
-  v.list("expose_headers", c.expose_headers, Many<Text>{{check_header_name}},
-         "Fields of answers that they may read, beside Location, Retry-After and ETag.");
-  v.field("max_age", c.max_age, Duration{Zero::allowed},
-          "How long a browser may remember the answer to its preflight.");
-}
-
-template <class V>
-void describe(V& v, Route& r) {
-  v.field("name", r.name, Text{check_label}, "Label in logs and metrics. Default: the match.",
-          Use::own);
-  v.section("match", r.match, "Which requests take this route. The most specific route wins.",
-            Use::required);
-  v.field("upstream", r.upstream, Text{check_name}, "Name of the upstream that is called.");
-  v.section("async", r.async, "When and how calls become jobs.");
-  v.section("retry", r.retry, "When a job's call is tried again.");
-  v.section("limits", r.limits, "Limits of requests on this route.");
-  v.section("validate", r.validate, "What is asked of requests before anything is stored.");
-  v.section("rewrite", r.rewrite, "What the backend is asked for.");
-  v.section("request_headers", r.request_headers, "What is changed in the header of calls.");
-  v.section("request_body", r.request_body, "What is changed in the bodies of requests.");
-  v.section("response_headers", r.response_headers, "What is changed in the header of answers.");
-  v.section("response_body", r.response_body, "What is changed in the bodies of responses.");
-  v.section("cors", r.cors, "Which pages of other origins may use this route from a browser.");
-  v.unbuilt("authorize");
 }
 
 template <class V>

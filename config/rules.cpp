@@ -73,6 +73,15 @@ std::string check_match_path(std::string_view text) {
   return "";
 }
 
+std::string check_call_path(std::string_view text) {
+  if (text.empty() || text.front() != '/') return "must begin with '/', unlike " + quoted(text);
+  const bool is_good = std::all_of(text.begin(), text.end(),
+                                   [](char c) { return '!' <= c && c <= '~' && c != '#'; });
+  return is_good
+             ? ""
+             : "must be a path as it is asked for, without spaces, '#' and letters beyond ASCII";
+}
+
 std::string check_exact_path(std::string_view text) {
   if (text.empty() || text.front() != '/') return "must begin with '/', unlike " + quoted(text);
   if (text.find_first_of("*{}?# ") != text.npos) {

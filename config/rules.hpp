@@ -12,6 +12,7 @@ std::string check_label(std::string_view text);  // of a route, in logs and metr
 std::string check_method(std::string_view text);
 std::string check_match_path(
     std::string_view text);  // the grammar is that of routes/path_pattern.hpp
+std::string check_call_path(std::string_view text);
 std::string check_exact_path(std::string_view text);
 std::string check_base_path(std::string_view text);
 std::string check_header_name(std::string_view text);

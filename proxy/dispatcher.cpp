@@ -108,6 +108,12 @@ void Dispatcher::available() {
   news_.notify();
 }
 
+void Dispatcher::recovered() {
+  if (!held_ || probing_) return;
+  held_until_ = context_.timers.now();
+  news_.notify();
+}
+
 void Dispatcher::skipped() {
   probing_ = false;
   news_.notify();

@@ -36,6 +36,8 @@ class Dispatcher {
   // What attempts found. `hold` 0: probe at our own interval.
   void unavailable(jobs::milliseconds hold);
   void available();
+  // A server is up after none was: worth a probe at once.
+  void recovered();
   // A job given out as a probe ended without a call.
   void skipped();
 

@@ -74,7 +74,7 @@ awaitable<Reply> PoolExchange::run() {
 
 awaitable<Result<void>> PoolExchange::connect(UpstreamPool::Reuse reuse) {
   if (abort_.requested) co_return Error(Fault::upstream_unreachable, "aborted before connecting");
-  auto connection = co_await pool_.acquire(reuse, call_.deadline, abort_);
+  auto connection = co_await pool_.acquire(reuse, call_.deadline, call_.key, abort_);
   if (!connection) co_return connection.error();
   connection_ = std::move(*connection);
   connection_->attempt = call_.deadline;
@@ -89,11 +89,18 @@ awaitable<Result<void>> PoolExchange::ask() {
   reply_.sent = reply_.sent || connection_->sent();
   // A backend may have answered and closed while the request was still on its way.
   const bool unread = !sent && sent.error().fault == Fault::upstream_lost;
-  if (!sent && !unread) co_return sent.error();
-  const Result<void> answered =
-      co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
-  if (unread && !answered) co_return sent.error();
+  Result<void> answered = sent;
+  if (sent || unread) {
+    answered = co_await connection_->read_head(method_of(call_.head) == "HEAD", false);
+  }
+  if (unread && !answered) answered = sent;
+  judge(answered);
   co_return answered;
+}
+
+void PoolExchange::judge(const Result<void>& answered) {
+  const bool is_over = pool_.context().timers.now() >= call_.deadline;
+  if (!call_.ends_early || !is_over) pool_.judge(*connection_, answered);
 }
 
 awaitable<Result<void>> PoolExchange::send() {

@@ -28,6 +28,7 @@ class PoolExchange final : public Exchange {
   awaitable<jobs::Result<void>> ask();
   awaitable<jobs::Result<void>> receive();
   awaitable<jobs::Result<void>> receive_body(UpstreamConnection& connection, AnswerBody& body);
+  void judge(const jobs::Result<void>& answered);
   bool worth_another_connection(const jobs::Error& error) const;
 
   UpstreamPool& pool_;

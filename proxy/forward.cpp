@@ -69,6 +69,7 @@ class Forward {
   const SiteRoute* route_;
   std::string stored_;  // the request, in the form in which it would be stored
   std::optional<RouteCall> routed_;
+  std::optional<std::uint64_t> key_;  // RouteCall::balance_key()
   TimePoint deadline_ = never;
   TimePoint tunnel_awake_{};  // when something last moved, either way
   std::unique_ptr<UpstreamConnection> connection_;
@@ -83,8 +84,13 @@ class Forward {
 bool Forward::make_call() {
   stored_.reserve(1024);
   transaction_.append_stored(stored_);
-  if (!route_) return true;
-  routed_.emplace(services_.site, *route_, stored_, transaction_.request_id(), "");
+  const std::string& id = transaction_.request_id();
+  if (!route_) {
+    key_ = RouteCall(services_.site, services_.site.unmatched(), stored_, id, "").balance_key();
+    return true;
+  }
+  routed_.emplace(services_.site, *route_, stored_, id, "");
+  key_ = routed_->balance_key();
   return may_call(transaction_, *routed_);
 }
 
@@ -197,11 +203,12 @@ awaitable<void> Forward::call(TimePoint deadline) {
 
 awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
   AbortRequest abort;
-  auto acquired = co_await upstream_.pool->acquire(reuse, deadline_, abort);
+  auto acquired = co_await upstream_.pool->acquire(reuse, deadline_, key_, abort);
   if (!acquired) co_return acquired.error();
   connection_ = std::move(*acquired);
   connection_->attempt = deadline_;
   const Result<void> answered = co_await ask();
+  upstream_.pool->judge(*connection_, answered);
   if (answered && !transaction_.response_begun()) {
     if (connection_->head().status == 101) {
       co_await tunnel();

@@ -27,17 +27,11 @@ bool has_checks(const config::Validate& rules) {
          !rules.json_schema.empty();
 }
 
-// What is read and checked, and nothing here does yet.
-void refuse_unbuilt(config::Loaded& loaded) {
+// What has no effect where it stands.
+void refuse_idle(config::Loaded& loaded) {
   for (std::size_t i = 0; i < loaded.config.routes.size(); ++i) {
     const config::Route& route = loaded.config.routes[i];
-    const config::BodyRules& body = route.request_body;
-    const bool has_rules =
-        !body.json_patch.empty() || !body.merge_patch.json.empty() || !body.replace.empty();
     const std::string path = "routes[" + std::to_string(i) + "]";
-    if (has_rules) {
-      loaded.refuse(route.place, path + ".request_body", "is not built yet in this version");
-    }
     if (route.async.mode == config::Mode::never && has_checks(route.validate)) {
       loaded.refuse(route.place, path + ".validate",
                     "checks what becomes a job, and with 'mode: never' nothing does");
@@ -48,7 +42,7 @@ void refuse_unbuilt(config::Loaded& loaded) {
 // The configuration with everything that can be said against it.
 config::Loaded load(const std::string& file) {
   config::Loaded loaded = config::load(file);
-  refuse_unbuilt(loaded);
+  refuse_idle(loaded);
   const routes::RouteTable table(loaded.config, config::Environment::process().file);
   for (const routes::RouteProblem& problem : table.problems()) {
     loaded.refuse(problem.place, problem.path, problem.message);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "config/interpolate.hpp"
+#include "proxy/balance.hpp"
 #include "proxy/fields.hpp"
 #include "routes/body_fields.hpp"
 
@@ -67,7 +68,7 @@ const routes::Values& RouteCall::values() {
       fields_, [this](std::string_view address) { return site_.trusted().contains(address); });
   values_.request_id = request_id_;
   values_.job_id = job_id_;
-  values_.route_name = route_.config->name;
+  if (route_.config) values_.route_name = route_.config->name;
   values_.public_url = site_.config().public_url;
   values_.secret = &secrets();
   return values_;
@@ -100,6 +101,14 @@ RouteRules::Made RouteCall::make() {
     lines = answerable;
   }
   return route_.rules->make_call(values(), lines, head_, host_, why_);
+}
+
+std::optional<std::uint64_t> RouteCall::balance_key() {
+  const routes::Template* const key = site_.table().hash_key(route_.upstream);
+  if (!key) return std::nullopt;
+  std::string text;
+  if (!key->render(values(), routes::Form::text, text)) return std::nullopt;
+  return hash_text(text);
 }
 
 namespace {

@@ -1,10 +1,12 @@
-// What the rules of a route make of one call: the head that its backend gets, and the fields of the
-// answer as the client gets them. The same for a job, from what was stored of its request, and for
-// a plain call. Lives on the shard of the call, as long as that; never waits, but reads the secrets
-// that a rule adds, each time anew.
+// What the rules of a route make of one call: the head that its backend gets, the server
+// of a `hash` that it belongs to, and the fields of the answer as the client gets them. The same
+// for a job, from what was stored of its request, and for a plain call. Lives on the shard of the
+// call, as long as that; never waits, but reads the secrets that a rule adds, each time anew.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,6 +39,10 @@ class RouteCall {
   std::string_view head() const { return is_changed_ ? std::string_view(head_) : stored_; }
   // What goes into Host; empty: the server's own.
   std::string_view host() const { return host_; }
+
+  // The hash by which the servers of the upstream are told apart; nothing: it has no hash_key, or
+  // the request has not what that asks for.
+  std::optional<std::uint64_t> balance_key();
 
   // Changes the field lines of an answer. `concerned`: UrlMap::concerns() its fields.
   void change_answer(std::string& lines,

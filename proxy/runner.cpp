@@ -118,9 +118,11 @@ awaitable<void> Runner::run(Job job) {
   Call call;
   call.head = routed.head();
   call.host = routed.host();
+  call.key = routed.balance_key();
   call.body = &job.body;
   call.may_resend = job.may_resend;
   call.deadline = began + std::min(config_.timeouts.attempt, to_live);
+  call.ends_early = to_live < config_.timeouts.attempt;
   call.into = &body;
   call.routed = &routed;
   const std::unique_ptr<Exchange> exchange = upstream_.open(call);

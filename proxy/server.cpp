@@ -64,13 +64,15 @@ Server::Server(config::Config config)
   for (const config::Upstream& upstream : config_.upstreams) {
     slots_.push_back(std::make_unique<Slots>(upstream.max_concurrency));
     server_slots_.push_back(make_server_slots(upstream));
+    outliers_.push_back(std::make_unique<Outliers>(upstream));
   }
   for (const config::Listener& listener : site_->config().listeners) {
     connections_.push_back(std::make_unique<ConnectionCounts>(listener.limits));
   }
   of_the_store([this] { recover(); });
-  const Shared shared{*site_,       *store_,  slots_,         server_slots_,
-                      connections_, pending_, access_logger_, store_->backend().secret()};
+  const Shared shared{*site_,        *store_,        slots_,
+                      server_slots_, outliers_,      connections_,
+                      pending_,      access_logger_, store_->backend().secret()};
   const std::size_t count = shard_count();
   for (std::size_t i = 0; i < count; ++i)
     shards_.push_back(std::make_unique<Shard>(i, count, shared));
@@ -81,7 +83,7 @@ Server::Server(config::Config config)
       wake.push_back([shard = shard.get(), i] { shard->wake(i); });
     }
     for (const auto& slots : server_slots_[i]) {
-      if (slots) slots->set_wake(wake);
+      slots->set_wake(wake);
     }
     slots_[i]->set_wake(std::move(wake));
   }

@@ -46,6 +46,7 @@ class Server {
   Pending pending_;
   std::vector<std::unique_ptr<Slots>> slots_;
   std::vector<ServerSlots> server_slots_;
+  std::vector<std::unique_ptr<Outliers>> outliers_;
   std::vector<std::unique_ptr<ConnectionCounts>> connections_;
   std::vector<std::unique_ptr<Shard>> shards_;
   boost::asio::signal_set signals_{io_};

@@ -118,8 +118,9 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
   upstream.config = &shared_.site.config().upstreams[index];
   upstream.slots = shared_.slots[index].get();
   upstream.queue = std::make_unique<SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool = std::make_unique<UpstreamPool>(services_.context, *upstream.config,
-                                                 shared_.server_slots[index], index_);
+  upstream.pool =
+      std::make_unique<UpstreamPool>(services_.context, *upstream.config,
+                                     shared_.server_slots[index], *shared_.outliers[index], index_);
   upstream.runner =
       std::make_unique<Runner>(services_.context, shared_.site, *upstream.config, *upstream.pool,
                                *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));
@@ -127,11 +128,23 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
     dispatchers_[index] = std::make_unique<Dispatcher>(services_.context, shared_.site, index,
                                                        *upstream.slots, *upstream.runner, index_);
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
+    make_checks(index);
   } else {
     upstream.inserted = [&owner, index](std::uint32_t lane) {
       asio::post(owner.io_, [&owner, index, lane] { owner.dispatchers_[index]->inserted(lane); });
     };
   }
+}
+
+void Shard::make_checks(std::size_t index) {
+  const ShardUpstream& upstream = upstreams_[index];
+  if (upstream.config->health_check.path.empty()) return;
+  const jobs::Random random = entropy_.random();
+  const std::uint32_t seed = std::uint32_t{random[0]} << 8 | random[1];
+  checks_.push_back(
+      std::make_unique<HealthChecks>(io_, timers_, *upstream.config, shared_.server_slots[index],
+                                     std::make_unique<PoolProbe>(*upstream.pool), seed,
+                                     [this, index] { dispatchers_[index]->recovered(); }));
 }
 
 RunnerEvents Shard::events_for(std::size_t index, Shard& owner) {
@@ -171,6 +184,7 @@ void Shard::start() {
   for (const auto& dispatcher : dispatchers_) {
     if (dispatcher) tasks_.spawn(dispatcher->run());
   }
+  for (const auto& checks : checks_) checks->start(tasks_);
   for (const auto& listening : listening_) wait_to_accept(*listening);
   if (index_ == 0) housekeeping_.spawn(prune());
   housekeeping_.spawn(watch_counts());
@@ -306,6 +320,7 @@ void Shard::begin_drain() {
     for (const auto& dispatcher : dispatchers_) {
       if (dispatcher) dispatcher->stop();
     }
+    for (const auto& checks : checks_) checks->stop();
     for (Session* const session : sessions_) session->drain();
     bulletin_.release_waiters();
     counts_pause_.notify();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "proxy/dispatcher.hpp"
+#include "proxy/health_checks.hpp"
 #include "proxy/listening.hpp"
 #include "proxy/services.hpp"
 #include "proxy/session.hpp"
@@ -47,6 +48,7 @@ struct Shared {
   store::Store& store;
   std::vector<std::unique_ptr<Slots>>& slots;                   // of each upstream
   std::vector<ServerSlots>& server_slots;                       // of each upstream
+  std::vector<std::unique_ptr<Outliers>>& outliers;             // of each upstream
   std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
   Pending& pending;
   std::shared_ptr<spdlog::logger> access_logger;
@@ -91,6 +93,7 @@ class Shard {
   awaitable<void> prune();
   awaitable<void> watch_counts();
   RunnerEvents events_for(std::size_t upstream, Shard& owner);
+  void make_checks(std::size_t upstream);
   void make_upstream(std::size_t upstream, const std::vector<std::unique_ptr<Shard>>& all);
 
   const std::size_t index_;
@@ -109,6 +112,7 @@ class Shard {
   TaskGroup tasks_;
   std::vector<ShardUpstream> upstreams_;
   std::vector<std::unique_ptr<Dispatcher>> dispatchers_;  // null for an upstream of another shard
+  std::vector<std::unique_ptr<HealthChecks>> checks_;  // of upstreams of this shard that have any
   bool draining_ = false;
   bool stopping_ = false;
   Services services_;

@@ -59,6 +59,7 @@ Site::Site(config::Config config, store::Backend& backend)
   }
   if (!config_.default_upstream.empty()) {
     default_upstream_ = upstream_index(config_.default_upstream);
+    unmatched_.upstream = *default_upstream_;
   }
   open_lanes(backend);
 }

@@ -1,6 +1,7 @@
 #include "proxy/slots.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace raincheck::proxy {
 
@@ -20,6 +21,10 @@ std::uint32_t Slots::take_up_to(std::uint32_t count) {
 void Slots::give(std::uint32_t count) {
   if (count == 0) return;
   taken_.fetch_sub(count);
+  wake();
+}
+
+void Slots::wake() {
   if (wanted_.load() == 0) return;
   const std::uint64_t wanted = wanted_.exchange(0);
   for (std::size_t shard = 0; shard < wake_.size(); ++shard) {
@@ -30,8 +35,9 @@ void Slots::give(std::uint32_t count) {
 ServerSlots make_server_slots(const config::Upstream& upstream) {
   ServerSlots slots;
   for (const config::Server& server : upstream.servers) {
+    constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
     const std::uint32_t max = server.max_concurrency;
-    slots.push_back(max == 0 ? nullptr : std::make_unique<Slots>(max));
+    slots.push_back(std::make_unique<Slots>(max == 0 ? no_limit : max));
   }
   return slots;
 }

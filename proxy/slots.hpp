@@ -28,7 +28,11 @@ class Slots {
   // meanwhile is missed.
   void want(std::size_t shard) { wanted_.fetch_or(std::uint64_t{1} << shard); }
 
-  // The upstream does not take calls: nothing starts but the dispatcher's probes.
+  // Wakes the shards that want one.
+  void wake();
+
+  // The upstream does not take calls: nothing starts but the dispatcher's probes. Of a server:
+  // health checks found it down, and it is not called.
   void hold(bool held) { held_.store(held); }
   bool held() const { return held_.load(std::memory_order_relaxed); }
 
@@ -49,7 +53,7 @@ struct GiveSlot {
 };
 using Slot = std::unique_ptr<Slots, GiveSlot>;
 
-// Of the servers of one upstream, in their order; null for one without a limit of its own.
+// Of the servers of one upstream, in their order.
 using ServerSlots = std::vector<std::unique_ptr<Slots>>;
 ServerSlots make_server_slots(const config::Upstream& upstream);
 

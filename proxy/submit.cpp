@@ -352,6 +352,7 @@ awaitable<void> Submission::hold() {
   Call described;
   described.head = call->routed.head();
   described.host = call->routed.host();
+  described.key = call->routed.balance_key();
   described.body = &call->body;
   described.may_resend = job_.may_resend;
   described.deadline = call->began + upstream_.config->timeouts.attempt;

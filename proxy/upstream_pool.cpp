@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -32,14 +33,24 @@ constexpr std::chrono::seconds passed_over_for{10};
 
 }  // namespace
 
+// In which order servers are asked.
+enum class UpstreamPool::Rank { good, passed_over, ejected, down };
+
+struct UpstreamPool::Choice {
+  Site* site = nullptr;
+  bool may_wait = false;  // no site, but one may have room later
+};
+
 // One server: its addresses and its idle connections, the last used at the back.
 struct UpstreamPool::Site {
-  Site(const config::Server& of, Slots* limited) : server(of), slots(limited) {}
+  Site(const config::Server& of, std::size_t at, Slots& shared)
+      : server(of), index(at), slots(shared) {}
 
-  bool has_room() const { return !slots || slots->taken() < slots->max(); }
+  bool has_room() const { return slots.taken() < slots.max(); }
 
   const config::Server& server;
-  Slots* const slots;  // null: no limit of its own
+  const std::size_t index;
+  Slots& slots;
   TimePoint passed_over_until{};
   std::vector<Endpoint> endpoints;
   TimePoint resolved_at{};
@@ -61,12 +72,13 @@ struct UpstreamPool::Lookup {
 UpstreamPool::UpstreamPool(ShardContext context,
                            const config::Upstream& upstream,
                            const ServerSlots& slots,
+                           Outliers& outliers,
                            std::size_t shard)
-    : context_(context), upstream_(upstream), shard_(shard) {
+    : context_(context), upstream_(upstream), outliers_(outliers), shard_(shard) {
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const config::Server& server = upstream.servers[i];
-    sites_.push_back(std::make_unique<Site>(server, slots[i].get()));
-    states_.push_back(ServerState{server.weight});
+    sites_.push_back(std::make_unique<Site>(server, i, *slots[i]));
+    states_.push_back(ServerState{server.weight, hash_text(server.authority)});
   }
 }
 
@@ -78,22 +90,25 @@ std::unique_ptr<Exchange> UpstreamPool::open(const Call& call) {
   return std::make_unique<PoolExchange>(*this, call);
 }
 
-awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(Reuse reuse,
-                                                                             TimePoint deadline,
-                                                                             AbortRequest& abort) {
+awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
+    Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort) {
   Result<std::unique_ptr<UpstreamConnection>> result =
       Error(Fault::upstream_timeout, "waiting for a server that is not at its limit");
   std::vector<Site*> tried;
   while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
-    Site* const site = choose(tried);
-    if (!site && tried.size() == sites_.size()) break;
+    const Choice choice = choose(tried, key);
+    Site* const site = choice.site;
+    if (!site && !choice.may_wait) {
+      if (tried.empty()) result = Error(Fault::upstream_unreachable, "no server is up");
+      break;
+    }
     if (!site) {
-      co_await wait_for_room(deadline, abort);
+      co_await wait_for_room(tried, deadline, abort);
       continue;
     }
     // Another shard may have been faster.
-    if (site->slots && !site->slots->try_take()) continue;
-    Slot slot(site->slots);
+    if (!site->slots.try_take()) continue;
+    Slot slot(&site->slots);
     std::unique_ptr<UpstreamConnection> idle;
     if (reuse != Reuse::none) idle = take_idle(*site, reuse);
     if (idle) {
@@ -109,36 +124,97 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(Reu
     tried.push_back(site);
     if (result.error().fault == Fault::upstream_unreachable && !abort.requested) {
       site->passed_over_until = context_.timers.now() + passed_over_for;
+      // A deadline that was nearly over says nothing of the server.
+      if (context_.timers.now() < deadline) failed(*site, result.error().detail);
     }
   }
   co_return result;
 }
 
-// Whose turn it is, of the servers that were not tried and have room: those that took their last
-// connection first.
-UpstreamPool::Site* UpstreamPool::choose(const std::vector<Site*>& tried) {
+// Of the servers that were not tried, are up and have room: those that took their last connection
+// first, and one that is ejected only when no other took one.
+UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
+                                          std::optional<std::uint64_t> key) {
   const TimePoint now = context_.timers.now();
-  for (const bool passed_over : {false, true}) {
+  Choice choice;
+  for (const Rank rank : {Rank::good, Rank::passed_over, Rank::ejected}) {
+    if (rank == Rank::ejected && choice.may_wait) break;
     for (std::size_t i = 0; i < sites_.size(); ++i) {
       Site& site = *sites_[i];
-      states_[i].usable = site.has_room() && (site.passed_over_until > now) == passed_over &&
-                          std::find(tried.begin(), tried.end(), &site) == tried.end();
+      const bool is_asked =
+          rank_of(site, now) == rank && std::find(tried.begin(), tried.end(), &site) == tried.end();
+      states_[i].usable = is_asked && site.has_room();
+      states_[i].calls = site.slots.taken();
+      choice.may_wait = choice.may_wait || is_asked;
     }
-    const std::optional<std::size_t> next = next_server(states_);
-    if (next) return sites_[*next].get();
+    const auto next = choose_server(upstream_.lb_policy, states_, key);
+    if (!next) continue;
+    choice.site = sites_[*next].get();
+    break;
   }
-  return nullptr;
+  return choice;
 }
 
-awaitable<void> UpstreamPool::wait_for_room(TimePoint deadline, AbortRequest& abort) {
+UpstreamPool::Rank UpstreamPool::rank_of(const Site& site, TimePoint now) {
+  if (site.slots.held()) return Rank::down;
+  if (outliers_.is_ejected(site.index, now)) return Rank::ejected;
+  if (outliers_.has_returned(site.index, now)) {
+    spdlog::info("upstream {}: server {} is called again", upstream_.name, site.server.authority);
+  }
+  return site.passed_over_until > now ? Rank::passed_over : Rank::good;
+}
+
+void UpstreamPool::judge(UpstreamConnection& connection, const Result<void>& answered) {
+  std::optional<Fault> fault;
+  if (!answered) fault = answered.error().fault;
+  // A deadline that passed aborts too, but is told as what it is.
+  const bool is_given_up = connection.connection().aborted() && fault != Fault::upstream_timeout;
+  const bool was_idle_too_long =
+      fault == Fault::upstream_lost && connection.reused && !connection.answered();
+  if (is_given_up || was_idle_too_long) return;
+  Site& site = site_of(connection);
+  const int status = answered ? connection.head().status : 0;
+  switch (verdict_of(fault, status)) {
+    case Verdict::good:
+      outliers_.succeeded(site.index);
+      break;
+    case Verdict::bad:
+      failed(site, fault ? answered.error().detail : fmt::format("status {}", status));
+      break;
+    case Verdict::nothing:
+      break;
+  }
+}
+
+void UpstreamPool::failed(const Site& site, std::string_view why) {
+  const auto ejected = outliers_.failed(site.index, context_.timers.now());
+  if (!ejected) return;
+  spdlog::warn(
+      "upstream {}: server {} is ejected for {} ms: {} calls failed in a row, the last by: {}",
+      upstream_.name, site.server.authority, ejected->count(),
+      upstream_.outlier_detection.consecutive_errors, why);
+}
+
+UpstreamPool::Site& UpstreamPool::site_of(const UpstreamConnection& connection) {
+  return *sites_[static_cast<std::size_t>(&connection.server() - upstream_.servers.data())];
+}
+
+// `tried` is who took no connection: room there is of no use.
+awaitable<void> UpstreamPool::wait_for_room(const std::vector<Site*>& tried,
+                                            TimePoint deadline,
+                                            AbortRequest& abort) {
   Signal signal(context_.io, context_.timers);
   const auto place = waiting_.insert(waiting_.end(), &signal);
   abort.end = [&signal] { signal.notify(); };
   for (const auto& site : sites_) {
-    if (!site->slots) continue;
-    site->slots->want(shard_);
-    // Given back before it was known that we want it.
-    if (site->has_room()) signal.notify();
+    if (std::find(tried.begin(), tried.end(), site.get()) != tried.end()) continue;
+    if (outliers_.is_ejected(site->index, context_.timers.now())) {
+      deadline = std::min(deadline, outliers_.returns_at(site->index));
+      continue;
+    }
+    site->slots.want(shard_);
+    // Given back, or up, before it was known that we want it.
+    if (site->has_room() && !site->slots.held()) signal.notify();
   }
   co_await signal.wait(deadline);
   abort.end = nullptr;
@@ -147,6 +223,12 @@ awaitable<void> UpstreamPool::wait_for_room(TimePoint deadline, AbortRequest& ab
 
 void UpstreamPool::wake() {
   for (Signal* const signal : waiting_) signal->notify();
+}
+
+awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::dial(std::size_t server,
+                                                                          TimePoint deadline,
+                                                                          AbortRequest& abort) {
+  return connect(*sites_[server], deadline, abort);
 }
 
 std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(Site& site, Reuse reuse) {
@@ -249,9 +331,7 @@ void UpstreamPool::set_options(int file) const {
 
 void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection) {
   if (!connection->reusable()) return;
-  const auto site = std::find_if(sites_.begin(), sites_.end(), [&](const auto& candidate) {
-    return &candidate->server == &connection->server();
-  });
+  Site& site = site_of(*connection);
   // Our own patience, and the backend's if it has told: not to the last second of it.
   jobs::milliseconds idle = upstream_.timeouts.idle;
   if (connection->head().keep_alive_timeout) {
@@ -262,7 +342,7 @@ void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection) {
   connection->idle_since = context_.timers.now();
   connection->input().release();
   connection->idle_until = connection->idle_since + idle;
-  (*site)->idle.push_back(std::move(connection));
+  site.idle.push_back(std::move(connection));
   if (!closing_) {
     closing_ =
         context_.timers.at(context_.timers.now() + close_idle_every, [this] { close_idle(); });

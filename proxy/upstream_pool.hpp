@@ -1,6 +1,6 @@
-// A shard's connections to one upstream: kept alive, the last used first, over its servers as their
-// weights and limits say. Lives on the shard. Knows nothing of the upstream's slots: who asks for a
-// connection holds one already.
+// A shard's connections to one upstream: kept alive, the last used first, over its servers as its
+// policy, their weights and their limits say. Lives on the shard. Knows nothing of the upstream's
+// slots: who asks for a connection holds one already.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "proxy/balance.hpp"
+#include "proxy/outliers.hpp"
 #include "proxy/slots.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_connection.hpp"
@@ -42,10 +43,11 @@ struct AbortRequest {
 
 class UpstreamPool final : public Upstream {
  public:
-  // `slots` are the servers', shared by all shards; this is on `shard`.
+  // `slots` are the servers', and shared by all shards as `outliers` is; this is on `shard`.
   UpstreamPool(ShardContext context,
                const config::Upstream& upstream,
                const ServerSlots& slots,
+               Outliers& outliers,
                std::size_t shard);
   ~UpstreamPool() override;
 
@@ -58,10 +60,17 @@ class UpstreamPool final : public Upstream {
   };
   // A connection that is fit for one request, before `deadline` and unless `abort` is requested. A
   // server that is at its limit or accepts none is passed over; when there is no other, one at its
-  // limit is waited for. upstream_unreachable: no server accepts one.
-  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(Reuse reuse,
-                                                                       TimePoint deadline,
-                                                                       AbortRequest& abort);
+  // limit is waited for. `key` is Call::key. upstream_unreachable: no server accepts one or is
+  // up.
+  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
+      Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort);
+  // A new connection to one server, for a check; not one of the pool's.
+  awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> dial(std::size_t server,
+                                                                    TimePoint deadline,
+                                                                    AbortRequest& abort);
+  // What came of a call up to the head of its answer, for `outlier_detection`. Not to be told of
+  // one that ended by a deadline of its own.
+  void judge(UpstreamConnection& connection, const jobs::Result<void>& answered);
   // Takes it back: kept for another request if it is reusable, else closed.
   void release(std::unique_ptr<UpstreamConnection> connection);
 
@@ -78,10 +87,17 @@ class UpstreamPool final : public Upstream {
  private:
   struct Site;
   struct Lookup;
+  enum class Rank;
+  struct Choice;
   using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 
-  Site* choose(const std::vector<Site*>& tried);
-  awaitable<void> wait_for_room(TimePoint deadline, AbortRequest& abort);
+  Choice choose(const std::vector<Site*>& tried, std::optional<std::uint64_t> key);
+  Rank rank_of(const Site& site, TimePoint now);
+  Site& site_of(const UpstreamConnection& connection);
+  void failed(const Site& site, std::string_view why);
+  awaitable<void> wait_for_room(const std::vector<Site*>& tried,
+                                TimePoint deadline,
+                                AbortRequest& abort);
   std::unique_ptr<UpstreamConnection> take_idle(Site& site, Reuse reuse);
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> connect(Site& site,
                                                                        TimePoint deadline,
@@ -94,6 +110,7 @@ class UpstreamPool final : public Upstream {
 
   ShardContext context_;
   const config::Upstream& upstream_;
+  Outliers& outliers_;
   std::vector<std::unique_ptr<Site>> sites_;
   std::vector<ServerState> states_;  // beside sites_
   const std::size_t shard_;

@@ -280,7 +280,10 @@ RouteTable::RouteTable(const config::Config& config, const JsonSchema::ReadFile&
   const auto nothing = [](const std::string&) { return std::optional<std::string>(); };
   const JsonSchema::ReadFile read_file = read ? read : JsonSchema::ReadFile(nothing);
   ByText<const config::Upstream*> upstreams;
-  for (const config::Upstream& upstream : config.upstreams) upstreams[upstream.name] = &upstream;
+  for (const config::Upstream& upstream : config.upstreams) {
+    upstreams[upstream.name] = &upstream;
+    add_hash_key(upstream);
+  }
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
     const auto upstream = upstreams.find(config.routes[i].upstream);
     add(config.routes[i], i, upstream == upstreams.end() ? nullptr : upstream->second, read_file);
@@ -290,6 +293,15 @@ RouteTable::RouteTable(const config::Config& config, const JsonSchema::ReadFile&
 RouteTable::~RouteTable() = default;
 RouteTable::RouteTable(RouteTable&&) noexcept = default;
 RouteTable& RouteTable::operator=(RouteTable&&) noexcept = default;
+
+void RouteTable::add_hash_key(const config::Upstream& upstream) {
+  std::unique_ptr<const Template>& key = hash_keys_.emplace_back();
+  if (!upstream.hash_key) return;
+  std::string why;
+  key = std::make_unique<const Template>(Template::compile(*upstream.hash_key, Scope{}, why));
+  if (why.empty()) return;
+  problems_.push_back({upstream.hash_key->place, "upstreams." + upstream.name + ".hash_key", why});
+}
 
 void RouteTable::add(const config::Route& route,
                      std::size_t index,

@@ -1,4 +1,5 @@
-// The routes of one configuration, ready to be searched, with the rules of each compiled.
+// The routes of one configuration, ready to be searched, with the rules of each and the
+// hash keys of upstreams compiled.
 // Immutable: a reload builds another table and swaps it in, so shards read it without locks. The
 // most specific route wins whatever the order of the file: a host over the longest *.suffix over
 // none; then an exact path, a path with parameters, a prefix; among those the longer literal part,
@@ -18,6 +19,7 @@
 #include "routes/path_pattern.hpp"
 #include "routes/route_problem.hpp"
 #include "routes/route_rules.hpp"
+#include "routes/template.hpp"
 
 namespace raincheck::routes {
 
@@ -62,6 +64,9 @@ class RouteTable {
   // What match() finds when this route wins. A route with problems has no rules.
   RouteMatch of(const config::Route& route) const;
 
+  // Of the upstream at this place in Config::upstreams; null: it has no hash_key.
+  const Template* hash_key(std::size_t upstream) const { return hash_keys_[upstream].get(); }
+
   // The methods that the routes of such a request have, for Allow: "GET, POST". Empty: there is
   // none but for its method.
   std::string allowed_methods(const Asked& asked) const;
@@ -74,7 +79,10 @@ class RouteTable {
            const config::Upstream* upstream,
            const JsonSchema::ReadFile& read);
 
+  void add_hash_key(const config::Upstream& upstream);
+
   std::vector<RouteProblem> problems_;
+  std::vector<std::unique_ptr<const Template>> hash_keys_;  // of each upstream
   std::unique_ptr<Index> index_;
 };
 

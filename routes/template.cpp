@@ -78,6 +78,9 @@ std::string check_path_name(std::string_view name, const Scope& scope) {
   std::vector<std::string> known;
   if (scope.pattern != nullptr) known = scope.pattern->names();
   if (std::find(known.begin(), known.end(), name) != known.end()) return "";
+  if (scope.pattern == nullptr) {
+    return written("path." + std::string(name)) + " cannot be used here: it belongs to a route";
+  }
   if (known.empty()) {
     return written("path." + std::string(name)) + ": the route's path has no parameters";
   }

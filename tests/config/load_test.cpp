@@ -53,6 +53,10 @@ constexpr std::string_view many_settings =
     "    timeouts: { first_byte: 10s, idle: 0s }\n"
     "    on_abort: drain\n"
     "    abort_hold: 2h\n"
+    "    lb_policy: hash\n"
+    "    hash_key: ${cookie.A}\n"
+    "    health_check: { path: '/h?x', rise: 5, status: [200, 204-206] }\n"
+    "    outlier_detection: { consecutive_errors: 0, ejection_time: 1m }\n"
     "routes:\n"
     "  - name: n\n"
     "    match: { methods: [GET, HEAD], path: '/x/{y}' }\n"
@@ -120,6 +124,16 @@ TEST_CASE("every kind of setting is read") {
   CHECK(upstream.timeouts.idle == 0s);
   CHECK(upstream.on_abort == OnAbort::drain);
   CHECK(upstream.abort_hold == 2h);
+  CHECK(upstream.lb_policy == LbPolicy::hash);
+  REQUIRE(upstream.hash_key);
+  CHECK(upstream.hash_key->written == "${cookie.A}");
+  CHECK(upstream.health_check.path == "/h?x");
+  CHECK(upstream.health_check.rise == 5);
+  CHECK(upstream.health_check.fall == 3);
+  CHECK(upstream.health_check.status.at(1).last == 206);
+  CHECK(upstream.outlier_detection.consecutive_errors == 0);
+  CHECK(upstream.outlier_detection.ejection_time == 1min);
+  CHECK(upstream.outlier_detection.max_ejected_percent == 50);
   const Route& route = config.routes.at(0);
   CHECK(route.name == "n");
   CHECK(route.match.methods.size() == 2);
@@ -156,9 +170,9 @@ TEST_CASE("rules for requests, answers and bodies go where they belong") {
                 "pattern: c } }\n"
                 "      query: { 'q[]': '1' }\n"
                 "      json_schema: s.json\n"
-                "    request_body: { max_size: 2KiB, on_failure: refuse, merge_patch: "
-                "null }\n"
                 "    response_body:\n"
+                "      max_size: 2KiB\n      on_failure: refuse\n"
+                "      merge_patch: null\n"
                 "      json_patch:\n"
                 "        - { op: test, path: '', value: {} }\n"
                 "        - { op: copy, from: /a, path: /b, optional: true }\n"
@@ -180,9 +194,9 @@ TEST_CASE("rules for requests, answers and bodies go where they belong") {
   CHECK(route.validate.query.at(0).name == "q[]");
   CHECK(route.validate.json_schema == "dir/s.json");
   CHECK(route.validate.json_schema_place.line == 10);
-  CHECK(route.request_body.max_size == 2048);
-  CHECK(route.request_body.on_failure == OnFailure::refuse);
-  CHECK(route.request_body.merge_patch.json == "null");
+  CHECK(route.response_body.max_size == 2048);
+  CHECK(route.response_body.on_failure == OnFailure::refuse);
+  CHECK(route.response_body.merge_patch.json == "null");
   REQUIRE(route.response_body.json_patch.size() == 2);
   CHECK(route.response_body.json_patch[0].op == PatchOp::test);
   CHECK(route.response_body.json_patch[0].value.json == "{}");
@@ -203,13 +217,13 @@ TEST_CASE("texts of bodies keep what a request has to say") {
                 "routes:\n"
                 "  - match: /x\n"
                 "    upstream: a\n"
-                "    request_body:\n"
+                "    response_body:\n"
                 "      merge_patch: { n: '${COUNT}', s: 'n${COUNT}', v: '${header.X-A}', lit: "
                 "'$${header.X-A}', quoted: '7', bare: 7, '${no}': [a] }\n"
                 "      replace: [{ from: '${COUNT}', to: '${COUNT}:${query.a:-b}' }]\n",
                 environment);
   CHECK(complaints(loaded) == "");
-  const BodyRules& rules = loaded.config.routes.at(0).request_body;
+  const BodyRules& rules = loaded.config.routes.at(0).response_body;
   CHECK(rules.merge_patch.json == R"({"n":5,"s":"n5","v":"${header.X-A}","lit":"${header.X-A}",)"
                                   R"("quoted":"7","bare":7,"${no}":["a"]})");
   const auto& strings = rules.merge_patch.strings;

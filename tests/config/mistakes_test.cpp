@@ -135,24 +135,24 @@ const Mistake mistakes[] = {
     {route_with("response_body: { json_patch: [{ op: remove, path: /a~2 }] }"),
      "6:55: error: routes[0].response_body.json_patch[0].path: writes '~' as '~0' and '/' as "
      "'~1', unlike '/a~2'"},
-    {route_with("request_body: { replace: [{ from: a, to: b }, { from: a, to: c }] }"),
-     "6:59: error: routes[0].request_body.replace[1].from: 'a' is here twice: first at "
-     "x.yaml:6:39"},
-    {route_with("request_body: { replace: [{ from: '" + std::string(1024, 'a') +
+    {route_with("response_body: { replace: [{ from: a, to: b }, { from: a, to: c }] }"),
+     "6:60: error: routes[0].response_body.replace[1].from: 'a' is here twice: first at "
+     "x.yaml:6:40"},
+    {route_with("response_body: { replace: [{ from: '" + std::string(1024, 'a') +
                 "', to: a }, { from: '" + std::string(1024, 'b') + "', to: a }, { from: '" +
                 std::string(1024, 'c') + "', to: a }, { from: '" + std::string(1023, 'd') +
                 "', to: a }, { from: ef, to: a }] }"),
-     "6:30: error: routes[0].request_body.replace: must not have more than 32 texts to look for, "
+     "6:31: error: routes[0].response_body.replace: must not have more than 32 texts to look for, "
      "with 4096 bytes in all"},
-    {route_with("request_body: { replace: [{ from: '" + std::string(1025, 'a') + "', to: b }] }"),
-     "6:39: error: routes[0].request_body.replace[0].from: must not be longer than 1024 bytes"},
-    {route_with("request_body: { replace: [{ from: a, to: '" + std::string(4097, 'a') + "' }] }"),
-     "6:46: error: routes[0].request_body.replace[0].to: must not be longer than 4096 bytes"},
-    {route_with("request_body: { replace: [{ from: a, to: '${NOPE}' }] }"),
-     "6:46: error: routes[0].request_body.replace[0].to: the environment variable 'NOPE' is not "
+    {route_with("response_body: { replace: [{ from: '" + std::string(1025, 'a') + "', to: b }] }"),
+     "6:40: error: routes[0].response_body.replace[0].from: must not be longer than 1024 bytes"},
+    {route_with("response_body: { replace: [{ from: a, to: '" + std::string(4097, 'a') + "' }] }"),
+     "6:47: error: routes[0].response_body.replace[0].to: must not be longer than 4096 bytes"},
+    {route_with("response_body: { replace: [{ from: a, to: '${NOPE}' }] }"),
+     "6:47: error: routes[0].response_body.replace[0].to: the environment variable 'NOPE' is not "
      "set; give it a default: ${NOPE:-value}"},
-    {route_with("request_body: { replace: [{ from: '', to: b }] }"),
-     "6:39: error: routes[0].request_body.replace[0].from: must not be empty"},
+    {route_with("response_body: { replace: [{ from: '', to: b }] }"),
+     "6:40: error: routes[0].response_body.replace[0].from: must not be empty"},
     {route_with("response_body: { merge_patch: { a: '${NOPE}' } }"),
      "6:40: error: routes[0].response_body.merge_patch: the environment variable 'NOPE' is not "
      "set; give it a default: ${NOPE:-value}"},
@@ -251,6 +251,19 @@ const Mistake contradictions[] = {
      "4:26: error: upstreams.a.timeouts.connect: is longer (2h) than attempt (1h)"},
     {upstream_with("timeouts: { first_byte: 2h }"),
      "4:29: error: upstreams.a.timeouts.first_byte: is longer (2h) than attempt (1h)"},
+    {upstream_with("health_check: { interval: 10s }"),
+     "4:19: error: upstreams.a.health_check.path: is required"},
+    {upstream_with("health_check: { path: health }"),
+     "4:27: error: upstreams.a.health_check.path: must begin with '/', unlike 'health'"},
+    {upstream_with("health_check: { path: /, timeout: 20s }"),
+     "4:39: error: upstreams.a.health_check.timeout: is longer (20s) than interval (10s)"},
+    {upstream_with("outlier_detection: { max_ejected_percent: 101 }"),
+     "4:47: error: upstreams.a.outlier_detection.max_ejected_percent: must be from 0 to 100, not "
+     "'101'"},
+    {upstream_with("lb_policy: hash"),
+     "4:16: error: upstreams.a.lb_policy: 'hash' needs a hash_key, such as ${cookie.SESSION}"},
+    {upstream_with("hash_key: '${cookie.a}'"),
+     "4:15: error: upstreams.a.hash_key: means nothing without 'lb_policy: hash'"},
     {upstream_with("abort_hold: 1h"),
      "4:17: error: upstreams.a.abort_hold: means nothing without 'on_abort: drain'"},
     {"upstreams:\n  a: { servers: [http://a, 'http://A:80'] }\ndefault_upstream: a\n",
@@ -326,12 +339,10 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   for (const std::string key : {"postgres", "encryption_key"}) {
     expect(with("store: { " + key + ": x }\n"), key);
   }
-  for (const std::string key :
-       {"rate_limit", "health_check", "outlier_detection", "tls", "hash_key"}) {
+  for (const std::string key : {"rate_limit", "tls"}) {
     expect(upstream_with(key + ": x"), key);
   }
-  expect(upstream_with("lb_policy: least_conn"), "least_conn");
-  for (const std::string key : {"authorize"}) {
+  for (const std::string key : {"authorize", "request_body"}) {
     expect(route_with(key + ": {}"), key);
   }
   for (const std::string key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
-using raincheck::proxy::next_server;
-using raincheck::proxy::ServerState;
+using namespace raincheck::proxy;
+using raincheck::config::LbPolicy;
 
 namespace {
 
@@ -56,4 +57,115 @@ TEST_CASE("a server that may not be chosen is passed over, and comes back withou
   CHECK(std::count(after.begin(), after.end(), 'a') == 4);
   for (ServerState& server : three) server.usable = false;
   CHECK(turns(three, 1) == "-");
+}
+
+TEST_CASE("the least busy server for its weight is called, and equals take turns") {
+  auto three = servers({1, 2, 1});
+  three[0].calls = 1;
+  three[1].calls = 3;
+  three[2].calls = 2;
+  CHECK(least_busy_server(three) == 0);
+  three[0].calls = 2;
+  CHECK(least_busy_server(three) == 1);
+  auto equal = servers({1, 1});
+  std::string turns;
+  for (int i = 0; i < 4; ++i) {
+    equal[0].calls = equal[1].calls = 7;
+    turns += static_cast<char>('a' + *least_busy_server(equal));
+  }
+  CHECK(turns == "abab");
+  equal[0].usable = equal[1].usable = false;
+  CHECK_FALSE(least_busy_server(equal));
+}
+
+TEST_CASE("idle servers are called as their weights say, not the heaviest always") {
+  auto two = servers({1, 3});
+  std::string turns;
+  for (int i = 0; i < 8; ++i) {
+    turns += static_cast<char>('a' + *least_busy_server(two));
+  }
+  CHECK(std::count(turns.begin(), turns.end(), 'a') == 2);
+}
+
+namespace {
+
+// A pool of so many servers, with addresses as they might be.
+std::vector<ServerState> addressed(const std::vector<std::uint32_t>& weights) {
+  auto pool = servers(weights);
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    pool[i].hash = hash_text("10.0.0." + std::to_string(i) + ":8080");
+  }
+  return pool;
+}
+
+constexpr int keys = 10'000;
+
+std::vector<std::size_t> homes(const std::vector<ServerState>& pool) {
+  std::vector<std::size_t> homes;
+  for (int i = 0; i < keys; ++i) {
+    homes.push_back(server_of_key(pool, hash_text("session-" + std::to_string(i))).value());
+  }
+  return homes;
+}
+
+}  // namespace
+
+TEST_CASE("keys are spread over servers as their weights say") {
+  const auto home = homes(addressed({1, 2, 1}));
+  for (const auto& [server, share] : {std::pair{0, 0.25}, {1, 0.5}, {2, 0.25}}) {
+    const auto count = std::count(home.begin(), home.end(), static_cast<std::size_t>(server));
+    CHECK(static_cast<double>(count) == doctest::Approx(share * keys).epsilon(0.05));
+  }
+}
+
+TEST_CASE("a server that is lost moves its own keys only, to all the others") {
+  auto pool = addressed({1, 1, 1, 1});
+  const auto before = homes(pool);
+  pool[2].usable = false;
+  const auto after = homes(pool);
+  std::vector<int> moved(pool.size());
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (before[i] != 2) {
+      REQUIRE(after[i] == before[i]);
+    } else {
+      ++moved[after[i]];
+    }
+  }
+  CHECK(moved[2] == 0);
+  for (const std::size_t other : {0U, 1U, 3U}) CHECK(moved[other] > keys / 4 / 3 / 2);
+}
+
+TEST_CASE("a server that is added takes keys from the others and moves none between them") {
+  const auto before = homes(addressed({1, 1, 1}));
+  const auto after = homes(addressed({1, 1, 1, 1}));
+  int moved = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (after[i] == before[i]) continue;
+    REQUIRE(after[i] == 3);
+    ++moved;
+  }
+  CHECK(moved == doctest::Approx(keys / 4).epsilon(0.1));
+}
+
+TEST_CASE("where a key belongs does not depend on the order of the servers") {
+  auto pool = addressed({1, 2, 3});
+  const std::uint64_t key = hash_text("a");
+  const std::uint64_t home = pool[server_of_key(pool, key).value()].hash;
+  std::reverse(pool.begin(), pool.end());
+  CHECK(pool[server_of_key(pool, key).value()].hash == home);
+  for (ServerState& server : pool) server.usable = false;
+  CHECK_FALSE(server_of_key(pool, key));
+}
+
+TEST_CASE("each policy chooses by its own rule, and a call without a key takes turns") {
+  auto pool = addressed({1, 1, 1});
+  pool[0].calls = pool[1].calls = 5;
+  const std::uint64_t key = hash_text("a");
+  const auto home = server_of_key(pool, key);
+  CHECK(choose_server(LbPolicy::hash, pool, key) == home);
+  CHECK(choose_server(LbPolicy::hash, pool, key) == home);
+  CHECK(choose_server(LbPolicy::hash, pool, {}) == 0);
+  CHECK(choose_server(LbPolicy::hash, pool, {}) == 1);
+  CHECK(choose_server(LbPolicy::round_robin, pool, key) == 2);
+  CHECK(choose_server(LbPolicy::least_conn, pool, key) == 2);
 }

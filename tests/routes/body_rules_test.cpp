@@ -260,8 +260,8 @@ TEST_CASE("every mistake in the texts of a body is told, with its place") {
   for (const RuleProblem& problem : problems)
     told.push_back(problem.setting + ": " + problem.message);
   CHECK(told == std::vector<std::string>{
-                    "response_body.json_patch[1].value: '${path.customer}': the route's path has "
-                    "no parameters",
+                    "response_body.json_patch[1].value: '${path.customer}' cannot be used here: "
+                    "it belongs to a route",
                     "response_body.json_patch[1].value: '${heder.X-A}' is not known; did you mean "
                     "'${header.X-A}'?",
                     "response_body.merge_patch: '${cookie.}' names nothing",

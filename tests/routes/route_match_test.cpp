@@ -182,3 +182,24 @@ TEST_CASE("what is wrong with a route's rules is said where it stands") {
                                           "7:83 routes[0].response_headers.rewrite_cookies.domain",
                                           "7:37 routes[0].response_headers.add.X-B"});
 }
+
+TEST_CASE("the hash key of an upstream knows requests, but no route's path") {
+  for (const auto& [key, why] :
+       {std::pair{"${cookie.SESSION}", ""},
+        {"${header.X-Tenant}/${query.id:-none}", ""},
+        {"${path.id}", "'${path.id}' cannot be used here: it belongs to a route"}}) {
+    CAPTURE(key);
+    const auto loaded = config::tests::load_alone(
+        "upstreams: { b: http://b, a: { servers: [http://a], lb_policy: hash, hash_key: '" +
+        std::string(key) + "' } }\ndefault_upstream: a\n");
+    REQUIRE(loaded.ok);
+    const RouteTable table(loaded.config);
+    CHECK(table.hash_key(0) == nullptr);
+    REQUIRE(table.hash_key(1) != nullptr);
+    REQUIRE(table.problems().empty() == std::string_view(why).empty());
+    if (table.problems().empty()) continue;
+    CHECK(table.problems()[0].path == "upstreams.a.hash_key");
+    CHECK(table.problems()[0].place.line == 1);
+    CHECK(table.problems()[0].message == why);
+  }
+}

@@ -220,7 +220,7 @@ TEST_CASE("what cannot be a value is refused when the text is compiled") {
   (void)compile("${credential:token}", Scope{}, why);
   CHECK(why == "'${credential:token}' is a secret and cannot be used here");
   (void)compile("${path.x}", Scope{}, why);
-  CHECK(why == "'${path.x}': the route's path has no parameters");
+  CHECK(why == "'${path.x}' cannot be used here: it belongs to a route");
 }
 
 TEST_CASE("the rest of a prefix has the name *") {

@@ -74,7 +74,8 @@ void TestShard::make_upstream(std::size_t index) {
   upstream.slots = process_.slots_[index].get();
   upstream.queue = std::make_unique<proxy::SlotQueue>(io_, timers_, *upstream.slots, index_);
   upstream.pool = std::make_unique<proxy::UpstreamPool>(services_.context, *upstream.config,
-                                                        process_.server_slots_[index], index_);
+                                                        process_.server_slots_[index],
+                                                        *process_.outliers_[index], index_);
   scripted_.push_back(std::make_unique<ScriptedUpstream>(io_, timers_, process_.parts_.peer(index),
                                                          upstream.config->on_abort));
   upstream.runner = std::make_unique<proxy::Runner>(
@@ -168,6 +169,7 @@ Process::Process(ProcessParts parts)
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
     server_slots_.push_back(proxy::make_server_slots(upstream));
+    outliers_.push_back(std::make_unique<proxy::Outliers>(upstream));
   }
   recovered_ = proxy::recover_jobs(store_->backend(), *site_, clock());
   pending_.count = static_cast<std::int64_t>(recovered_.queued);

@@ -139,6 +139,7 @@ class Process {
   std::unique_ptr<proxy::Site> site_;
   std::vector<std::unique_ptr<proxy::Slots>> slots_;
   std::vector<proxy::ServerSlots> server_slots_;
+  std::vector<std::unique_ptr<proxy::Outliers>> outliers_;
   proxy::Pending pending_;
   proxy::Recovered recovered_;
   std::vector<std::unique_ptr<TestShard>> shards_;
