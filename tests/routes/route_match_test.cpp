@@ -184,14 +184,17 @@ TEST_CASE("what is wrong with a route's rules is said where it stands") {
 }
 
 TEST_CASE("the hash key of an upstream knows requests, but no route's path") {
-  for (const auto& [key, why] :
+  for (const auto& pair :
        {std::pair{"${cookie.SESSION}", ""},
         {"${header.X-Tenant}/${query.id:-none}", ""},
         {"${path.id}", "'${path.id}' cannot be used here: it belongs to a route"}}) {
+    // Not a structured binding: clang 14 cannot capture one.
+    const std::string key = pair.first;
+    const std::string why = pair.second;
     CAPTURE(key);
     const auto loaded = config::tests::load_alone(
-        "upstreams: { b: http://b, a: { servers: [http://a], lb_policy: hash, hash_key: '" +
-        std::string(key) + "' } }\ndefault_upstream: a\n");
+        "upstreams: { b: http://b, a: { servers: [http://a], lb_policy: hash, hash_key: '" + key +
+        "' } }\ndefault_upstream: a\n");
     REQUIRE(loaded.ok);
     const RouteTable table(loaded.config);
     CHECK(table.hash_key(0) == nullptr);
