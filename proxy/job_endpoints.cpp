@@ -342,8 +342,21 @@ Problem problem_of(const Job& job) {
                  std::string(jobs::error_detail(job.error)));
 }
 
+// A result whose body cannot be read: the job is gone by now, or the store is in trouble.
+awaitable<void> tell_missing(Transaction& transaction, jobs::JobId id) {
+  Find asked;
+  asked.id = id;
+  const Result<Find> found = co_await transaction.services().store().find(std::move(asked));
+  if (found && found->presence != Presence::present) {
+    transaction.respond(no_job(found->presence));
+  } else {
+    transaction.respond(proxy::problem_of(jobs::Error(jobs::Fault::store_failed, "")));
+  }
+}
+
 // The parts of a stored result's body that the request asks for, RFC 9110 section 14.
-awaitable<void> give_body(Transaction& transaction, const jobs::Response& response) {
+awaitable<void> give_body(Transaction& transaction, const Job& job) {
+  const jobs::Response& response = job.response;
   Services& services = transaction.services();
   ByteRange range{0, response.body.size};
   int status = response.status;
@@ -367,18 +380,23 @@ awaitable<void> give_body(Transaction& transaction, const jobs::Response& respon
                                 range.first + range.size - 1, response.body.size));
     }
   }
-  transaction.begin_response(status, "", fields, Transaction::Length::known, range.size);
-  Io io = Io::ok;
   const bool bodiless = transaction.head().method == "HEAD" || status == 204 || status == 304;
   BodyReader body(services.store(), response.body, range.first, bodiless ? 0 : range.size);
-  while (io == Io::ok && body.left() != 0) {
-    const Result<std::string_view> piece = co_await body.next();
-    if (!piece) {
-      transaction.set_reason("store_failed");
-      transaction.cut_short();
-      co_return;
-    }
+  // Before the head: the job may have been erased since it was found, and its file with it.
+  Result<std::string_view> piece = co_await body.next();
+  if (!piece) {
+    co_await tell_missing(transaction, job.id);
+    co_return;
+  }
+  transaction.begin_response(status, "", fields, Transaction::Length::known, range.size);
+  Io io = Io::ok;
+  while (io == Io::ok && !piece->empty()) {
     io = co_await transaction.write_piece(*piece);
+    if (io == Io::ok) piece = co_await body.next();
+    if (piece) continue;
+    transaction.set_reason("store_failed");
+    transaction.cut_short();
+    co_return;
   }
   transaction.end_response();
   if (io != Io::ok) {
@@ -397,7 +415,7 @@ awaitable<void> give_result(Transaction& transaction, const Job& job) {
     transaction.respond(problem);
     co_return;
   }
-  co_await give_body(transaction, job.response);
+  co_await give_body(transaction, job);
 }
 
 }  // namespace raincheck::proxy
