@@ -305,7 +305,6 @@ struct Route {
   ResponseHeaders response_headers;
   RouteLimits limits;
   Validate validate;
-  BodyRules request_body;
   BodyRules response_body;
   Cors cors;
   Place place;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "jobs/date.hpp"
+#include "jobs/mix.hpp"
 #include "jobs/text.hpp"
 
 namespace raincheck::jobs {
@@ -18,13 +19,6 @@ bool is_success(const Rules& rules, int status) {
   return std::any_of(rules.success.begin(), rules.success.end(), [status](const auto& range) {
     return range.first <= status && status <= range.second;
   });
-}
-
-// SplitMix64's finaliser: every bit of the result depends on every bit of `x`.
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-  x = (x ^ x >> 27) * 0x94d049bb133111eb;
-  return x ^ x >> 31;
 }
 
 // Exponential with full jitter: anything from nothing to the whole interval, so that jobs which

@@ -7,6 +7,15 @@ using jobs::Fault;
 using jobs::Result;
 using routes::BodyPlan;
 
+namespace {
+
+BodyChange change_of(const BodyPlan& plan) {
+  return plan.coding == routes::ContentCoding::identity ? BodyChange::changed
+                                                        : BodyChange::encoded_again;
+}
+
+}  // namespace
+
 AnswerBody::AnswerBody(UpstreamConnection& connection, RouteCall* routed, bool head_request)
     : connection_(connection), routed_(routed), status_(connection.head().status) {
   const ResponseHead& head = connection.head();
@@ -64,8 +73,7 @@ awaitable<Result<void>> AnswerBody::begin() {
   if (plan_.way == BodyPlan::Way::whole) co_return co_await collect();
   is_streamed_ = true;
   size_.reset();
-  change_ = plan_.coding == routes::ContentCoding::identity ? BodyChange::changed
-                                                            : BodyChange::encoded_again;
+  change_ = change_of(plan_);
   co_return Result<void>();
 }
 
@@ -86,8 +94,7 @@ awaitable<Result<void>> AnswerBody::collect() {
   routes::BodyRewriter::Rewritten made = rewriter_->rewrite(whole);
   if (made.body) {
     out_ = std::move(*made.body);
-    change_ = plan_.coding == routes::ContentCoding::identity ? BodyChange::changed
-                                                              : BodyChange::encoded_again;
+    change_ = change_of(plan_);
     size_ = out_.size();
     co_return Result<void>();
   }

@@ -2,15 +2,13 @@
 
 #include <cmath>
 
-namespace raincheck::proxy {
-namespace {
+#include "jobs/mix.hpp"
 
-// SplitMix64's finaliser: every bit of the result depends on every bit of `x`.
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-  x = (x ^ x >> 27) * 0x94d049bb133111eb;
-  return x ^ x >> 31;
-}
+namespace raincheck::proxy {
+
+using jobs::mix;
+
+namespace {
 
 // Fewer calls for its weight; no division, so that equal is equal.
 bool is_less_busy(const ServerState& a, const ServerState& b) {

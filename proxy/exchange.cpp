@@ -27,14 +27,18 @@ bool expects_body(std::string_view method) {
 
 }  // namespace
 
+void append_call(std::string& out, std::string_view stored, std::string_view authority) {
+  const std::size_t line = stored.find("\r\n");
+  out.reserve(stored.size() + authority.size() + 128);
+  out.append(stored.substr(0, line)).append(" HTTP/1.1\r\nHost: ").append(authority);
+  out.append(stored.substr(line));
+}
+
 std::string render_head(std::string_view stored,
                         std::string_view authority,
                         std::uint64_t body_size) {
-  const std::size_t line = stored.find("\r\n");
   std::string out;
-  out.reserve(stored.size() + authority.size() + 64);
-  out.append(stored.substr(0, line)).append(" HTTP/1.1\r\nHost: ").append(authority);
-  out.append(stored.substr(line));
+  append_call(out, stored, authority);
   if (body_size != 0 || expects_body(method_of(stored))) {
     fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", body_size);
   }

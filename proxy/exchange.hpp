@@ -39,7 +39,11 @@ class PoolExchange final : public Exchange {
   AbortRequest abort_;
 };
 
-// The head of a request on the wire, from the stored form ("METHOD target\r\n" and fields).
+// The request line, Host and the fields of a request on the wire, from the stored form
+// ("METHOD target\r\n" and fields). The caller adds framing and ends the head.
+void append_call(std::string& out, std::string_view stored, std::string_view authority);
+
+// A whole head, for a body of that size.
 std::string render_head(std::string_view stored,
                         std::string_view authority,
                         std::uint64_t body_size);

@@ -98,11 +98,8 @@ std::string Forward::render(std::string_view authority) const {
   const RequestHead& head = transaction_.head();
   const std::string_view made = routed_ ? routed_->head() : std::string_view(stored_);
   if (routed_ && !routed_->host().empty()) authority = routed_->host();
-  const std::size_t line = made.find("\r\n");
   std::string out;
-  out.reserve(made.size() + authority.size() + 128);
-  out.append(made.substr(0, line)).append(" HTTP/1.1\r\nHost: ").append(authority);
-  out.append(made.substr(line));
+  append_call(out, made, authority);
   if (small_body_ && head.framing != Framing::none) {
     fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", small_body_->size());
   } else if (head.framing == Framing::length) {

@@ -1,4 +1,4 @@
-// What a route does to bodies: `response_body` and `request_body` of the configuration, compiled.
+// What a route does to bodies: `response_body` of the configuration, compiled.
 // JSON rules need the whole body, text substitution streams. The order is json_patch, merge_patch,
 // replace. Immutable, any thread; the bytes are the caller's to read and send.
 #pragma once
@@ -32,7 +32,7 @@ class BodyRules {
  public:
   BodyRules() = default;  // changes nothing
 
-  // `setting` is the name of the rules within their route: "request_body".
+  // `setting` is the name of the rules within their route: "response_body".
   static BodyRules compile(const config::BodyRules& rules,
                            const std::string& setting,
                            const Scope& scope,

@@ -1,6 +1,6 @@
 // Everything that one route asks of messages and changes in them on their way, compiled when the
 // configuration is loaded and immutable then: what is asked of a request, the path and host of its
-// call, its fields and body; what is a success, and of the answer first what the backend says of
+// call and its fields; what is a success, and of the answer first what the backend says of
 // itself (UrlMap), then fields and body. Owned by the RouteTable; any thread.
 #pragma once
 
@@ -61,7 +61,6 @@ struct RouteRules {
   RequestCheck validate;
   Rewrite rewrite;
   HeaderRules request_headers;
-  BodyRules request_body;
   SuccessCheck success;
   UrlMap urls;
   HeaderRules response_headers;

@@ -3,13 +3,13 @@
 //
 // A checkpoint copies pages from the log to the database, so it runs on the maintenance thread
 // while commits go on appending: a megabyte at a time, whose writing to the disk begins at once,
-// for a commit waits behind whatever the CPU and the disk are at. (32 MiB at a time made the
-// slowest 202 in a hundred take three times as long.) But a log starts over only when a commit
-// finds all of it copied, which under constant load never happens by itself. So when it is long,
-// the maintenance thread syncs the database and copies until little is left, the writer copies that
-// rest between two batches, while no read is under way, and the next commit starts the log over. A
-// log that is started over and not truncated is overwritten in place, so that its syncs change no
-// metadata.
+// for a commit waits behind whatever the CPU and the disk are at. (`bench/run --only accept`: 32
+// MiB at a time made the slowest 202 in a hundred take three times as long.) But a log starts over
+// only when a commit finds all of it copied, which under constant load never happens by itself. So
+// when it is long, the maintenance thread syncs the database and copies until little is left, the
+// writer copies that rest between two batches, while no read is under way, and the next commit
+// starts the log over. A log that is started over and not truncated is overwritten in place, so
+// that its syncs change no metadata.
 #pragma once
 
 #include <atomic>

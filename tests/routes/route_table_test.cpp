@@ -225,7 +225,6 @@ TEST_CASE("a route has all its rules, and their problems have places") {
   route.validate.json_schema = "/s.json";
   route.validate.json_schema_place = {"raincheck.yaml", 7, 5};
   route.async.success.content_types = {"text/plain"};
-  route.request_body.replace = {{"a", text_of("${path.customer}"), {}}};
   route.response_body.merge_patch = json_of(R"({"id":"${job.id}"})");
   const auto read = [](const std::string& path) -> std::optional<std::string> {
     if (path == "/s.json") return R"({"type":"object"})";
@@ -238,7 +237,6 @@ TEST_CASE("a route has all its rules, and their problems have places") {
   CHECK(rules.validate.check({"", {}, "application/json", "[]"}).status == 422);
   CHECK(rules.success.judge({200, "text/plain", "", true}) == "");
   CHECK(rules.success.judge({200, "text/html", "", true}) != "");
-  CHECK_FALSE(rules.request_body.is_empty());
   CHECK_FALSE(rules.response_body.is_empty());
 
   const RouteTable unread(config);
@@ -246,12 +244,12 @@ TEST_CASE("a route has all its rules, and their problems have places") {
   CHECK(unread.problems()[0].path == "routes[0].validate.json_schema");
   CHECK(unread.problems()[0].place.line == 7);
 
-  route.request_body.replace[0].to = text_of("${path.custmer}");
-  route.response_body.replace = {{"a", text_of("${file:/x}"), {}}};
+  route.response_body.replace = {{"a", text_of("${path.custmer}"), {}},
+                                 {"b", text_of("${file:/x}"), {}}};
   const RouteTable wrong(config, read);
   REQUIRE(wrong.problems().size() == 2);
-  CHECK(wrong.problems()[0].path == "routes[0].request_body.replace[0].to");
+  CHECK(wrong.problems()[0].path == "routes[0].response_body.replace[0].to");
   CHECK(wrong.problems()[0].message ==
         "the route's path has no parameter 'custmer'; did you mean 'customer'?");
-  CHECK(wrong.problems()[1].path == "routes[0].response_body.replace[0].to");
+  CHECK(wrong.problems()[1].path == "routes[0].response_body.replace[1].to");
 }
