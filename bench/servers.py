@@ -3,6 +3,7 @@
 The measured server runs on CPU 0, everything else on CPU 1. Every program that is started here is stopped here.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -15,6 +16,10 @@ import time
 
 SERVER_CPU = 0
 LOAD_CPU = 1
+
+# What is replaced in a page, and by what.
+NEEDLE = "http://reports.internal:8080"
+INSTEAD = "https://reports.example.com"
 
 
 class BenchError(Exception):
@@ -46,6 +51,7 @@ class Server:
 
     name = "server"
     ready_path = "/"  # answered by the program itself, without the backend
+    cpu = SERVER_CPU
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -63,7 +69,7 @@ class Server:
     def spawn(self):
         log = self.folder / f"{self.name}.log"
         with log.open("a") as output:
-            self.process = start_pinned(SERVER_CPU, self.command(), stdout=output, stderr=output)
+            self.process = start_pinned(self.cpu, self.command(), stdout=output, stderr=output)
         return log
 
     def start(self):
@@ -123,13 +129,14 @@ class Raincheck(Server):
     """raincheck with its store in `folder`, which outlives the process: it may be started again on it.
 
     Requests to /jobs are carried out by the backend, up to 2,048 at once; those to /parked are accepted and stay
-    queued, behind one call that never ends; everything else is proxied.
+    queued, behind one call that never ends; everything else is proxied. /ruled is proxied with ten rules for header
+    fields, and text is replaced in what the origin has under /page.
     """
 
     name = "raincheck"
     ready_path = "/_jobs/" + "A" * 32
 
-    def __init__(self, program, folder, backend, parked):
+    def __init__(self, program, folder, backend, parked, origin):
         super().__init__(folder)
         self.program = program
         self.config = self.folder / "raincheck.yaml"
@@ -148,9 +155,24 @@ access_log: {{ output: none }}
 upstreams:
   fast: {{ servers: ["http://127.0.0.1:{backend.port}"], max_concurrency: 2048 }}
   parked: {{ servers: ["http://127.0.0.1:{parked.port}"], max_concurrency: 1 }}
+  origin: http://127.0.0.1:{origin.port}
 routes:
   - {{ match: POST /jobs, upstream: fast }}
   - {{ match: POST /parked, upstream: parked }}
+  - match: POST /ruled
+    upstream: fast
+    async: {{ mode: never }}
+    request_headers:
+      set: {{ X-One: one, X-Client: "${{client.address}}", X-Asked: "${{request.path}}" }}
+      remove: [Cookie, Accept-Language]
+    response_headers:
+      set: {{ Cache-Control: no-store, X-Frame-Options: DENY, X-Id: "${{request.id}}" }}
+      remove: [Server, X-Powered-By]
+  - match: GET /page
+    upstream: origin
+    async: {{ mode: never }}
+    response_body:
+      replace: [{{ from: "{NEEDLE}", to: "{INSTEAD}" }}]
 default_upstream: fast
 """)
 
@@ -167,7 +189,7 @@ class Nginx(Server):
     name = "nginx"
     ready_path = "/static"
 
-    def __init__(self, folder, backend):
+    def __init__(self, folder, backend, origin):
         super().__init__(folder)
         prefix = self.folder
         temporary = "".join(f"  {kind}_temp_path {prefix}/{kind};\n"
@@ -198,12 +220,92 @@ http {{
       proxy_http_version 1.1;
       proxy_set_header Connection "";
     }}
+    location = /ruled {{
+      proxy_pass http://backend;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header X-One one;
+      proxy_set_header X-Client $remote_addr;
+      proxy_set_header X-Asked $uri;
+      proxy_set_header Cookie "";
+      proxy_set_header Accept-Language "";
+      add_header Cache-Control no-store;
+      add_header X-Frame-Options DENY;
+      add_header X-Id $request_id;
+      proxy_hide_header Server;
+      proxy_hide_header X-Powered-By;
+    }}
+    location = /page {{
+      proxy_pass http://127.0.0.1:{origin.port};
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      sub_filter "{NEEDLE}" "{INSTEAD}";
+      sub_filter_once off;
+    }}
   }}
 }}
 """)
 
     def command(self):
         return ["nginx", "-p", self.folder, "-c", self.config, "-e", self.folder / "error.log"]
+
+
+class Origin(Server):
+    """nginx with one large page to proxy, on the load's CPU."""
+
+    name = "origin"
+    ready_path = "/small"
+    cpu = LOAD_CPU
+    piece = (f'<tr><td>A row of some legacy report, of no interest to anybody</td>'
+             f'<td><a href="{NEEDLE}/reports/7">show</a></td></tr>\n').encode()
+
+    def __init__(self, folder, mib):
+        super().__init__(folder)
+        self.page_bytes = mib << 20
+        self.config = self.folder / "nginx.conf"
+        (self.folder / "small").write_text("ready")
+        with (self.folder / "page").open("wb") as page:
+            block = self.piece * (1 + (1 << 20) // len(self.piece))
+            for _ in range(mib):
+                page.write(block[:1 << 20])
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        self.config.write_text(f"""\
+{user}daemon off;
+worker_processes 1;
+pid {self.folder}/nginx.pid;
+error_log {self.folder}/error.log;
+events {{}}
+http {{
+  access_log off;
+  default_type text/html;
+  sendfile on;
+  server {{ listen 127.0.0.1:{self.port}; root {self.folder}; }}
+}}
+""")
+
+    def command(self):
+        return ["nginx", "-p", self.folder, "-c", self.config, "-e", self.folder / "error.log"]
+
+    def rewritten(self):
+        """The digest of the page as a client should get it."""
+        page = (self.folder / "page").read_bytes()
+        return hashlib.sha256(page.replace(NEEDLE.encode(), INSTEAD.encode())).hexdigest()
+
+
+def fetch(server, path):
+    """Gets a large page: seconds, and its digest."""
+    client = socket.create_connection(("127.0.0.1", server.port), 120)
+    with client:
+        begin = time.monotonic()
+        client.sendall(f"GET {path} HTTP/1.0\r\nHost: bench\r\n\r\n".encode())
+        pieces = []
+        while piece := client.recv(1 << 20):
+            pieces.append(piece)
+        seconds = time.monotonic() - begin
+    head, _, body = b"".join(pieces).partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise BenchError(f"{server.name} {path}: {head[:100]}")
+    return seconds, hashlib.sha256(body).hexdigest()
 
 
 class Backend:
