@@ -16,7 +16,6 @@ USER = 'www-data'  # who they run as where the tests run as root
 APACHE = '''
 ServerRoot {folder}
 ServerName 127.0.0.1
-Listen 127.0.0.1:{port}
 DefaultRuntimeDir {folder}
 PidFile {folder}/apache.pid
 ErrorLog {folder}/error.log
@@ -113,10 +112,10 @@ class Servers:
         return port
 
     def apache(self, site, modules=(), name='apache'):
-        """`site`: what stands beside a Listen of {port}. Returns the port."""
+        """`site`: a site's file, with {port} for where to listen. Returns the port."""
         folder, port = self.folder(name), self.port()
         available = '/etc/apache2/mods-available'
-        values = {'folder': folder, 'port': port, 'modules': available,
+        values = {'folder': folder, 'modules': available,
                   'loads': '\n'.join(f'Include {available}/{m}.load' for m in modules),
                   'site': self.write(folder, 'site.conf', site.replace('{port}', str(port)))}
         config = self.write(folder, 'apache.conf', APACHE.format(**values))

@@ -14,6 +14,7 @@ from servers import Servers, program
 from wire import wait_until
 
 COOKBOOK = os.path.join(ROOT, 'docs', 'cookbook')
+ASYNC = {'Prefer': 'respond-async'}
 FORM = {'Content-Type': 'application/x-www-form-urlencoded'}
 SOAP = {'Content-Type': 'text/xml; charset=utf-8'}
 
@@ -95,7 +96,7 @@ class ApacheCgi(Recipe):
 
     def test_a_get_is_a_job_for_those_who_ask(self):
         self.assertEqual(b'%PDF', self.request('GET', '/reports/sample?orders=1').body[:4])
-        job = self.job(self.request('GET', '/reports/sample?orders=1', {'Prefer': 'respond-async'}))
+        job = self.job(self.request('GET', '/reports/sample?orders=1', ASYNC))
         self.assertEqual(b'%PDF', job.wait().result().body[:4])
 
 
@@ -223,7 +224,7 @@ class Gitweb(Recipe):
         """A project of some megabytes that do not compress to nothing."""
         work = os.path.join(self.folder, 'work')
         os.mkdir(work)
-        for name in range(40):
+        for name in range(6):
             seed = b''.join(hashlib.sha256(b'%d %d' % (name, i)).hexdigest().encode() for i in range(4000))
             with open(os.path.join(work, f'data-{name}.txt'), 'wb') as file:
                 file.write(seed)
@@ -252,7 +253,7 @@ class Gitweb(Recipe):
         self.assertIsNone(plain.get('Accept-Ranges'))
 
     def test_a_snapshot_is_collected_in_parts(self):
-        job = self.job(self.snapshot('tar.xz', {'Prefer': 'respond-async'}))
+        job = self.job(self.snapshot('tar.xz', ASYNC))
         self.assertEqual('succeeded', job.ended())
         size = int(job.result('HEAD').get('Content-Length'))
         half = size // 2
@@ -261,11 +262,15 @@ class Gitweb(Recipe):
         self.assertEqual(f'bytes {half}-{size - 1}/{size}', parts[1].get('Content-Range'))
         self.assertEqual('application/x-xz', parts[0].get('Content-Type').partition(';')[0])
         with tarfile.open(fileobj=io.BytesIO(parts[0].body + parts[1].body)) as archive:
-            self.assertEqual(41, len(archive.getnames()))
+            self.assertEqual(7, len(archive.getnames()))
 
-    def test_what_is_quick_comes_in_line(self):
-        answer = self.request('GET', '/gitweb/gitweb.cgi/demo.git/snapshot/none.tar.gz', {'Prefer': 'respond-async'})
-        self.assertEqual(404, answer.status)
+    def test_what_is_not_there_fails(self):
+        job = self.job(self.request('GET', '/gitweb/gitweb.cgi/demo.git/snapshot/none.tar.gz', ASYNC))
+        self.assertEqual(('upstream_status', 404), (job.ended(), job.result().status))
+
+    def test_a_window_is_over_when_the_answer_begins(self):
+        """Why the recipe has no `wait`: gitweb sends the head of its answer before it has the snapshot."""
+        self.assertEqual(200, self.snapshot('tar.xz', {'Prefer': 'respond-async, wait=10'}).status)
 
 
 class Webdav(Recipe):
@@ -287,7 +292,7 @@ class Webdav(Recipe):
 
     def as_job(self, method, path, **fields):
         fields = {name: value.replace('/files', self.public + '/files') for name, value in fields.items()}
-        return self.job(self.request(method, path, {'Prefer': 'respond-async', **fields})).wait()
+        return self.job(self.request(method, path, {**ASYNC, **fields})).wait()
 
     def test_trees_are_copied_moved_and_removed_as_jobs(self):
         made = self.request('MKCOL', '/files/a/')
@@ -329,5 +334,5 @@ class Webdav(Recipe):
 
     def test_a_depth_that_no_tree_has_is_refused(self):
         self.make('a')
-        wrong = {'Prefer': 'respond-async', 'Depth': '1', 'Destination': self.public + '/files/b/'}
+        wrong = {**ASYNC, 'Depth': '1', 'Destination': self.public + '/files/b/'}
         self.assert_problem(self.request('COPY', '/files/a/', wrong), 400, 'invalid_request')
