@@ -3,15 +3,16 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
+import unittest
 import urllib.parse
 
 from harness import EndToEnd, Job
-from program import ROOT, Raincheck
+from program import ROOT, Raincheck, run
 from servers import Servers, program
-from wire import wait_until
 
 COOKBOOK = os.path.join(ROOT, 'docs', 'cookbook')
 ASYNC = {'Prefer': 'respond-async'}
@@ -64,6 +65,16 @@ class Recipe(EndToEnd):
 PLACES = {'listener': '127.0.0.1:8080', 'backend': '127.0.0.1:8081', 'store': '/var/lib/raincheck',
           'fpm': '/run/php/php8.2-fpm.sock', 'reports': '/srv/reports', 'orders': '/srv/orders', 'git': '/srv/git',
           'www': '/srv/www', 'webdav': '/srv/files', 'lock': '/var/lock/apache2'}
+
+
+class Pages(unittest.TestCase):
+    def test_every_recipe_has_a_page_and_a_configuration_without_mistakes(self):
+        recipes = sorted(name[:-5] for name in os.listdir(COOKBOOK) if name.endswith('.yaml'))
+        self.assertEqual(recipes, sorted(re.findall(r'^\| \[([a-z-]+)\]\(\1\.md\)', text_of('README.md'), re.M)))
+        for name in recipes:
+            self.assertIn(f']({name}.yaml)', text_of(name + '.md'))
+            checked = run('check', os.path.join(COOKBOOK, name + '.yaml'))
+            self.assertEqual(0, checked.returncode, checked.stdout + checked.stderr)
 
 
 class ApacheCgi(Recipe):
