@@ -3,7 +3,6 @@ kept for it or a unix socket, and never with more rights than an ordinary user h
 import glob
 import os
 import pwd
-import shutil
 import socket
 import signal
 import subprocess
