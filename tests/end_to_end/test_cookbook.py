@@ -258,6 +258,7 @@ class Gitweb(Recipe):
         self.assertEqual(200, page.status)
         self.assertIn(b'All of it', page.body)
         self.assertIn(b'/gitweb/gitweb.cgi/demo.git/snapshot/', page.body)
+        self.assertEqual('/gitweb/', self.request('GET', '/gitweb').get('Location'))
         plain = self.snapshot('tar.gz')
         self.assertEqual((200, 'application/x-gzip'), (plain.status, plain.get('Content-Type').partition(';')[0]))
         self.assertEqual('chunked', plain.framing)  # no length, and no parts
