@@ -12,6 +12,16 @@ from wire import chunked, request
 ASYNC = {'Prefer': 'respond-async'}
 HTML = {'Content-Type': 'text/html'}
 
+SERVER = '''
+server {
+  listen 127.0.0.1:{port};
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  absolute_redirect off;
+  LOCATIONS
+}
+'''
+
 # The public /app/ is the backend's /legacy/, the backend's own host legacy.internal, the public one public.example.
 HEADS = '''
 location /app/ {
@@ -109,9 +119,7 @@ class LikeNginx(EndToEnd):
     def serve_both(self, locations, routes):
         """nginx and raincheck in front of the test's backend."""
         backend = f'127.0.0.1:{self.backend.port}'
-        self.nginx = Servers(self).nginx(
-            'server {\n  listen 127.0.0.1:{port};\n  absolute_redirect off;\n  proxy_http_version 1.1;\n  proxy_set_header Connection "";\n'
-            + locations.replace('BACKEND', backend) + '}\n')
+        self.nginx = Servers(self).nginx(SERVER.replace('LOCATIONS', locations).replace('BACKEND', backend))
         self.serve(routes=routes, default_upstream=None)
 
     def both(self, target, fields=()):
@@ -160,6 +168,18 @@ RULES = {
     'nested': {b'abab': b'2', b'ab': b'1'},
 }
 
+# The same as /one/, from a backend that is asked for no coding, coded by nginx.
+CODED = '''
+location /coded/ {
+  proxy_pass http://BACKEND;
+  proxy_set_header Accept-Encoding "";
+  sub_filter_once off;
+  sub_filter 'http://legacy.internal' 'https://public.example/base';
+  gzip on;
+  gzip_min_length 0;
+}
+'''
+
 
 def sub_filters():
     locations = ''
@@ -167,9 +187,7 @@ def sub_filters():
         filters = ''.join(f"sub_filter '{old.decode()}' '{new.decode()}'; " for old, new in rules.items())
         locations += (f'location /{name}/ {{ proxy_pass http://BACKEND; sub_filter_once off; {filters}'
                       'sub_filter_types text/plain application/json; }\n')
-    # The same as /one/, from a backend that is asked for no coding, coded here.
-    return locations + (f"location /coded/ {{ proxy_pass http://BACKEND; sub_filter_once off; sub_filter '{NEEDLE.decode()}'"
-                        " 'https://public.example/base'; proxy_set_header Accept-Encoding ''; gzip on; gzip_min_length 0; }\n")
+    return locations + CODED
 
 
 def replace_routes():
