@@ -68,7 +68,7 @@ const routes::Values& RouteCall::values() {
       fields_, [this](std::string_view address) { return site_.trusted().contains(address); });
   values_.request_id = request_id_;
   values_.job_id = job_id_;
-  if (route_.config) values_.route_name = route_.config->name;
+  values_.route_name = route_.config->name;
   values_.public_url = site_.config().public_url;
   values_.secret = &secrets();
   return values_;

@@ -57,11 +57,19 @@ Site::Site(config::Config config, store::Backend& backend)
     by_name_.emplace(route.name, &built);
     by_config_.emplace(&route, &built);
   }
-  if (!config_.default_upstream.empty()) {
-    default_upstream_ = upstream_index(config_.default_upstream);
-    unmatched_.upstream = *default_upstream_;
-  }
+  if (!config_.default_upstream.empty()) build_unmatched();
   open_lanes(backend);
+}
+
+void Site::build_unmatched() {
+  default_upstream_ = upstream_index(config_.default_upstream);
+  unmatched_config_.async.mode = config::Mode::never;
+  std::vector<routes::RuleProblem> none;  // defaults have no mistakes
+  unmatched_rules_.compile(unmatched_config_, &config_.upstreams[*default_upstream_],
+                           routes::PathPattern(), nullptr, none);
+  unmatched_.config = &unmatched_config_;
+  unmatched_.upstream = *default_upstream_;
+  unmatched_.rules = &unmatched_rules_;
 }
 
 std::size_t Site::upstream_index(std::string_view name) const {

@@ -21,7 +21,7 @@ constexpr std::uint8_t held_lane_mark = 0x80;
 
 // A route as requests meet it.
 struct SiteRoute {
-  const config::Route* config = nullptr;  // null: Site::unmatched()
+  const config::Route* config = nullptr;  // all defaults: Site::unmatched()
   std::size_t index = 0;                  // in Site::routes()
   std::size_t upstream = 0;               // in Config::upstreams
   std::uint32_t lane = 0;                 // where its jobs queue; 0 for `mode: never`
@@ -59,7 +59,7 @@ class Site {
 
   const SiteRoute* find(std::string_view name) const;
   const SiteRoute& of(const config::Route& route) const { return *by_config_.at(&route); }
-  // Stands for the route of what no route matches: an upstream, `default_upstream`, and no more.
+  // The route of what no route matches: `default_upstream`, and every setting's default.
   const SiteRoute& unmatched() const { return unmatched_; }
   // In Config::upstreams, of `default_upstream`.
   std::optional<std::size_t> default_upstream() const { return default_upstream_; }
@@ -72,6 +72,7 @@ class Site {
 
  private:
   std::size_t upstream_index(std::string_view name) const;
+  void build_unmatched();
   void open_lanes(store::Backend& backend);
 
   const config::Config config_;
@@ -80,6 +81,8 @@ class Site {
   routes::RouteTable table_;
   std::deque<SiteRoute> routes_;
   routes::Cors cors_of_jobs_;
+  config::Route unmatched_config_;
+  routes::RouteRules unmatched_rules_;
   SiteRoute unmatched_;
   std::vector<std::vector<store::Lane>> lanes_;
   std::vector<store::Lane> abandoned_;

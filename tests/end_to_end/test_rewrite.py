@@ -124,6 +124,11 @@ class Answers(Heads):
             self.assertNotIn('legacy.internal', cookie)
             self.assertIn('HttpOnly', cookie)
 
+    def test_without_a_route_urls_of_the_backend_become_public_too(self):
+        self.serve()
+        self.backend.on('/', answer(302, b'', {'Location': f'{self.backend.url}/there?x=1'}))
+        self.assertEqual('/there?x=1', self.request('GET', '/a').get('Location'))
+
     def test_without_rules_nothing_changes(self):
         self.serve_with(response_headers={'rewrite_location': False})
         self.backend.on('/', answer(302, b'', {'Location': f'http://127.0.0.1:{self.backend.port}/there'}))
