@@ -232,7 +232,8 @@ class Refused(Authorized):
         self.assertEqual([None, None], [question.get('Upgrade') for question in self.questions()])
 
     def test_cheaper_checks_come_first(self):
-        self.serve_with(rules={'validate': {'headers': {'X-Needed': 'required'}, 'content_types': ['text/plain']}})
+        self.serve(routes=[route('/always/*', authorize=self.guard(), validate={
+            'headers': {'X-Needed': 'required'}, 'content_types': ['text/plain']})])
         self.assert_problem(self.request('POST', '/always/x', BAD, b'data'), 415, 'invalid_request')
         self.assert_problem(self.request('POST', '/always/x', {**BAD, 'Transfer-Encoding': 'chunked'}), 415)
         self.assertEqual(0, self.auth.count())
@@ -278,7 +279,7 @@ class Bodies(Authorized):
         schema = os.path.join(self.folder, 'schema.json')
         with open(schema, 'w', encoding='ascii') as file:
             file.write('{"type": "object"}')
-        self.serve_with(rules={'validate': {'json_schema': schema}})
+        self.serve(routes=[route('/always/*', authorize=self.guard(), validate={'json_schema': schema})])
         for body, status, asked in ((b'[1]', 422, 0), (b'{} ', 401, 1)):
             client = self.client()
             client.send(request_bytes('POST', '/always/x', {**BAD, 'Content-Length': '3', 'Expect': '100-continue',
