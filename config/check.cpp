@@ -226,10 +226,14 @@ void check_authorize(const Config& config,
     if (is_written(reading, here)) refuse("", "needs a url, or an upstream and a path");
     return;
   }
-  if (has_url && has_upstream) refuse(".upstream", "stands in place of url: there is one already");
+  if (has_url && has_upstream) {
+    refuse(".upstream", "stands in place of url: there is one already");
+  } else if (has_url && !authorize.path.empty()) {
+    refuse(".path", "belongs to upstream: a url has its own");
+  } else if (!has_url && authorize.path.empty()) {
+    refuse(".path", "is required");
+  }
   if (has_upstream) check_upstream_name(config, reading, authorize.upstream, here + ".upstream");
-  if (has_url && !authorize.path.empty()) refuse(".path", "belongs to upstream: a url has its own");
-  if (!has_url && authorize.path.empty()) refuse(".path", "is required");
   if (authorize.cache > authorize_cache_max) refuse(".cache", "must not be longer than 1m");
   Names names(reading);
   for (std::size_t i = 0; i < authorize.copy_headers.size(); ++i) {

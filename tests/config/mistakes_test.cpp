@@ -121,20 +121,21 @@ const Mistake mistakes[] = {
      "6:23: error: routes[0].authorize.url: services over TLS ('https://') are not built yet in "
      "this version"},
     {route_with("authorize: { url: 'http://u@a/check' }"),
-     "6:23: error: routes[0].authorize.url: must be 'http://host' or 'http://host:port'; "
-     "'http://...' holds a user name"},
+     "6:23: error: routes[0].authorize.url: 'http://...' holds a user name; a server is "
+     "http://host:port"},
     {route_with("authorize: { url: 'http://a/check#x' }"),
      "6:23: error: routes[0].authorize.url: must be a path as it is asked for, without spaces, '#' "
      "and letters beyond ASCII"},
     {route_with("authorize: { uri: http://a/check }"),
      "6:18: error: routes[0].authorize.uri: unknown key 'uri'; did you mean 'url'?"},
     {route_with("authorize: {}"),
-     "6:5: error: routes[0].authorize: needs a url, or an upstream and a path"},
+     "6:16: error: routes[0].authorize: needs a url, or an upstream and a path"},
     {route_with("authorize: { url: http://a, upstream: a, path: /x }"),
-     "6:33: error: routes[0].authorize.upstream: stands in place of url: there is one already"},
+     "6:43: error: routes[0].authorize.upstream: stands in place of url: there is one already"},
     {route_with("authorize: { url: http://a/x, path: /x }"),
-     "6:35: error: routes[0].authorize.path: belongs to upstream: a url has its own"},
-    {route_with("authorize: { upstream: a }"), "6:5: error: routes[0].authorize.path: is required"},
+     "6:41: error: routes[0].authorize.path: belongs to upstream: a url has its own"},
+    {route_with("authorize: { upstream: a }"),
+     "6:16: error: routes[0].authorize.path: is required"},
     {route_with("authorize: { upstream: aa, path: /x }"),
      "6:28: error: routes[0].authorize.upstream: there is no upstream 'aa'; did you mean 'a'?"},
     {route_with("authorize: { url: http://b, timeout: 0s }"),
