@@ -1,7 +1,5 @@
 // Whether a call may go on: the authorization service of its route is asked, over a slot and a
 // connection of the upstream that it is. Nothing goes on that was not allowed.
-#include <fmt/format.h>
-
 #include "proxy/client_watch.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/handlers.hpp"
