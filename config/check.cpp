@@ -113,7 +113,9 @@ void check_upstream_name(const Config& config,
                          const std::string& name,
                          const std::string& path) {
   std::vector<std::string> known;
-  for (const Upstream& upstream : config.upstreams) known.push_back(upstream.name);
+  for (const Upstream& upstream : config.upstreams) {
+    if (!upstream.is_auth_service) known.push_back(upstream.name);
+  }
   if (std::find(known.begin(), known.end(), name) != known.end()) return;
   if (reading.is_refused_within(path) || reading.is_refused_within("upstreams." + name)) return;
   reading.refuse(reading.place(path), path, "there is no upstream " + quoted(name),
@@ -209,6 +211,41 @@ void check_cors(const Cors& cors, Reading& reading, const std::string& path) {
                  "name the origins that may");
 }
 
+void check_authorize(const Config& config,
+                     const Authorize& authorize,
+                     Reading& reading,
+                     const std::string& path) {
+  const std::string here = path + ".authorize";
+  const auto refuse = [&](const char* key, const std::string& what) {
+    reading.refuse(reading.place(here + key), here + key, what);
+  };
+  if (reading.is_refused_within(here)) return;
+  const bool has_url = !authorize.url.empty();
+  const bool has_upstream = !authorize.upstream.empty();
+  if (!has_url && !has_upstream) {
+    if (is_written(reading, here)) refuse("", "needs a url, or an upstream and a path");
+    return;
+  }
+  if (has_url && has_upstream) {
+    refuse(".upstream", "stands in place of url: there is one already");
+  } else if (has_url && !authorize.path.empty()) {
+    refuse(".path", "belongs to upstream: a url has its own");
+  } else if (!has_url && authorize.path.empty()) {
+    refuse(".path", "is required");
+  }
+  if (has_upstream) check_upstream_name(config, reading, authorize.upstream, here + ".upstream");
+  if (authorize.cache > authorize_cache_max) refuse(".cache", "must not be longer than 1m");
+  Names names(reading);
+  for (std::size_t i = 0; i < authorize.copy_headers.size(); ++i) {
+    const std::string field = here + ".copy_headers[" + std::to_string(i) + "]";
+    const std::string name = lower_case(authorize.copy_headers[i]);
+    names.add(name, field);
+    if (name == lower_case(config.request_id.header)) {
+      reading.refuse(reading.place(field), field, "is request_id.header, which is ours to write");
+    }
+  }
+}
+
 void check_routes(const Config& config, Reading& reading) {
   Names names(reading);
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
@@ -226,6 +263,7 @@ void check_routes(const Config& config, Reading& reading) {
     check_success(route.async.success, reading, path + ".async.success");
     check_body_rules(route.response_body, reading, path + ".response_body");
     check_cors(route.cors, reading, path);
+    check_authorize(config, route.authorize, reading, path);
     check_order(reading, path + ".retry", "backoff", route.retry.backoff, "max_backoff",
                 route.retry.max_backoff);
     const std::string& base = config.jobs.base_path;
@@ -246,6 +284,27 @@ std::uint32_t room_of(const std::vector<Server>& servers) {
   return static_cast<std::uint32_t>(servers.empty() ? no_limit : std::min(room, no_limit));
 }
 
+// A service that is asked by its url is an upstream that no route leads to, one for each origin.
+void derive_service(Config& config, Authorize& authorize, const Place& place) {
+  if (authorize.url.empty()) {
+    authorize.service = authorize.upstream;
+    authorize.target = authorize.path;
+    return;
+  }
+  const UrlParts url = split_url(authorize.url);
+  authorize.target = url.target.empty() ? "/" : url.target;
+  authorize.service = "http://" + parse_origin(url.origin)->authority;
+  const auto is_same = [&](const Upstream& other) { return other.name == authorize.service; };
+  if (std::any_of(config.upstreams.begin(), config.upstreams.end(), is_same)) return;
+  Upstream& service = config.upstreams.emplace_back();
+  service.name = authorize.service;
+  service.is_auth_service = true;
+  service.place = place;
+  service.servers.emplace_back().url = url.origin;
+  service.max_concurrency = authorize_concurrency;
+  service.outlier_detection.consecutive_errors = 0;
+}
+
 }  // namespace
 
 void derive(Config& config, const Environment& environment, const Reading& reading) {
@@ -253,6 +312,7 @@ void derive(Config& config, const Environment& environment, const Reading& readi
   for (Listener& listener : config.listeners) {
     if (listener.name.empty()) listener.name = listener.address;
   }
+  for (Route& route : config.routes) derive_service(config, route.authorize, route.place);
   for (Upstream& upstream : config.upstreams) {
     for (Server& server : upstream.servers) {
       if (server.place.line == 0) server.place = upstream.place;

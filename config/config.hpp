@@ -141,6 +141,7 @@ struct Upstream {
   HealthCheck health_check;
   OutlierDetection outlier_detection;
   UpstreamLimits limits;
+  bool is_auth_service = false;  // of an authorize.url, added by load(): no route leads to it
   Place place;
 };
 
@@ -239,6 +240,29 @@ struct Cors {
   milliseconds max_age{600'000};
 };
 
+// Who is asked whether a call may go on. Neither url nor upstream: nobody.
+struct Authorize {
+  std::string url;       // http://host[:port][/path]
+  std::string upstream;  // or the name of an upstream, and
+  std::string path;      // what it is asked for
+  std::string method = "GET";
+  milliseconds timeout{2'000};
+  std::vector<std::string> copy_headers;  // of a positive answer, put onto the call
+  bool polls = true;                      // asked again for status, result, cancel and erase
+  milliseconds cache{0};                  // how long a positive answer is good; 0: not remembered
+
+  // Set by load(), of either form:
+  std::string service;  // the name of an upstream; one that load() adds for each origin of a url
+  std::string target;
+
+  bool is_empty() const { return service.empty(); }
+  bool covers_polls() const { return !is_empty() && polls; }
+};
+
+// Questions at once to the service of one origin, over all shards.
+constexpr std::uint32_t authorize_concurrency = 64;
+constexpr milliseconds authorize_cache_max{60'000};
+
 struct RouteLimits {
   std::optional<std::uint64_t> body;  // default: the listener's
 };
@@ -305,6 +329,7 @@ struct Route {
   ResponseHeaders response_headers;
   RouteLimits limits;
   Validate validate;
+  Authorize authorize;
   BodyRules response_body;
   Cors cors;
   Place place;

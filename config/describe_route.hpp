@@ -170,6 +170,30 @@ void describe(V& v, Validate& c) {
 }
 
 template <class V>
+void describe(V& v, Authorize& a) {
+  v.field("url", a.url, Text{check_call_url, "^http://[^/?#@ ]+(/[!-\"$-~]*)?$"},
+          "The service that is asked: http://host[:port]/path. 2xx: the call goes on; any other "
+          "answer is the client's.");
+  v.field("upstream", a.upstream, Text{check_name},
+          "Instead of url: the upstream that is asked, the backend itself for one. Each question "
+          "takes one of its slots.");
+  v.field("path", a.path, Text{check_call_path, "^/[!-~]*$"}, "What that upstream is asked for.");
+  v.field("method", a.method, Text{check_method, "^[A-Z][A-Z-]*$"},
+          "Method of the question, which never has a body.");
+  v.field("timeout", a.timeout, Duration{},
+          "For the whole answer. Beyond it, and without a valid answer, the client gets 503.");
+  v.list("copy_headers", a.copy_headers, Many<Text>{{check_copied_field}},
+         "Fields of a positive answer that are put onto the call. What the client sent under these "
+         "names is always taken out.");
+  v.field("polls", a.polls, Flag{},
+          "Whether each request for a job of this route, its result, or its end is asked about "
+          "too.");
+  v.field("cache", a.cache, Duration{Zero::allowed},
+          "How long a positive answer is good for the same question, 1m at most. 0s: it is not "
+          "remembered.");
+}
+
+template <class V>
 void describe(V& v, PatchOperation& o) {
   v.field("op", o.op, patch_op_words, "What is done (RFC 6902).", Use::required);
   v.field("path", o.path, Text{check_json_pointer, "^(/.*)?$"},
@@ -229,12 +253,13 @@ void describe(V& v, Route& r) {
   v.section("retry", r.retry, "When a job's call is tried again.");
   v.section("limits", r.limits, "Limits of requests on this route.");
   v.section("validate", r.validate, "What is asked of requests before anything is stored.");
+  v.section("authorize", r.authorize, "Who is asked whether a call may go on.");
   v.section("rewrite", r.rewrite, "What the backend is asked for.");
   v.section("request_headers", r.request_headers, "What is changed in the header of calls.");
   v.section("response_headers", r.response_headers, "What is changed in the header of answers.");
   v.section("response_body", r.response_body, "What is changed in the bodies of responses.");
   v.section("cors", r.cors, "Which pages of other origins may use this route from a browser.");
-  for (const char* key : {"authorize", "request_body"}) v.unbuilt(key);
+  v.unbuilt("request_body");
 }
 
 }  // namespace raincheck::config

@@ -216,6 +216,32 @@ std::string check_server_url(std::string_view text) {
   return origin ? "" : origin.why();
 }
 
+std::string check_call_url(std::string_view text) {
+  const UrlParts url = split_url(text);
+  if (const auto origin = parse_origin(url.origin); !origin) {
+    const bool is_tls = text.substr(0, 8) == "https://";
+    return is_tls ? "services over TLS ('https://') are not built yet in this version"
+                  : origin.why();
+  }
+  return url.target.empty() ? "" : check_call_path(url.target);
+}
+
+std::string check_copied_field(std::string_view text) {
+  if (std::string why = check_changed_field(text); !why.empty()) return why;
+  const std::string name = lower_case(text);
+  const auto begins = [&name](std::string_view with) {
+    return name.compare(0, with.size(), with) == 0;
+  };
+  if (name.find('_') != name.npos) {
+    return quoted(text) + " could be forged as a name with '-', which CGI cannot tell from '_'";
+  }
+  if (begins("content-")) return quoted(text) + " tells of the body, which the service never saw";
+  if (begins("x-forwarded-") || name == "forwarded") {
+    return quoted(text) + " tells of the client's connection, which is ours to tell";
+  }
+  return name == "set-cookie" ? "'Set-Cookie' is for clients: no call has it" : "";
+}
+
 std::string check_file_path(std::string_view text) {
   if (text.empty()) return "must not be empty";
   if (text.size() > 1024) return "must not be longer than 1024 bytes";

@@ -275,6 +275,13 @@ Parsed<Origin> parse_origin(std::string_view url) {
   return origin;
 }
 
+UrlParts split_url(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t path = url.find_first_of("/?#", scheme == url.npos ? 0 : scheme + 3);
+  if (path == url.npos) return {url, {}};
+  return {url.substr(0, path), url.substr(path)};
+}
+
 Parsed<ListenAddress> parse_listen_address(std::string_view text) {
   using Result = Parsed<ListenAddress>;
   if (text.substr(0, 8) == "systemd:") {

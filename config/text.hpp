@@ -59,6 +59,13 @@ struct Origin {
 };
 Parsed<Origin> parse_origin(std::string_view url);
 
+// A URL in front of its path or query, and from there on; views into `url`.
+struct UrlParts {
+  std::string_view origin;
+  std::string_view target;
+};
+UrlParts split_url(std::string_view url);
+
 // Where a listener listens: an IP address and port, or a socket in the file system.
 struct ListenAddress {
   std::string host;  // an IP address without brackets; empty for a socket file

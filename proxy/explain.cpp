@@ -6,6 +6,7 @@
 
 #include "proxy/exchange.hpp"
 #include "proxy/fields.hpp"
+#include "routes/auth_fields.hpp"
 #include "routes/listing.hpp"
 #include "routes/path.hpp"
 
@@ -127,6 +128,29 @@ std::string show_call(const Parsed& asked,
   return "\nThe call to " + upstream->name + ":\n\n" + render_head(head, host, body_size);
 }
 
+// The request with what a positive answer brings, which nobody knows, in place of its own fields.
+Parsed with_copied(Parsed asked, const config::Authorize& authorize) {
+  for (const std::string& name : authorize.copy_headers) {
+    asked.head.fields.erase_if(
+        [&name](const Field& field) { return is_same_name(field.name, name); });
+    asked.head.fields.push_back({name, "***"});
+  }
+  return asked;
+}
+
+// The question whether the call may be made.
+std::string show_question(const Parsed& asked,
+                          const config::Config& config,
+                          const config::Authorize& authorize) {
+  const config::Upstream* const service = find_upstream(config, authorize.service);
+  if (service == nullptr || service->servers.empty()) return "";
+  const std::string lines = lines_of(asked, config);
+  const routes::AuthSubject subject{asked.head.method, asked.target.text, lines};
+  const std::string head = routes::auth_question(authorize.method, authorize.target, subject);
+  return "\nThe question to " + service->name + ", which comes first:\n\n" +
+         render_head(head, service->servers.front().authority, 0);
+}
+
 }  // namespace
 
 Explanation explain(const config::Config& config,
@@ -155,7 +179,11 @@ Explanation explain(const config::Config& config,
   for (const routes::Reason& reason : routes::explain_match(config, table, what)) {
     out.text += (reason.is_taken ? "> " : "  ") + reason.route->name + ": " + reason.why + "\n";
   }
-  if (match) out.text += show_call(asked, config, match, question.data.size());
+  if (match) {
+    out.text += show_question(asked, config, match.route->authorize);
+    out.text +=
+        show_call(with_copied(asked, match.route->authorize), config, match, question.data.size());
+  }
   return out;
 }
 

@@ -120,6 +120,10 @@ bool Forward::resendable() const {
 
 awaitable<void> Forward::run() {
   if (services_.draining) transaction_.close_after();
+  if (route_ && !route_->config->authorize.is_empty()) {
+    const bool allowed = co_await authorize(transaction_, *route_);
+    if (!allowed) co_return;
+  }
   const bool begun = co_await take_first();
   if (!begun) co_return;
   if (!make_call()) co_return;

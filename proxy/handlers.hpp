@@ -17,6 +17,10 @@ constexpr jobs::milliseconds client_wait_max{60'000};
 // otherwise.
 awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& route);
 
+// Asks the route's authorization service, of which it has one, about the call. False: it may not go
+// on, and the client was told, or has gone.
+awaitable<bool> authorize(Transaction& transaction, const SiteRoute& route);
+
 // A plain call, streamed both ways. `route` may be null: the default upstream.
 awaitable<void> forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route);
 

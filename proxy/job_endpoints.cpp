@@ -54,6 +54,8 @@ class JobEndpoint {
         urls_(services_.site.config(), id_text),
         id_text_(id_text) {}
 
+  // False: there is no such job, or its route's service does not allow this; the client was told.
+  awaitable<bool> is_allowed();
   awaitable<void> status();
   awaitable<void> result();
   awaitable<void> cancel();
@@ -120,6 +122,16 @@ awaitable<bool> JobEndpoint::find(bool with_response) {
   }
   transaction_.respond(no_job(found->presence));
   co_return false;
+}
+
+// That there is no such job is told to everybody: of one that there is, only whoever has its id can
+// know.
+awaitable<bool> JobEndpoint::is_allowed() {
+  const bool present = co_await find(false);
+  if (!present) co_return false;
+  const SiteRoute* const route = services_.site.find(job_.route);
+  if (!route || !route->config->authorize.covers_polls()) co_return true;
+  co_return co_await authorize(transaction_, *route);
 }
 
 // ?wait=20s, ?wait=20 or Prefer: wait=20.
@@ -300,21 +312,24 @@ awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest
   }
   transaction.set_job(id_text);
   const std::string_view method = transaction.head().method;
-  JobEndpoint endpoint(transaction, *id, id_text);
-  if (method == "GET" || method == "HEAD") {
-    if (what.empty()) {
-      co_await endpoint.status();
-    } else {
-      co_await endpoint.result();
-    }
-  } else if (method == "DELETE") {
-    if (what.empty()) {
-      co_await endpoint.cancel();
-    } else {
-      co_await endpoint.erase();
-    }
-  } else {
+  const bool is_read = method == "GET" || method == "HEAD";
+  if (!is_read && method != "DELETE") {
     not_allowed(transaction);
+    co_return;
+  }
+  JobEndpoint endpoint(transaction, *id, id_text);
+  if (transaction.services().site.authorizes_polls()) {
+    const bool allowed = co_await endpoint.is_allowed();
+    if (!allowed) co_return;
+  }
+  if (is_read && what.empty()) {
+    co_await endpoint.status();
+  } else if (is_read) {
+    co_await endpoint.result();
+  } else if (what.empty()) {
+    co_await endpoint.cancel();
+  } else {
+    co_await endpoint.erase();
   }
 }
 

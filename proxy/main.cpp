@@ -4,6 +4,7 @@
 #include <sysexits.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
@@ -72,12 +73,18 @@ std::optional<config::Loaded> load_good(const std::string& file, int& status) {
   return std::nullopt;
 }
 
+// Those that the file names.
+auto count_upstreams(const config::Config& config) {
+  return std::count_if(config.upstreams.begin(), config.upstreams.end(),
+                       [](const config::Upstream& upstream) { return !upstream.is_auth_service; });
+}
+
 int check(const std::string& file, bool quiet) {
   int status = EX_OK;
   const auto loaded = load_good(file, status);
   if (loaded && !quiet) {
     std::cout << file << ": ok, " << loaded->config.routes.size() << " routes, "
-              << loaded->config.upstreams.size() << " upstreams\n";
+              << count_upstreams(loaded->config) << " upstreams\n";
   }
   return status;
 }

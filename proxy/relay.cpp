@@ -73,8 +73,10 @@ void log_call(Transaction& transaction,
   line.upstream = upstream.name;
   if (end.connection) line.server = end.connection->server().authority;
   if (end.connection && end.connection->head_read()) line.status = end.connection->head().status;
-  line.bytes_in = transaction.bytes_out();
-  line.bytes_out = transaction.body_bytes();
+  if (!end.is_question) {
+    line.bytes_in = transaction.bytes_out();
+    line.bytes_out = transaction.body_bytes();
+  }
   line.reason = end.client_gone ? "client_closed" : "ok";
   // error() gives a copy: it has to live as long as the line.
   const jobs::Error error = end.done ? jobs::Error() : end.done.error();

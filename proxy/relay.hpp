@@ -17,9 +17,10 @@ struct CallEnd {
   const UpstreamConnection* connection = nullptr;  // null: none was made
   jobs::Result<void> done;
   bool client_gone = false;
+  bool is_question = false;  // to an authorization service: the bodies are not its own
 };
 
-// The attempt line of a plain call, or of a hybrid one that was answered in line.
+// The attempt line of a plain call, of a hybrid one that was answered in line, or of a question.
 void log_call(Transaction& transaction,
               const config::Upstream& upstream,
               const SiteRoute* route,

@@ -9,6 +9,7 @@
 
 #include "jobs/date.hpp"
 #include "proxy/access_log.hpp"
+#include "proxy/auth_cache.hpp"
 #include "proxy/bulletin.hpp"
 #include "proxy/entropy.hpp"
 #include "proxy/runner.hpp"
@@ -71,6 +72,7 @@ struct Services {
   std::function<void(std::int64_t key)> abort_everywhere;
   const bool& draining;
   jobs::HttpDate date{};
+  AuthCache allowed{};
 
   Timers& timers() { return context.timers; }
   store::Client& store() { return context.store; }

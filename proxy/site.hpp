@@ -24,6 +24,7 @@ struct SiteRoute {
   const config::Route* config = nullptr;  // all defaults: Site::unmatched()
   std::size_t index = 0;                  // in Site::routes()
   std::size_t upstream = 0;               // in Config::upstreams
+  std::size_t auth_service = 0;           // the same, where Config::authorize is not empty
   std::uint32_t lane = 0;                 // where its jobs queue; 0 for `mode: never`
   // Where its calls become jobs that are under way already: beside the queue, for they run whatever
   // is queued before them.
@@ -64,6 +65,8 @@ class Site {
   // In Config::upstreams, of `default_upstream`.
   std::optional<std::size_t> default_upstream() const { return default_upstream_; }
   const routes::RouteTable& table() const { return table_; }
+  // Some route has requests for its jobs authorized.
+  bool authorizes_polls() const { return authorizes_polls_; }
   // Who may ask about jobs from a browser: who may use a route that makes them.
   const routes::Cors& cors_of_jobs() const { return cors_of_jobs_; }
   const TrustedProxies& trusted() const { return trusted_; }
@@ -89,6 +92,7 @@ class Site {
   std::unordered_map<std::string_view, const SiteRoute*> by_name_;
   std::unordered_map<const config::Route*, const SiteRoute*> by_config_;
   std::optional<std::size_t> default_upstream_;
+  bool authorizes_polls_ = false;
 };
 
 jobs::Rules make_rules(const config::Route& route);

@@ -94,6 +94,7 @@ class Submission {
   void became_job(HeldCall& call, Insert insert);
   awaitable<void> in_line(std::shared_ptr<HeldCall> call);
   milliseconds window() const;
+  bool is_gated() const { return !route_.config->authorize.is_empty(); }
 
   Transaction& transaction_;
   Services& services_;
@@ -116,14 +117,27 @@ milliseconds Submission::window() const {
 
 awaitable<void> Submission::run() {
   if (refuse()) co_return;
-  if (!take_body_at_hand()) {
+  const bool at_hand = take_body_at_hand();
+  // A body that nothing looks at is asked for when its call is allowed.
+  const bool allowed_first = !at_hand && is_gated() && !route_.rules->validate.needs_body();
+  if (!at_hand && !allowed_first) {
     const bool whole = co_await take_body();
     if (!whole) co_return;
   }
   std::optional<std::string_view> body;
-  if (job_.body.size != 0) body = writer_ ? std::string_view(seen_) : job_.body.bytes;
+  if (job_.body.size != 0 || allowed_first) {
+    body = writer_ ? std::string_view(seen_) : job_.body.bytes;
+  }
   if (!is_valid(transaction_, route_.rules->validate, body)) co_return;
   seen_ = {};
+  if (is_gated()) {
+    const bool allowed = co_await authorize(transaction_, route_);
+    if (!allowed) co_return;
+  }
+  if (allowed_first) {
+    const bool whole = co_await take_body();
+    if (!whole) co_return;
+  }
   describe();
   // What no attempt could send is refused now.
   RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");

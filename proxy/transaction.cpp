@@ -6,6 +6,7 @@
 
 #include "jobs/document.hpp"
 #include "proxy/handlers.hpp"
+#include "routes/auth_fields.hpp"
 
 namespace raincheck::proxy {
 
@@ -63,6 +64,8 @@ void Transaction::reset(ClientConnection& client) {
   reason_ = "ok";
   route_ = {};
   cors_ = nullptr;
+  copied_names_ = nullptr;
+  copied_.clear();
   job_id_.clear();
   more_fields.clear();
   kept_head_.clear();
@@ -163,7 +166,9 @@ Identity Transaction::identity() const {
 
 void Transaction::append_stored(std::string& out) const {
   out.append(head().method).append(" ").append(target_.text).append("\r\n");
+  const std::size_t begin = out.size();
   append_request_fields(out, head(), identity());
+  if (copied_names_) routes::replace_fields(out, begin, *copied_names_, copied_);
 }
 
 // Answers, or names who will.

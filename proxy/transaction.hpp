@@ -129,6 +129,13 @@ class Transaction {
   // The answer tells a browser what `cors` says, whatever its backend told. Null: it tells nothing.
   void set_cors(const routes::Cors* cors) { cors_ = cors && !cors->is_empty() ? cors : nullptr; }
 
+  // From now on the call has these fields, "Name: value\r\n" each, in place of any that the client
+  // sent under `names`, which must outlive it.
+  void copy_fields(const std::vector<std::string>& names, std::string lines) {
+    copied_names_ = &names;
+    copied_ = std::move(lines);
+  }
+
   // For the access log.
   void set_reason(const char* reason) { reason_ = reason; }
   void set_route(std::string_view name) { route_ = name; }
@@ -185,6 +192,8 @@ class Transaction {
   const char* reason_ = "ok";
   std::string_view route_;
   const routes::Cors* cors_ = nullptr;
+  const std::vector<std::string>* copied_names_ = nullptr;  // copy_fields()
+  std::string copied_;
   std::string job_id_;
 };
 

@@ -13,7 +13,7 @@
 namespace raincheck::routes {
 namespace {
 
-using Row = std::array<std::string, 5>;
+using Row = std::array<std::string, 6>;
 
 template <class List, class Show>
 std::string joined(const List& list, const char* between, const Show& show) {
@@ -46,6 +46,10 @@ std::string rewrite_of(const config::Rewrite& rewrite) {
   const std::string host = rewrite.host ? "//" + rewrite.host->written : "";
   const std::string path = rewrite.path ? rewrite.path->written : "";
   return host.empty() && path.empty() ? "-" : host + path;
+}
+
+std::string authorize_of(const config::Authorize& authorize) {
+  return authorize.is_empty() ? "-" : authorize.service + authorize.target;
 }
 
 // Of two routes the one with the greater rank is tried first. A host of many is ranked by its most
@@ -110,15 +114,15 @@ std::string lacking(const config::Match& match, const Asked& asked) {
 }  // namespace
 
 std::string list_routes(const config::Config& config) {
-  std::vector<Row> rows{{"NAME", "MATCH", "MODE", "UPSTREAM", "REWRITE"}};
+  std::vector<Row> rows{{"NAME", "MATCH", "MODE", "UPSTREAM", "REWRITE", "AUTHORIZE"}};
   for (const config::Route* route : most_specific_first(config)) {
     rows.push_back({route->name, config::format_match(route->match), mode_of(route->async),
-                    route->upstream, rewrite_of(route->rewrite)});
+                    route->upstream, rewrite_of(route->rewrite), authorize_of(route->authorize)});
   }
   if (!config.default_upstream.empty()) {
-    rows.push_back({"-", "everything else", "never", config.default_upstream, "-"});
+    rows.push_back({"-", "everything else", "never", config.default_upstream, "-", "-"});
   }
-  std::array<std::size_t, 5> widths{};
+  std::array<std::size_t, 6> widths{};
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }

@@ -116,6 +116,59 @@ const Mistake mistakes[] = {
     {route_with("async: { success: { content_types: [text/html, '*/json'] } }"),
      "6:52: error: routes[0].async.success.content_types[1]: must be a media type such as "
      "text/html, text/* or application/*+json, not '*/json'"},
+    // authorize
+    {route_with("authorize: { url: https://a/check }"),
+     "6:23: error: routes[0].authorize.url: services over TLS ('https://') are not built yet in "
+     "this version"},
+    {route_with("authorize: { url: 'http://u@a/check' }"),
+     "6:23: error: routes[0].authorize.url: 'http://...' holds a user name; a server is "
+     "http://host:port"},
+    {route_with("authorize: { url: 'http://a/check#x' }"),
+     "6:23: error: routes[0].authorize.url: must be a path as it is asked for, without spaces, '#' "
+     "and letters beyond ASCII"},
+    {route_with("authorize: { uri: http://a/check }"),
+     "6:18: error: routes[0].authorize.uri: unknown key 'uri'; did you mean 'url'?"},
+    {route_with("authorize: {}"),
+     "6:16: error: routes[0].authorize: needs a url, or an upstream and a path"},
+    {route_with("authorize: { url: http://a, upstream: a, path: /x }"),
+     "6:43: error: routes[0].authorize.upstream: stands in place of url: there is one already"},
+    {route_with("authorize: { url: http://a/x, path: /x }"),
+     "6:41: error: routes[0].authorize.path: belongs to upstream: a url has its own"},
+    {route_with("authorize: { upstream: a }"),
+     "6:16: error: routes[0].authorize.path: is required"},
+    {route_with("authorize: { upstream: aa, path: /x }"),
+     "6:28: error: routes[0].authorize.upstream: there is no upstream 'aa'; did you mean 'a'?"},
+    {route_with("authorize: { url: http://b, timeout: 0s }"),
+     "6:42: error: routes[0].authorize.timeout: must be longer than 0s"},
+    {route_with("authorize: { url: http://b, method: get }"),
+     "6:41: error: routes[0].authorize.method: methods are written in capitals: 'GET', not 'get'"},
+    {route_with("authorize: { url: http://b, cache: 61s }"),
+     "6:40: error: routes[0].authorize.cache: must not be longer than 1m"},
+    {route_with("authorize: { url: http://b, copy_headers: [Host] }"),
+     "6:48: error: routes[0].authorize.copy_headers[0]: no rule touches 'Host': write 'rewrite: { "
+     "host: ... }'"},
+    {route_with("authorize: { url: http://b, copy_headers: [X-A, Content-Length] }"),
+     "6:53: error: routes[0].authorize.copy_headers[1]: 'Content-Length' frames messages or "
+     "belongs "
+     "to one connection: it is written anew and no rule touches it"},
+    {route_with("authorize: { url: http://b, copy_headers: [Content-Type] }"),
+     "6:48: error: routes[0].authorize.copy_headers[0]: 'Content-Type' tells of the body, which "
+     "the "
+     "service never saw"},
+    {route_with("authorize: { url: http://b, copy_headers: [x-forwarded-for] }"),
+     "6:48: error: routes[0].authorize.copy_headers[0]: 'x-forwarded-for' tells of the client's "
+     "connection, which is ours to tell"},
+    {route_with("authorize: { url: http://b, copy_headers: [X_User] }"),
+     "6:48: error: routes[0].authorize.copy_headers[0]: 'X_User' could be forged as a name with "
+     "'-', which CGI cannot tell from '_'"},
+    {route_with("authorize: { url: http://b, copy_headers: [Set-Cookie] }"),
+     "6:48: error: routes[0].authorize.copy_headers[0]: 'Set-Cookie' is for clients: no call has "
+     "it"},
+    {route_with("authorize: { url: http://b, copy_headers: [x-request-id] }"),
+     "6:48: error: routes[0].authorize.copy_headers[0]: is request_id.header, which is ours to "
+     "write"},
+    {route_with("authorize: { url: http://b, copy_headers: [X-A, x-a] }"),
+     "6:53: error: routes[0].authorize.copy_headers[1]: 'x-a' is here twice: first at x.yaml:6:48"},
     {route_with("async: { success: { json: { a: 1 } } }"),
      "6:33: error: routes[0].async.success.json: must be a JSON Pointer, which begins with '/', "
      "unlike 'a'"},
@@ -342,15 +395,41 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   for (const std::string key : {"rate_limit", "tls"}) {
     expect(upstream_with(key + ": x"), key);
   }
-  for (const std::string key : {"authorize", "request_body"}) {
-    expect(route_with(key + ": {}"), key);
-  }
+  expect(route_with("request_body: {}"), "request_body");
   for (const std::string key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {
     expect(route_with("async: { " + key + ": x }"), key);
   }
   expect(route_with("async: { completion: resource }"), "resource");
   expect(route_with("async: { dialect: fhir }"), "fhir");
   expect(route_with("async: { idempotency_key: { from: [owner] } }"), "from");
+}
+
+TEST_CASE("a service that is asked by its url is an upstream, one for each origin") {
+  const Loaded loaded = load_alone(
+      "upstreams: { a: http://a }\ndefault_upstream: a\n"
+      "defaults: { route: { upstream: a, authorize: { timeout: 1s } } }\nroutes:\n"
+      "  - { match: /a, authorize: { url: 'http://A:80/check?x' } }\n"
+      "  - { match: /b, authorize: { url: 'http://a' } }\n"
+      "  - { match: /c, authorize: { upstream: a, path: /may } }\n"
+      "  - { match: /d }\n");
+  CAPTURE(complaints(loaded));
+  REQUIRE(loaded.ok);
+  const auto& routes = loaded.config.routes;
+  const auto asked = [&](std::size_t i) {
+    return routes[i].authorize.service + " " + routes[i].authorize.target;
+  };
+  CHECK(asked(0) == "http://a /check?x");
+  CHECK(asked(1) == "http://a /");
+  CHECK(asked(2) == "a /may");
+  CHECK(routes[0].authorize.timeout == milliseconds(1000));
+  CHECK(routes[0].authorize.covers_polls());
+  CHECK(routes[3].authorize.is_empty());
+  const auto& upstreams = loaded.config.upstreams;
+  REQUIRE(upstreams.size() == 2);
+  CHECK_FALSE(upstreams[0].is_auth_service);
+  CHECK(upstreams[1].is_auth_service);
+  CHECK(upstreams[1].max_concurrency == authorize_concurrency);
+  CHECK(upstreams[1].servers[0].authority == "a");
 }
 
 TEST_CASE("a PROXY header needs somebody who is believed") {

@@ -268,7 +268,8 @@ TEST_CASE("the example's values are the defaults, unless it says that they are e
   CHECK(config.listeners[0].timeouts.header == listener.timeouts.header);
   CHECK(config.listeners[0].limits.body == listener.limits.body);
   const Upstream upstream;
-  REQUIRE(config.upstreams.size() == 1);
+  REQUIRE(config.upstreams.size() == 2);  // the other is the service of authorize.url
+  CHECK(config.upstreams[1].is_auth_service);
   CHECK(config.upstreams[0].timeouts.attempt == upstream.timeouts.attempt);
   CHECK(config.upstreams[0].limits.response_body == upstream.limits.response_body);
   const Route route;

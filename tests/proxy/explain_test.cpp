@@ -47,6 +47,32 @@ TEST_CASE("the head that a backend would get is shown, without secrets") {
       "Content-Length: 5\r\n\r\n");
 }
 
+TEST_CASE(
+    "the question to an authorization service is shown, and no client's word for its answer") {
+  const config::Loaded loaded = config::tests::load_alone(
+      "upstreams: { a: http://a }\nroutes:\n  - match: /r\n    upstream: a\n"
+      "    authorize: { url: 'http://auth:9/check', method: POST, copy_headers: [X-User] }\n"
+      "    request_headers: { remove: [X-Forwarded-*], set: { X-Who: '${header.X-User}' } }\n");
+  CAPTURE(config::tests::complaints(loaded));
+  REQUIRE(loaded.ok);
+  const routes::RouteTable table(loaded.config);
+  const Question question{"PUT",
+                          "/r?q=1",
+                          {"Cookie: a=b", "X-User: forged", "X-Original-URI: /", "Range: bytes=1-"},
+                          "12"};
+  const std::string text = proxy::explain(loaded.config, table, question).text;
+  CHECK(text.substr(text.find("The question")) ==
+        "The question to http://auth:9, which comes first:\n\n"
+        "POST /check HTTP/1.1\r\nHost: auth:9\r\nCookie: a=b\r\nX-User: forged\r\n"
+        "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 raincheck-ID\r\n"
+        "X-Request-Id: REQUEST-ID\r\nX-Original-Method: PUT\r\nX-Original-URI: /r?q=1\r\n"
+        "X-Forwarded-Method: PUT\r\nX-Forwarded-Uri: /r?q=1\r\nContent-Length: 0\r\n\r\n"
+        "\nThe call to a:\n\n"
+        "PUT /r?q=1 HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\nX-Original-URI: /\r\n"
+        "Range: bytes=1-\r\nX-User: ***\r\nVia: 1.1 raincheck-ID\r\n"
+        "X-Request-Id: REQUEST-ID\r\nX-Who: ***\r\nContent-Length: 2\r\n\r\n");
+}
+
 TEST_CASE("what is no call and what is no request is said in words") {
   CHECK(explain({"GET", "/r/a", {}, ""}) == "Path /r/a: no route\n\n  r: its methods are POST\n");
   CHECK(explain({"GET", "/_jobs/x", {}, ""}) ==
