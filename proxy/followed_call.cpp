@@ -215,7 +215,8 @@ awaitable<bool> FollowedCall::remember() {
     recorded = co_await context_.store.apply(command);
   }
   if (!recorded || !recorded->applied) {
-    co_return fail(Fault::stopping, "where to ask cannot be recorded");
+    fail(Fault::stopping, "where to ask cannot be recorded");
+    co_return false;
   }
   recorded_ = command.monitor;
   co_return true;
@@ -228,7 +229,8 @@ awaitable<bool> FollowedCall::pause() {
   co_await news_.wait(context_.timers.now() + std::min(time, time_left()));
   if (aborted_) co_return false;
   if (time_left().count() > 0) co_return true;
-  co_return fail(Fault::upstream_timeout, "the backend was not done within job_timeout");
+  fail(Fault::upstream_timeout, "the backend was not done within job_timeout");
+  co_return false;
 }
 
 milliseconds FollowedCall::time_left() const {

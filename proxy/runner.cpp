@@ -116,7 +116,8 @@ awaitable<void> Runner::run(Job job) {
   if (job.monitor.empty()) {
     co_await call(job, *route, began);
   } else {
-    co_await follow(job, *route, std::nullopt, began);
+    Reply none;
+    co_await follow(job, *route, std::move(none), began);
   }
 }
 
@@ -162,17 +163,17 @@ void Runner::attend(std::int64_t key, Exchange& exchange) {
   if (stopping_ || attempt.canceled || (draining_ && attempt.followed)) exchange.abort();
 }
 
-// Until the backend has the result, from its answer to the call or, without one, from the monitor
-// that an earlier attempt has recorded.
+// Until the backend has the result: from the monitor that an earlier attempt has recorded or,
+// without one, from the answer to the call.
 awaitable<void> Runner::follow(const Job& job,
                                const SiteRoute& route,
-                               std::optional<Reply> accepted,
+                               Reply accepted,
                                TimePoint began) {
   FollowedCall::Events events{events_.unavailable, events_.available};
   FollowedCall call(context_, site_, route, upstream_, job, std::move(events));
-  if (accepted) {
-    log_attempt(job, *accepted, 0, began, "followed");
-    call.begin(std::move(*accepted));
+  if (job.monitor.empty()) {
+    log_attempt(job, accepted, 0, began, "followed");
+    call.begin(std::move(accepted));
   }
   running_[job.id.place.key()].followed = true;
   attend(job.id.place.key(), call);

@@ -78,7 +78,7 @@ class Runner {
   awaitable<void> call(const jobs::Job& job, const SiteRoute& route, TimePoint began);
   awaitable<void> follow(const jobs::Job& job,
                          const SiteRoute& route,
-                         std::optional<Reply> accepted,
+                         Reply accepted,
                          TimePoint began);
   awaitable<bool> overdue(const jobs::Job& job, const SiteRoute* route);
   awaitable<void> conclude(const jobs::Job& job,

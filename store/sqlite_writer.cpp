@@ -368,6 +368,7 @@ void SqliteWriter::apply(Cancel& command) {
   job.state = jobs::State::canceled;
   job.finished_at = command.now;
   job.due_at = jobs::WallTime();
+  job.monitor.clear();
   job.body = jobs::Body();
 }
 
