@@ -132,6 +132,8 @@ void check_async(const Async& async, Reading& reading, const std::string& path) 
     check_order(reading, here, "queue_timeout", *async.queue_timeout, "job_timeout",
                 async.job_timeout);
   }
+  check_order(reading, here + ".follow", "interval", async.follow.interval, "max_interval",
+              async.follow.max_interval);
   check_order(reading, here + ".retry_after", "min", async.retry_after.min, "max",
               async.retry_after.max);
 }

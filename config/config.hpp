@@ -177,6 +177,23 @@ struct Success {
   std::string json;                        // JSON: an object from pointers to values; empty: none
 };
 
+// How a backend is followed that answers 202 and goes on with the call by itself: where it tells of
+// it is asked until it has the answer.
+struct Follow {
+  bool enabled = false;
+  std::vector<std::string> headers{"Operation-Location", "Azure-AsyncOperation", "Location",
+                                   "Content-Location"};  // of the 202; the first that is there
+  milliseconds interval{5'000};
+  milliseconds max_interval{60'000};
+  std::string status = "/status";  // where a JSON document of 200 has its word; JSON Pointer
+  std::vector<std::string> pending{
+      "NotStarted", "Running",    "InProgress", "in_progress", "Queued",   "Pending",
+      "Waiting",    "Accepted",   "Submitted",  "Scheduled",   "Starting", "Started",
+      "Processing", "Validating", "Creating",   "Updating",    "Deleting"};
+  std::vector<std::string> failed{"Failed", "Error", "Canceled", "Cancelled"};
+  std::string result = "/resourceLocation";  // where the document names the result; JSON Pointer
+};
+
 struct Async {
   Mode mode = Mode::always;
   milliseconds wait{0};
@@ -184,6 +201,7 @@ struct Async {
   Completion completion = Completion::redirect;
   int redirect_status = 302;  // 302 | 303
   Success success;
+  Follow follow;
   Resend resend = Resend::idempotent;
   milliseconds job_timeout{24 * 3'600'000};
   std::optional<milliseconds> queue_timeout;  // default: job_timeout

@@ -56,6 +56,28 @@ void describe_success(V& v, Success& s) {
 }
 
 template <class V>
+void describe(V& v, Follow& f) {
+  v.given(f.enabled);
+  v.shorthand(f.enabled, Flag{});
+  v.list("headers", f.headers, Many<Text>{{check_header_name}, false},
+         "Headers of a 202 that say where to ask how far the call is; the first that is there.");
+  v.field("interval", f.interval, Duration{},
+          "Time until it is asked, doubled each time. Retry-After counts instead, within "
+          "interval and max_interval.");
+  v.field("max_interval", f.max_interval, Duration{},
+          "Longest time from one question to the next.");
+  v.field("status", f.status, Text{check_json_pointer, "^(/.*)?$"},
+          "JSON Pointer to the word in an answer of 200 that says how far the call is.");
+  v.list(
+      "pending", f.pending, Many<Text>{{check_field_text}},
+      "Words that mean: not done yet, in capitals or not. Empty: an answer of 200 is the result.");
+  v.list("failed", f.failed, Many<Text>{{check_field_text}},
+         "Words that mean: it came to nothing. The job fails, with this answer as its result.");
+  v.field("result", f.result, Text{check_json_pointer, "^(/.*)?$"},
+          "JSON Pointer to the URL of the result, beside any other word.");
+}
+
+template <class V>
 void describe(V& v, Async& a) {
   v.field("mode", a.mode, mode_words,
           "always: every call becomes a job; prefer: only with Prefer: respond-async; never: plain "
@@ -74,6 +96,10 @@ void describe(V& v, Async& a) {
           "Status of the redirect to the result.");
   v.group("success", "What counts as a success of the backend.",
           [&](auto& g) { describe_success(g, a.success); });
+  v.section("follow", a.follow,
+            "Whether a backend that answers 202 and the URL where it tells of the call is asked "
+            "there until it has the result, which is the job's then. Default: its 202 is the "
+            "result.");
   v.field("resend", a.resend, resend_words,
           "Whether a call that may have been executed is sent again: idempotent: when its method "
           "allows it; always; never.");

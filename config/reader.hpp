@@ -71,6 +71,9 @@ class Reader {
     read_scalar(value_, path_, target, kind);
   }
 
+  // Of a section that counts by being there.
+  void given(bool& target) { target = true; }
+
   template <class T, class K>
   void field(const char* key, T& target, const K& kind, const char*, Use use = Use::optional) {
     if (const yaml::Value* value = take(key, use)) read_scalar(*value, below(key), target, kind);

@@ -99,6 +99,8 @@ class Writer {
     if (role_ == Role::value) shorthand_ = scalar(kind.shape()).json();
   }
 
+  void given(bool&) {}
+
   template <class T, class K>
   void field(
       const char* key, T& target, const K& kind, const char* sentence, Use use = Use::optional) {

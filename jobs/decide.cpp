@@ -131,9 +131,49 @@ Decision decide_ours(const Outcome& outcome, const Attempt& attempt, millisecond
   return requeue(attempt.now + delay, false);
 }
 
+// The backend goes on whatever becomes of a question, which changes nothing and may be asked again
+// until the job's time is over.
+Decision ask(const Outcome& outcome, const Attempt& attempt, bool hold_upstream) {
+  if (attempt.now >= attempt.finish_by) return fail(ErrorType::expired);
+  Decision decision;
+  decision.action = Decision::Action::ask;
+  decision.state = State::running;
+  decision.hold_upstream = hold_upstream;
+  decision.hold_for = outcome.retry_after.value_or(milliseconds(0));
+  return decision;
+}
+
+Decision decide_followed(const Outcome& outcome, const Attempt& attempt, const Rules& rules) {
+  if (!outcome.fault) {
+    if (!lists(rules, outcome.status)) return decide_response(outcome, attempt, rules);
+    const bool is_busy = outcome.status == 429 || (outcome.status == 503 && outcome.retry_after);
+    return ask(outcome, attempt, is_busy);
+  }
+  switch (*outcome.fault) {
+    case Fault::upstream_unreachable:
+    case Fault::overloaded:
+      return ask(outcome, attempt, true);
+    case Fault::upstream_lost:
+    case Fault::upstream_timeout:
+    case Fault::upstream_protocol_error:
+    case Fault::internal:
+    case Fault::store_full:
+    case Fault::store_failed:
+      return ask(outcome, attempt, false);
+    case Fault::response_too_large:
+      return fail(ErrorType::response_too_large);
+    case Fault::stopping:
+    case Fault::client_gone:
+      return requeue(attempt.now, true);
+  }
+  return fail(ErrorType::outcome_unknown);
+}
+
 }  // namespace
 
 Decision decide(const Outcome& outcome, const Attempt& attempt, const Rules& rules) {
+  if (outcome.astray) return fail(ErrorType::upstream_protocol_error);
+  if (attempt.followed) return decide_followed(outcome, attempt, rules);
   if (!outcome.fault) return decide_response(outcome, attempt, rules);
   switch (*outcome.fault) {
     case Fault::upstream_unreachable:
@@ -161,8 +201,8 @@ Decision decide(const Outcome& outcome, const Attempt& attempt, const Rules& rul
   return fail(ErrorType::outcome_unknown);
 }
 
-Decision decide_orphan(bool may_resend, WallTime now) {
-  return may_resend ? requeue(now, true) : fail(ErrorType::outcome_unknown);
+Decision decide_orphan(bool may_resend, bool followed, WallTime now) {
+  return may_resend || followed ? requeue(now, true) : fail(ErrorType::outcome_unknown);
 }
 
 std::optional<milliseconds> parse_retry_after(std::string_view value, WallTime now) {

@@ -32,6 +32,7 @@ struct Outcome {
   bool sent = false;  // a byte of the request was written
   std::optional<milliseconds> retry_after;
   bool rejected = false;  // the answer is no success, whatever its status says
+  bool astray = false;    // it says to ask where the backend is not
 };
 
 struct Attempt {
@@ -41,10 +42,15 @@ struct Attempt {
   WallTime start_by{};     // queue_timeout
   WallTime finish_by{};    // job_timeout
   std::uint64_t seed = 0;  // of the jitter: a hash of the job's id
+  bool followed = false;   // the backend goes on with the call: it is asked, and nothing sent again
 };
 
 struct Decision {
-  enum class Action : std::uint8_t { finish, requeue };
+  enum class Action : std::uint8_t {
+    finish,
+    requeue,
+    ask,  // followed: once more, later, as long as the attempt goes on
+  };
   Action action = Action::finish;
   State state = State::failed;  // finish: the final state; requeue: queued
   ErrorType error = ErrorType::none;
@@ -57,8 +63,9 @@ struct Decision {
 
 Decision decide(const Outcome& outcome, const Attempt& attempt, const Rules& rules);
 
-// For a job found running after a crash: nobody knows how far its attempt came. The attempt counts.
-Decision decide_orphan(bool may_resend, WallTime now);
+// For a job found running after a crash: nobody knows how far its attempt came, unless the backend
+// goes on with the call and can be asked. The attempt counts.
+Decision decide_orphan(bool may_resend, bool followed, WallTime now);
 
 // Retry-After as seconds or as any of the three HTTP-dates: the time from `now`, from 0 to 24 h.
 // Nothing when it is neither.

@@ -102,7 +102,8 @@ struct Job {
   bool may_resend = false;
   std::string route;
   std::string request_id;
-  std::string head;  // the request
+  std::string head;     // the request
+  std::string monitor;  // jobs::Monitor as text; empty: the backend does not go on with the call
   Body body;
   Response response;
   std::uint64_t ahead = 0;  // queued: jobs of its lane before it

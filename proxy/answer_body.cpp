@@ -1,5 +1,7 @@
 #include "proxy/answer_body.hpp"
 
+#include <algorithm>
+
 namespace raincheck::proxy {
 
 using jobs::Error;
@@ -34,6 +36,10 @@ AnswerBody::AnswerBody(UpstreamConnection& connection, RouteCall* routed, bool h
 
 // As it comes, remembering its beginning where that decides.
 awaitable<Result<std::string_view>> AnswerBody::read() {
+  if (!ahead_.empty()) {
+    read_ahead_ = std::exchange(ahead_, {});
+    co_return std::string_view(read_ahead_);
+  }
   const Result<std::string_view> piece = co_await connection_.read_body();
   if (looks_ && piece) {
     const std::size_t room = routes::SuccessCheck::look_bytes - seen_.size();
@@ -43,19 +49,39 @@ awaitable<Result<std::string_view>> AnswerBody::read() {
   co_return piece;
 }
 
+awaitable<Result<void>> AnswerBody::look_ahead() {
+  looks_ = true;
+  std::string ahead;
+  while (is_seen_whole_) {
+    const Result<std::string_view> piece = co_await read();
+    if (!piece) co_return piece.error();
+    if (piece->empty()) break;
+    ahead.append(*piece);
+  }
+  ahead_ = std::move(ahead);
+  co_return Result<void>();
+}
+
+AnswerBody::Seen AnswerBody::seen() const {
+  Seen seen;
+  seen.as_it_came = seen_;
+  seen.is_whole = is_seen_whole_;
+  const auto coding = routes::parse_content_encoding(content_encoding_);
+  if (!looks_ || !coding || *coding == routes::ContentCoding::identity) return seen;
+  routes::Decoded decoded = routes::decode(*coding, seen_, routes::SuccessCheck::look_bytes);
+  decoded.bytes.resize(std::min(decoded.bytes.size(), routes::SuccessCheck::look_bytes));
+  seen.decoded = std::move(decoded.bytes);
+  seen.is_whole = is_seen_whole_ && decoded.is_whole;
+  return seen;
+}
+
 std::string AnswerBody::judge() const {
+  const Seen seen = this->seen();
   routes::JudgedAnswer answer;
   answer.status = status_;
   answer.content_type = content_type_;
-  answer.body = seen_;
-  answer.is_whole = is_seen_whole_;
-  routes::Decoded decoded;
-  const auto coding = routes::parse_content_encoding(content_encoding_);
-  if (looks_ && coding && *coding != routes::ContentCoding::identity) {
-    decoded = routes::decode(*coding, seen_, routes::SuccessCheck::look_bytes);
-    answer.body = std::string_view(decoded.bytes).substr(0, routes::SuccessCheck::look_bytes);
-    answer.is_whole = is_seen_whole_ && decoded.is_whole;
-  }
+  answer.body = seen.text();
+  answer.is_whole = seen.is_whole;
   return routed_->rules().success.judge(answer);
 }
 

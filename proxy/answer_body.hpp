@@ -23,6 +23,18 @@ class AnswerBody {
   AnswerBody(const AnswerBody&) = delete;
   AnswerBody& operator=(const AnswerBody&) = delete;
 
+  // Before begin(): reads as much of the body as a look at it takes. seen() has it afterwards.
+  awaitable<jobs::Result<void>> look_ahead();
+  // What a look at the body shows, of its first SuccessCheck::look_bytes.
+  struct Seen {
+    std::string_view text() const { return decoded ? std::string_view(*decoded) : as_it_came; }
+
+    std::string_view as_it_came;  // valid until more is read
+    std::optional<std::string> decoded;
+    bool is_whole = true;  // the body ends with these bytes
+  };
+  Seen seen() const;
+
   // Reads what has to be known first; afterwards change() and size() stand. An error: the route
   // refuses a body to which its rules cannot be applied.
   awaitable<jobs::Result<void>> begin();
@@ -52,6 +64,8 @@ class AnswerBody {
   bool looks_ = false;         // the success of the answer depends on its body
   bool is_seen_whole_ = true;  // what is seen is all of it
   std::string seen_;           // its first bytes, as they came
+  std::string ahead_;          // was read before it was wanted
+  std::string read_ahead_;     // ... and given out last
   routes::BodyPlan plan_;
   std::unique_ptr<routes::BodyRewriter> rewriter_;  // null: the body is not changed
   BodyChange change_ = BodyChange::none;

@@ -78,7 +78,7 @@ awaitable<Reply> PoolExchange::run() {
 
 awaitable<Result<void>> PoolExchange::connect(UpstreamPool::Reuse reuse) {
   if (abort_.requested) co_return Error(Fault::upstream_unreachable, "aborted before connecting");
-  auto connection = co_await pool_.acquire(reuse, call_.deadline, call_.key, abort_);
+  auto connection = co_await pool_.acquire(reuse, call_.deadline, call_.key, abort_, call_.server);
   if (!connection) co_return connection.error();
   connection_ = std::move(*connection);
   connection_->attempt = call_.deadline;
@@ -135,6 +135,9 @@ awaitable<Result<void>> PoolExchange::receive() {
   if (const auto after = head.fields.find("Retry-After")) reply_.retry_after = *after;
   const bool concerned = routes::UrlMap::concerns(head.fields);
   AnswerBody body(*connection_, call_.routed, method_of(call_.head) == "HEAD");
+  const Result<void> read = co_await read_step(body);
+  if (!read) co_return read;
+  if (reply_.step.kind != routes::FollowStep::Kind::result) co_return co_await skip_body();
   const Result<void> begun = co_await body.begin();
   if (!begun) co_return begun;
   if (call_.routed) {
@@ -142,7 +145,51 @@ awaitable<Result<void>> PoolExchange::receive() {
   }
   const Result<void> received = co_await receive_body(*connection_, body);
   if (received && call_.routed) reply_.rejected = body.judge();
+  if (!reply_.step.rejected.empty()) reply_.rejected = reply_.step.rejected;
   co_return received;
+}
+
+bool PoolExchange::is_pending() const {
+  if (!call_.follow || !begun_ || !*begun_) return false;
+  routes::FollowedAnswer answer;
+  answer.status = connection_->head().status;
+  answer.fields = &connection_->head().fields;
+  return call_.follow->read(call_.stage, answer).kind == routes::FollowStep::Kind::pending;
+}
+
+// What the answer means where the backend may go on with a call after it. Its head is in reply_.
+awaitable<Result<void>> PoolExchange::read_step(AnswerBody& body) {
+  if (!call_.follow) co_return Result<void>();
+  // A copy of the head: reading the body ends the views of the connection's.
+  routes::Fields fields;
+  const std::string lines = reply_.head;
+  fields.assign(lines);
+  const std::string_view type = fields.find("Content-Type").value_or("");
+  if (call_.follow->needs_body(call_.stage, reply_.status, type)) {
+    const Result<void> looked = co_await body.look_ahead();
+    if (!looked) co_return looked;
+  }
+  const AnswerBody::Seen seen = body.seen();
+  routes::FollowedAnswer answer;
+  answer.status = reply_.status;
+  answer.fields = &fields;
+  answer.body = seen.text();
+  answer.is_whole = seen.is_whole;
+  answer.knows_result = call_.knows_result;
+  reply_.step = call_.follow->read(call_.stage, answer);
+  co_return Result<void>();
+}
+
+// Of an answer that is not the result: a long one is not worth its connection.
+awaitable<Result<void>> PoolExchange::skip_body() {
+  std::size_t size = 0;
+  while (size <= routes::SuccessCheck::look_bytes) {
+    const Result<std::string_view> piece = co_await connection_->read_body();
+    if (!piece) co_return piece.error();
+    if (piece->empty()) break;
+    size += piece->size();
+  }
+  co_return Result<void>();
 }
 
 void PoolExchange::abort() {

@@ -19,6 +19,8 @@ class PoolExchange final : public Exchange {
   awaitable<jobs::Result<void>> begin();
   std::unique_ptr<UpstreamConnection>& connection() { return connection_; }
   bool sent() const { return reply_.sent; }
+  // After begin(): the backend has answered that it goes on with the call, and where to ask for it.
+  bool is_pending() const;
   void abort() override;
   awaitable<void> settle(TimePoint limit) override;
 
@@ -27,6 +29,8 @@ class PoolExchange final : public Exchange {
   awaitable<jobs::Result<void>> send();
   awaitable<jobs::Result<void>> ask();
   awaitable<jobs::Result<void>> receive();
+  awaitable<jobs::Result<void>> read_step(AnswerBody& body);
+  awaitable<jobs::Result<void>> skip_body();
   awaitable<jobs::Result<void>> receive_body(UpstreamConnection& connection, AnswerBody& body);
   void judge(const jobs::Result<void>& answered);
   bool worth_another_connection(const jobs::Error& error) const;

@@ -71,11 +71,13 @@ void Recovery::settle(const std::vector<Backend::Orphan>& orphans) {
 
 Command Recovery::settled(const Backend::Orphan& orphan) {
   const store::Fence fence{orphan.job.id.place, orphan.job.attempt, orphan.epoch};
-  const jobs::WallTime until = due(site_, orphan.job, now_);
+  // A backend that goes on with a call is asked at once, in the slot of its job.
+  const bool is_followed = !orphan.job.monitor.empty();
+  const jobs::WallTime until = is_followed ? now_ : due(site_, orphan.job, now_);
   if (until > now_) {
     counts.held.push_back({site_.find(orphan.job.route)->upstream, until - now_});
   }
-  const Decision decision = jobs::decide_orphan(orphan.job.may_resend, now_);
+  const Decision decision = jobs::decide_orphan(orphan.job.may_resend, is_followed, now_);
   if (decision.action == Decision::Action::finish) {
     ++counts.unknown;
     return failed(fence, decision.error);

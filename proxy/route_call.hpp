@@ -44,6 +44,11 @@ class RouteCall {
   // the request has not what that asks for.
   std::optional<std::uint64_t> balance_key();
 
+  // UrlMap::own_url(), for the answer to a call of `target`.
+  std::optional<routes::UrlMap::OwnUrl> own_url(std::string_view target, std::string_view url) {
+    return route_.rules->urls.own_url(values(), target, url);
+  }
+
   // Changes the field lines of an answer. `concerned`: UrlMap::concerns() its fields.
   void change_answer(std::string& lines,
                      bool concerned,

@@ -44,6 +44,11 @@ const char* reason_of(const Reply& reply, bool canceled) {
   return jobs::fault_name(*reply.fault);
 }
 
+// The backend has answered, but not with the result: it goes on with the call.
+bool is_to_follow(const Reply& reply) {
+  return !reply.fault && reply.step.kind != routes::FollowStep::Kind::result;
+}
+
 }  // namespace
 
 Runner::Runner(ShardContext context,
@@ -67,10 +72,7 @@ Runner::Runner(ShardContext context,
 
 // Holds the place of an attempt in running_, however its coroutine ends.
 struct Runner::Running {
-  Running(Runner& of, std::int64_t at, Exchange& exchange) : runner(of), key(at) {
-    runner.running_.try_emplace(key, Attempt{&exchange});
-    if (runner.stopping_) exchange.abort();
-  }
+  Running(Runner& of, std::int64_t at) : runner(of), key(at) { runner.running_.try_emplace(key); }
   ~Running() { runner.running_.erase(key); }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
@@ -108,11 +110,20 @@ awaitable<void> Runner::run(Job job) {
     slots_.give();
     co_return;
   }
-  const std::int64_t key = job.id.place.key();
   const TimePoint began = context_.timers.now();
-  const milliseconds to_live = job.finish_by - context_.timers.wall_now();
+  const Running entry(*this, job.id.place.key());
+  bulletin_.publish(JobChange{entry.key});
+  if (job.monitor.empty()) {
+    co_await call(job, *route, began);
+  } else {
+    Reply none;
+    co_await follow(job, *route, std::move(none), began);
+  }
+}
 
-  RouteCall routed(site_, *route, job.head, job.request_id, id_text(job.id));
+awaitable<void> Runner::call(const Job& job, const SiteRoute& route, TimePoint began) {
+  const milliseconds to_live = job.finish_by - context_.timers.wall_now();
+  RouteCall routed(site_, route, job.head, job.request_id, id_text(job.id));
   const auto made = routed.make();
   BodyWriter body(context_.store, site_.config().store.inline_max);
   Call call;
@@ -123,11 +134,11 @@ awaitable<void> Runner::run(Job job) {
   call.may_resend = job.may_resend;
   call.deadline = began + std::min(config_.timeouts.attempt, to_live);
   call.ends_early = to_live < config_.timeouts.attempt;
+  if (route.rules->follow.enabled()) call.follow = &route.rules->follow;
   call.into = &body;
   call.routed = &routed;
   const std::unique_ptr<Exchange> exchange = upstream_.open(call);
-  const Running entry(*this, key, *exchange);
-  bulletin_.publish(JobChange{key});
+  attend(job.id.place.key(), *exchange);
 
   Reply reply;
   if (made == routes::RouteRules::Made::done) {
@@ -138,7 +149,36 @@ awaitable<void> Runner::run(Job job) {
     reply.fault = Fault::internal;
     reply.detail = routed.why();
   }
-  co_await conclude(job, *route, std::move(reply), body, began, *exchange);
+  if (is_to_follow(reply)) {
+    co_await follow(job, route, std::move(reply), began);
+  } else {
+    co_await conclude(job, route, std::move(reply), body, began, *exchange);
+  }
+}
+
+// From now on an abort ends this.
+void Runner::attend(std::int64_t key, Exchange& exchange) {
+  Attempt& attempt = running_[key];
+  attempt.exchange = &exchange;
+  if (stopping_ || attempt.canceled || (draining_ && attempt.followed)) exchange.abort();
+}
+
+// Until the backend has the result: from the monitor that an earlier attempt has recorded or,
+// without one, from the answer to the call.
+awaitable<void> Runner::follow(const Job& job,
+                               const SiteRoute& route,
+                               Reply accepted,
+                               TimePoint began) {
+  FollowedCall::Events events{events_.unavailable, events_.available};
+  FollowedCall call(context_, site_, route, upstream_, job, std::move(events));
+  if (job.monitor.empty()) {
+    log_attempt(job, accepted, 0, began, "followed");
+    call.begin(std::move(accepted));
+  }
+  running_[job.id.place.key()].followed = true;
+  attend(job.id.place.key(), call);
+  Reply reply = co_await call.run();
+  co_await conclude(job, route, std::move(reply), call.body(), began, call);
 }
 
 std::string Runner::id_text(const jobs::JobId& id) const {
@@ -148,9 +188,14 @@ std::string Runner::id_text(const jobs::JobId& id) const {
 
 awaitable<void> Runner::adopt(Job job, Exchange& exchange, BodyWriter& into, TimePoint began) {
   const SiteRoute* const route = site_.find(job.route);
-  const Running entry(*this, job.id.place.key(), exchange);
+  const Running entry(*this, job.id.place.key());
+  attend(entry.key, exchange);
   Reply reply = co_await exchange.run();
-  co_await conclude(job, *route, std::move(reply), into, began, exchange);
+  if (is_to_follow(reply)) {
+    co_await follow(job, *route, std::move(reply), began);
+  } else {
+    co_await conclude(job, *route, std::move(reply), into, began, exchange);
+  }
 }
 
 void Runner::abort(std::int64_t key) {
@@ -159,6 +204,13 @@ void Runner::abort(std::int64_t key) {
   found->second.canceled = true;
   // A call that was given up already goes on being settled: the backend may still be at it.
   if (!found->second.over) found->second.exchange->abort();
+}
+
+void Runner::drain() {
+  draining_ = true;
+  for (const auto& [key, attempt] : running_) {
+    if (attempt.followed && attempt.exchange) attempt.exchange->abort();
+  }
 }
 
 void Runner::stop() {
@@ -197,19 +249,13 @@ awaitable<void> Runner::conclude(const Job& job,
   const milliseconds ran = since(began, context_.timers.now());
   const jobs::WallTime now = context_.timers.wall_now();
 
-  jobs::Outcome outcome;
-  outcome.fault = reply.fault;
+  jobs::Outcome outcome = outcome_of(reply, now);
   // What was given up because the process ends says nothing of the backend.
   if (stopping_ && reply.fault && !canceled) outcome.fault = Fault::stopping;
-  outcome.status = reply.status;
-  outcome.sent = reply.sent;
-  outcome.rejected = !reply.rejected.empty();
-  if (!reply.retry_after.empty()) {
-    outcome.retry_after = jobs::parse_retry_after(reply.retry_after, now);
-  }
   jobs::Attempt attempt;
   attempt.number = job.attempt;
   attempt.may_resend = job.may_resend;
+  attempt.followed = reply.followed;
   attempt.now = now;
   attempt.start_by = job.start_by;
   attempt.finish_by = job.finish_by;
@@ -233,7 +279,7 @@ awaitable<void> Runner::conclude(const Job& job,
   running_[job.id.place.key()].exchange = nullptr;
   if (canceled) {
     co_await settle(exchange);
-  } else if (decision.action == Decision::Action::requeue) {
+  } else if (decision.action != Decision::Action::finish) {
     if (given_up) co_await settle(exchange);
     slots_.give();
     co_await requeue(job, decision);

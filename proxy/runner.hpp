@@ -8,6 +8,7 @@
 
 #include "proxy/access_log.hpp"
 #include "proxy/bulletin.hpp"
+#include "proxy/followed_call.hpp"
 #include "proxy/site.hpp"
 #include "proxy/slots.hpp"
 #include "proxy/task_group.hpp"
@@ -51,6 +52,9 @@ class Runner {
   // here.
   void abort(std::int64_t key);
 
+  // The process will end: calls that their backends carry on by themselves are left to the next
+  // one.
+  void drain();
   std::size_t running() const { return running_.size(); }
   // Gives up every attempt: what may have been executed ends `outcome_unknown`, or is queued again
   // where that is allowed. Results that cannot be written now are given up too; their jobs are
@@ -60,6 +64,7 @@ class Runner {
  private:
   struct Attempt {
     Exchange* exchange = nullptr;
+    bool followed = false;
     bool canceled = false;
     bool over = false;  // run() has returned
   };
@@ -69,6 +74,12 @@ class Runner {
   struct Running;
   std::string id_text(const jobs::JobId& id) const;
   awaitable<void> settle(Exchange& exchange);
+  void attend(std::int64_t key, Exchange& exchange);
+  awaitable<void> call(const jobs::Job& job, const SiteRoute& route, TimePoint began);
+  awaitable<void> follow(const jobs::Job& job,
+                         const SiteRoute& route,
+                         Reply accepted,
+                         TimePoint began);
   awaitable<bool> overdue(const jobs::Job& job, const SiteRoute* route);
   awaitable<void> conclude(const jobs::Job& job,
                            const SiteRoute& route,
@@ -101,6 +112,7 @@ class Runner {
   AccessLog& log_;
   RunnerEvents events_;
   std::unordered_map<std::int64_t, Attempt> running_;
+  bool draining_ = false;
   bool stopping_ = false;
 };
 

@@ -321,6 +321,7 @@ void Shard::begin_drain() {
       if (dispatcher) dispatcher->stop();
     }
     for (const auto& checks : checks_) checks->stop();
+    for (ShardUpstream& upstream : upstreams_) upstream.runner->drain();
     for (Session* const session : sessions_) session->drain();
     bulletin_.release_waiters();
     counts_pause_.notify();

@@ -370,6 +370,7 @@ awaitable<void> Submission::hold() {
   described.body = &call->body;
   described.may_resend = job_.may_resend;
   described.deadline = call->began + upstream_.config->timeouts.attempt;
+  if (route_.rules->follow.enabled()) described.follow = &route_.rules->follow;
   described.into = &call->answer;
   described.routed = &call->routed;
   call->exchange = std::make_unique<PoolExchange>(*upstream_.pool, described);
@@ -383,10 +384,10 @@ awaitable<void> Submission::hold() {
   std::optional<ClientWatch> watch;
   watch.emplace(transaction_.connection(), services_.timers(), leave);
   co_await call->answered.wait(window_end_);
-  if (!call->is_answered && !gone) {
-    // The window is over: the same running call is made durable. If that fails the client goes on
-    // waiting, for a 503 would make it call again.
-    // A client that leaves now leaves a job behind.
+  if ((!call->is_answered || call->exchange->is_pending()) && !gone) {
+    // The window is over, or the backend goes on for longer: the same running call is made durable.
+    // If that fails the client goes on waiting, for a 503 would make it call again. A client that
+    // leaves now leaves a job behind.
     watch.reset();
     bool durable = true;
     if (writer_) {

@@ -7,10 +7,12 @@
 #include <string>
 #include <string_view>
 
+#include "jobs/decide.hpp"
 #include "jobs/error.hpp"
 #include "jobs/job.hpp"
 #include "proxy/body.hpp"
 #include "proxy/timers.hpp"
+#include "routes/follow.hpp"
 
 namespace raincheck::proxy {
 
@@ -25,9 +27,14 @@ struct Call {
   bool may_resend = false;
   TimePoint deadline = never;  // of the attempt
   bool ends_early = false;     // the deadline is the job's own: it says nothing of the backend
-  std::optional<std::uint64_t> key;  // RouteCall::balance_key()
-  BodyWriter* into = nullptr;        // takes the response's body
-  RouteCall* routed = nullptr;       // changes the answer; null: nothing does
+  std::optional<std::uint64_t> key;             // RouteCall::balance_key()
+  std::string_view server;                      // host:port to ask before all others; empty: any
+  const routes::FollowRules* follow = nullptr;  // reads the answer; null: it is the result
+  routes::FollowStage stage =
+      routes::FollowStage::call;  // for `follow`, as FollowedAnswer::knows_result
+  bool knows_result = false;
+  BodyWriter* into = nullptr;   // takes the response's body, if that is the result
+  RouteCall* routed = nullptr;  // changes the answer; null: nothing does
 };
 
 // What came of it. Without a fault, the whole response is there.
@@ -40,8 +47,14 @@ struct Reply {
   std::string rejected;     // why the route calls it no success; empty: it may be one
   std::string retry_after;  // the field's value
   std::string server;       // host:port that was asked, for the log
+  routes::FollowStep step;  // no result: what was asked for is still to come, and there is no body
+  bool followed = false;    // the backend goes on with the call, whatever this reply says
+  bool astray = false;      // followed: where it says to ask, it is not
   std::optional<jobs::milliseconds> first_byte;  // from the start to the answer's first byte
 };
+
+// For jobs::decide().
+jobs::Outcome outcome_of(const Reply& reply, jobs::WallTime now);
 
 class Exchange {
  public:

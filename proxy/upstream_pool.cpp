@@ -91,12 +91,16 @@ std::unique_ptr<Exchange> UpstreamPool::open(const Call& call) {
 }
 
 awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
-    Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort) {
+    Reuse reuse,
+    TimePoint deadline,
+    std::optional<std::uint64_t> key,
+    AbortRequest& abort,
+    std::string_view server) {
   Result<std::unique_ptr<UpstreamConnection>> result =
       Error(Fault::upstream_timeout, "waiting for a server that is not at its limit");
   std::vector<Site*> tried;
   while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
-    const Choice choice = choose(tried, key);
+    const Choice choice = choose(tried, key, server);
     Site* const site = choice.site;
     if (!site && !choice.may_wait) {
       if (tried.empty()) result = Error(Fault::upstream_unreachable, "no server is up");
@@ -134,7 +138,8 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
 // Of the servers that were not tried, are up and have room: those that took their last connection
 // first, and one that is ejected only when no other took one.
 UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
-                                          std::optional<std::uint64_t> key) {
+                                          std::optional<std::uint64_t> key,
+                                          std::string_view server) {
   const TimePoint now = context_.timers.now();
   Choice choice;
   for (const Rank rank : {Rank::good, Rank::passed_over, Rank::ejected}) {
@@ -147,12 +152,20 @@ UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
       states_[i].calls = site.slots.taken();
       choice.may_wait = choice.may_wait || is_asked;
     }
-    const auto next = choose_server(upstream_.lb_policy, states_, key);
+    const auto next = choose_usable(key, server);
     if (!next) continue;
     choice.site = sites_[*next].get();
     break;
   }
   return choice;
+}
+
+std::optional<std::size_t> UpstreamPool::choose_usable(std::optional<std::uint64_t> key,
+                                                       std::string_view server) {
+  for (std::size_t i = 0; i < sites_.size() && !server.empty(); ++i) {
+    if (states_[i].usable && sites_[i]->server.authority == server) return i;
+  }
+  return choose_server(upstream_.lb_policy, states_, key);
 }
 
 UpstreamPool::Rank UpstreamPool::rank_of(const Site& site, TimePoint now) {

@@ -60,10 +60,14 @@ class UpstreamPool final : public Upstream {
   };
   // A connection that is fit for one request, before `deadline` and unless `abort` is requested. A
   // server that is at its limit or accepts none is passed over; when there is no other, one at its
-  // limit is waited for. `key` is Call::key. upstream_unreachable: no server accepts one or is
-  // up.
+  // limit is waited for. `key` and `server` are those of Call. upstream_unreachable: no server
+  // accepts one or is up.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
-      Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort);
+      Reuse reuse,
+      TimePoint deadline,
+      std::optional<std::uint64_t> key,
+      AbortRequest& abort,
+      std::string_view server = {});
   // A new connection to one server, for a check; not one of the pool's.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> dial(std::size_t server,
                                                                     TimePoint deadline,
@@ -91,7 +95,11 @@ class UpstreamPool final : public Upstream {
   struct Choice;
   using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 
-  Choice choose(const std::vector<Site*>& tried, std::optional<std::uint64_t> key);
+  Choice choose(const std::vector<Site*>& tried,
+                std::optional<std::uint64_t> key,
+                std::string_view server);
+  std::optional<std::size_t> choose_usable(std::optional<std::uint64_t> key,
+                                           std::string_view server);
   Rank rank_of(const Site& site, TimePoint now);
   Site& site_of(const UpstreamConnection& connection);
   void failed(const Site& site, std::string_view why);

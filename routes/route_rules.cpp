@@ -14,6 +14,7 @@ void RouteRules::compile(const config::Route& route,
   request_headers =
       HeaderRules::compile(route.request_headers, "request_headers", of_call, problems);
   success = SuccessCheck(route.async.success);
+  follow = FollowRules(route.async.follow);
   urls = UrlMap::compile(route.response_headers, upstream, rewrite, pattern, problems);
   response_headers =
       HeaderRules::compile(route.response_headers.changes, "response_headers", of_answer, problems);

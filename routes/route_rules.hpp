@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "routes/body_rules.hpp"
 #include "routes/cors.hpp"
+#include "routes/follow.hpp"
 #include "routes/header_rules.hpp"
 #include "routes/json_schema.hpp"
 #include "routes/path_pattern.hpp"
@@ -62,6 +63,7 @@ struct RouteRules {
   Rewrite rewrite;
   HeaderRules request_headers;
   SuccessCheck success;
+  FollowRules follow;
   UrlMap urls;
   HeaderRules response_headers;
   BodyRules response_body;

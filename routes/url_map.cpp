@@ -9,8 +9,8 @@
 
 namespace raincheck::routes {
 
-// A URI reference in its parts (RFC 3986 section 4.1), each with what separates it from the last:
-// scheme "http:", authority "//host", tail "?query#fragment".
+// A URI reference in its parts (RFC 3986 section 4.1): scheme "http:", authority "host:port", tail
+// "?query#fragment". Relative: without authority.
 struct UrlMap::Reference {
   std::string_view scheme;
   std::string_view authority;
@@ -142,15 +142,65 @@ void UrlMap::apply(const Values& values, Found found, Fields& fields, std::strin
 bool UrlMap::is_backend(const Values& values,
                         std::string_view scheme,
                         std::string_view authority) const {
-  const std::string asked = plain_authority(scheme, authority);
-  const bool is_server = !is_same_name(scheme, "https:") &&
-                         std::find(origins_.begin(), origins_.end(), asked) != origins_.end();
-  if (is_server) return true;
+  if (server_of(scheme, authority)) return true;
   // The host that the backend was told is its own, whichever scheme it believes to speak.
   std::string host;
   std::string why;
   if (!rewrite_->has_host() || !rewrite_->make_host(values, host, why)) return false;
-  return asked == plain_authority(scheme, host);
+  return plain_authority(scheme, authority) == plain_authority(scheme, host);
+}
+
+std::optional<std::size_t> UrlMap::server_of(std::string_view scheme,
+                                             std::string_view authority) const {
+  if (is_same_name(scheme, "https:")) return std::nullopt;
+  const auto found =
+      std::find(origins_.begin(), origins_.end(), plain_authority(scheme, authority));
+  if (found == origins_.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - origins_.begin());
+}
+
+// Nothing: it is no URL, or none of the web.
+std::optional<UrlMap::Reference> UrlMap::split(std::string_view url) {
+  const auto is_plain = [](char c) { return c > 0x20 && c < 0x7F && c != '\\'; };
+  if (url.empty() || !std::all_of(url.begin(), url.end(), is_plain)) return std::nullopt;
+  Reference reference;
+  reference.scheme = scheme_of(url);
+  url.remove_prefix(reference.scheme.size());
+  if (url.starts_with("//")) reference.authority = take_until(url, "/?#", 2);
+  reference.path = take_until(url, "?#", 0);
+  reference.tail = url;
+  if (reference.authority.empty()) {
+    return reference.scheme.empty() ? std::optional(reference) : std::nullopt;  // mailto:
+  }
+  if (reference.scheme.empty()) reference.scheme = "http:";
+  const auto authority = parse_authority(reference.authority.substr(2));
+  if (!is_web(reference.scheme) || !authority) return std::nullopt;
+  reference.authority = *authority;
+  return reference;
+}
+
+std::optional<UrlMap::OwnUrl> UrlMap::own_url(const Values& values,
+                                              std::string_view target,
+                                              std::string_view url) const {
+  const auto reference = split(url);
+  if (!reference) return std::nullopt;
+  const auto& [scheme, authority, path, tail] = *reference;
+  const bool is_absolute = !authority.empty();
+  if (is_absolute && !is_backend(values, scheme, authority)) return std::nullopt;
+  OwnUrl own;
+  if (is_absolute) own.server = server_of(scheme, authority);
+  own.target = path;
+  if (!is_absolute && !path.starts_with('/')) {
+    const std::string merged = merge(target.substr(0, target.find('?')), path);
+    std::string buffer;
+    std::string_view why;
+    const auto normal = normalize(merged, buffer, why);
+    if (!normal || normal->has_query) return std::nullopt;
+    own.target = normal->path;
+  }
+  if (own.target.empty()) own.target = "/";
+  own.target += tail.substr(0, tail.find('#'));
+  return own;
 }
 
 std::optional<std::string> UrlMap::map_path(const Values& values, std::string_view path) const {
@@ -165,28 +215,16 @@ std::optional<std::string> UrlMap::map_path(const Values& values, std::string_vi
 std::optional<std::string> UrlMap::map_url(const Values& values,
                                            Found found,
                                            std::string_view url) const {
-  const auto is_plain = [](char c) { return c > 0x20 && c < 0x7F && c != '\\'; };
-  if (!urls_ || url.empty() || !std::all_of(url.begin(), url.end(), is_plain)) return std::nullopt;
-  std::string_view rest = url;
-  Reference reference;
-  reference.scheme = scheme_of(rest);
-  rest.remove_prefix(reference.scheme.size());
-  if (rest.starts_with("//")) reference.authority = take_until(rest, "/?#", 2);
-  reference.path = take_until(rest, "?#", 0);
-  reference.tail = rest;
-  const bool is_absolute = !reference.authority.empty();
-  if (!is_absolute && !reference.scheme.empty()) return std::nullopt;  // mailto:
-  if (is_absolute) {
-    const std::string_view scheme = reference.scheme.empty() ? "http:" : reference.scheme;
-    const auto authority = parse_authority(reference.authority.substr(2));
-    if (!is_web(scheme) || !authority || !is_backend(values, scheme, *authority)) {
-      return std::nullopt;
-    }
+  const auto reference = urls_ ? split(url) : std::nullopt;
+  if (!reference) return std::nullopt;
+  const bool is_absolute = !reference->authority.empty();
+  if (is_absolute && !is_backend(values, reference->scheme, reference->authority)) {
+    return std::nullopt;
   }
-  std::string path(reference.path);
+  std::string path(reference->path);
   const bool is_relative = !is_absolute && (path.empty() || path.front() != '/');
   if (is_relative) {
-    const bool means_itself = path.empty() && !reference.tail.starts_with('?');
+    const bool means_itself = path.empty() && !reference->tail.starts_with('?');
     if (means_itself || (found == Found::in_place && !rewrite_->has_path())) return std::nullopt;
     std::string target;
     std::string why;
@@ -201,7 +239,7 @@ std::optional<std::string> UrlMap::map_url(const Values& values,
   const auto mapped = map_path(values, path);
   if (!mapped) return std::nullopt;
   const std::string_view before = is_absolute ? values.public_url : path_of(values.public_url);
-  std::string out = std::string(before) + *mapped + std::string(reference.tail);
+  std::string out = std::string(before) + *mapped + std::string(reference->tail);
   // Two slashes at the beginning would name a host, and the backend's path another than ours.
   while (out.starts_with("//")) out.erase(0, 1);
   if (out == url) return std::nullopt;

@@ -49,11 +49,23 @@ class UrlMap {
   std::optional<std::string> map_refresh(const Values& values,
                                          Found found,
                                          std::string_view refresh) const;
+  // What to ask for, and of whom, where the backend has named this URL in its answer to a call of
+  // `target`. Nothing: it is somebody else's, or no URL that HTTP can ask for.
+  struct OwnUrl {
+    std::string target;                 // path and query
+    std::optional<std::size_t> server;  // that it names, of Upstream::servers
+  };
+  std::optional<OwnUrl> own_url(const Values& values,
+                                std::string_view target,
+                                std::string_view url) const;
+
   std::optional<std::string> map_cookie(const Values& values, std::string_view cookie) const;
 
  private:
   struct Reference;
 
+  static std::optional<Reference> split(std::string_view url);
+  std::optional<std::size_t> server_of(std::string_view scheme, std::string_view authority) const;
   bool is_backend(const Values& values, std::string_view scheme, std::string_view authority) const;
   std::optional<std::string> map_path(const Values& values, std::string_view path) const;
   std::optional<std::string> map_domain(const Values& values, std::string_view domain) const;
@@ -61,7 +73,7 @@ class UrlMap {
 
   bool urls_ = false;
   const Rewrite* rewrite_ = nullptr;
-  std::vector<std::string> origins_;  // host[:port] of the servers, lower case, without :80
+  std::vector<std::string> origins_;  // host[:port] of each server, lower case, without :80
   std::optional<Template> domain_;
   std::vector<config::Named<std::string>> paths_;  // of cookies; the longest first
 };

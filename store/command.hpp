@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -99,6 +100,14 @@ struct Requeue {
   bool applied = false;
 };
 
+// Of a running job: its backend goes on with the call, and `monitor` (jobs::Monitor) says where it
+// tells of it. From now on that is asked, by later attempts too, and nothing is sent again.
+struct Follow {
+  Fence fence;
+  std::string monitor;
+  bool applied = false;
+};
+
 enum class Presence : std::uint8_t { present, gone, unknown };
 
 // Ends a queued or running job as canceled; of a final job it changes nothing. `job` is the job
@@ -128,7 +137,7 @@ struct Prune {
   std::uint32_t count = 0;
 };
 
-using Command = std::variant<Insert, Claim, Expire, Finish, Requeue, Cancel, Erase, Prune>;
+using Command = std::variant<Insert, Claim, Expire, Finish, Requeue, Follow, Cancel, Erase, Prune>;
 
 // A read of one job. Head and bytes of the response come with `with_response`, its status and size
 // always; of the request only the size. `Job::ahead` counts canceled jobs too.

@@ -50,6 +50,7 @@ struct CommandOperation : Operation {
   static std::size_t weight(const Finish& finish) {
     return finish.response.head.size() + finish.response.body.bytes.size();
   }
+  static std::size_t weight(const Follow& follow) { return follow.monitor.size(); }
   template <class C>
   static std::size_t weight(const C&) {
     return 0;

@@ -11,7 +11,7 @@ constexpr char final_with_response_sql[] =
     "status, spool, size, head, body FROM resp WHERE key = ?";
 constexpr char pending_sql[] =
     "SELECT random, created, start_by, finish_by, may_resend, route, request_id, spool, size, "
-    "attempt, epoch, started, due FROM req LEFT JOIN run USING (key) WHERE req.key = ?";
+    "attempt, epoch, started, due, monitor FROM req LEFT JOIN run USING (key) WHERE req.key = ?";
 
 }  // namespace
 
@@ -70,6 +70,7 @@ SqliteLookup::Found SqliteLookup::find_pending(const jobs::JobId& id, jobs::Job&
   job.attempt = rows.number<std::uint32_t>(9);
   job.started_at = rows.time(11);
   job.due_at = rows.time(12);
+  job.monitor = rows.string(13);
   return Found::present;
 }
 

@@ -106,7 +106,7 @@ std::vector<Backend::Orphan> SqliteBackend::orphans() {
   std::vector<Orphan> orphans;
   SqliteStatement select(*connection_,
                          "SELECT run.key, attempt, epoch, started, random, created, start_by, "
-                         "finish_by, may_resend, route, request_id, spool, size "
+                         "finish_by, may_resend, route, request_id, spool, size, monitor "
                          "FROM run JOIN req USING (key) WHERE epoch <> 0 ORDER BY run.key");
   SqliteRows rows = select.query();
   while (rows.next()) {
@@ -126,6 +126,7 @@ std::vector<Backend::Orphan> SqliteBackend::orphans() {
     job.request_id = rows.string(10);
     job.body.spool = rows.number<std::uint64_t>(11);
     job.body.size = rows.number<std::uint64_t>(12);
+    job.monitor = rows.string(13);
   }
   return orphans;
 }

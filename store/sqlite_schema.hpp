@@ -8,7 +8,7 @@ namespace raincheck::store {
 // Marks the file as ours.
 constexpr int sqlite_application_id = 0x7261696e;
 // Raised when the tables change. An older program refuses a newer store.
-constexpr int sqlite_schema_version = 1;
+constexpr int sqlite_schema_version = 2;
 
 constexpr char sqlite_schema[] = R"sql(
 -- schema: the version above. secret: key of the ids. epoch: raised by one at every start.
@@ -48,13 +48,14 @@ CREATE TABLE req (
 ) STRICT;
 
 -- A job that is not final and was begun: running in `epoch`, or, with epoch 0, queued again until
--- `due`.
+-- `due`. monitor: where its backend tells of the call, if that goes on there after the answer.
 CREATE TABLE run (
   key INTEGER PRIMARY KEY,
   attempt INTEGER NOT NULL,
   epoch INTEGER NOT NULL,
   started INTEGER NOT NULL,
-  due INTEGER NOT NULL
+  due INTEGER NOT NULL,
+  monitor TEXT NOT NULL
 ) STRICT;
 
 -- Jobs that are queued again, as they come due.

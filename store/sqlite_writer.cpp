@@ -39,11 +39,12 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
                      "SELECT random, created, retention, route, request_id, idem, spool, attempt, "
                      "epoch, started FROM req LEFT JOIN run USING (key) WHERE req.key = ?"),
       delete_request_(connection, "DELETE FROM req WHERE key = ?"),
-      insert_run_(connection, "INSERT INTO run VALUES (?, ?, ?, ?, 0)"),
-      select_run_(connection, "SELECT attempt, epoch FROM run WHERE key = ?"),
+      insert_run_(connection, "INSERT INTO run VALUES (?, ?, ?, ?, 0, '')"),
+      select_run_(connection, "SELECT attempt, epoch, monitor FROM run WHERE key = ?"),
       start_again_(connection,
                    "UPDATE run SET attempt = ?, epoch = ?, started = ?, due = 0 WHERE key = ?"),
       stop_run_(connection, "UPDATE run SET attempt = ?, epoch = 0, due = ? WHERE key = ?"),
+      follow_run_(connection, "UPDATE run SET monitor = ? WHERE key = ?"),
       delete_run_(connection, "DELETE FROM run WHERE key = ?"),
       insert_later_(connection, "INSERT INTO later VALUES (?, ?, ?)"),
       select_later_(connection,
@@ -171,6 +172,7 @@ void SqliteWriter::claim_later(Claim& command, LaneCounters& lane) {
     jobs::Job& job = command.jobs.emplace_back(read_request(request));
     job.attempt = run.number<std::uint32_t>(0) + 1;
     job.started_at = command.now;
+    job.monitor = run.string(2);
     start_again_.run(job.attempt, epoch_, command.now, key);
     delete_later_.run(command.lane, due, key);
   }
@@ -321,6 +323,16 @@ void SqliteWriter::apply(Requeue& command) {
   if (lane.next_due == jobs::WallTime() || due < lane.next_due) lane.next_due = due;
 }
 
+void SqliteWriter::apply(Follow& command) {
+  const std::int64_t key = command.fence.place.key();
+  {
+    SqliteRows run = select_run_.query(key);
+    if (!run.next()) return;
+    command.applied = holds(command.fence, run.number<std::uint32_t>(0), run.integer(1));
+  }
+  if (command.applied) follow_run_.run(command.monitor, key);
+}
+
 Presence SqliteWriter::resolve(const jobs::JobId& id, jobs::Job& job) {
   if (id.place.partition != partition_) return Presence::unknown;
   switch (lookup_.find(id, false, job)) {
@@ -356,6 +368,7 @@ void SqliteWriter::apply(Cancel& command) {
   job.state = jobs::State::canceled;
   job.finished_at = command.now;
   job.due_at = jobs::WallTime();
+  job.monitor.clear();
   job.body = jobs::Body();
 }
 

@@ -24,6 +24,7 @@ class SqliteWriter {
   void apply(Expire& command);
   void apply(Finish& command);
   void apply(Requeue& command);
+  void apply(Follow& command);
   void apply(Cancel& command);
   void apply(Erase& command);
   void apply(Prune& command);
@@ -95,6 +96,7 @@ class SqliteWriter {
   SqliteStatement select_run_;
   SqliteStatement start_again_;
   SqliteStatement stop_run_;
+  SqliteStatement follow_run_;
   SqliteStatement delete_run_;
   SqliteStatement insert_later_;
   SqliteStatement select_later_;

@@ -311,3 +311,55 @@ TEST_CASE("the fields of an answer are mapped, each in its own way") {
         "Set-Cookie: e=f; path=/one/x\r\nLink: <http://frontend/one/c>\r\n"
         "Refresh: 1; url=/one/d\r\n");
 }
+
+TEST_CASE("a URL that the backend names is asked for where it is the backend's own") {
+  const World world("match: /one/*, rewrite: { host: backend.internal }");
+  struct Row {
+    std::string_view url;
+    std::string_view target;  // empty: it is not asked for
+    std::optional<std::size_t> server = std::nullopt;
+  };
+  const Row rows[] = {
+      {"http://localhost:8000/jobs/1?x=%2F", "/jobs/1?x=%2F", 0},
+      {"http://LOCALHOST:8000/jobs/1#part", "/jobs/1", 0},
+      {"http://second:80/a%2Fb", "/a%2Fb", 1},
+      {"//second/jobs", "/jobs", 1},
+      {"http://localhost:8000", "/", 0},
+      {"http://localhost:8000?x=1", "/?x=1", 0},
+      {"http://backend.internal/jobs/1", "/jobs/1"},
+      {"https://backend.internal/jobs/1", "/jobs/1"},
+      {"/jobs/1", "/jobs/1"},
+      {"2?x=1", "/reports/2?x=1"},
+      {"../jobs/1", "/jobs/1"},
+      {"?x=2", "/reports/1?x=2"},
+      {"http://localhost/jobs/1", ""},
+      {"http://localhost:8001/jobs/1", ""},
+      {"https://localhost:8000/jobs/1", ""},
+      {"http://169.254.169.254/latest", ""},
+      {"http://localhost:8000@evil.example/", ""},
+      {"http://evil.example#http://localhost:8000/", ""},
+      {"//evil.example/jobs", ""},
+      {"http:/jobs/1", ""},
+      {"ftp://localhost:8000/jobs/1", ""},
+      {"file:///etc/passwd", ""},
+      {"mailto:a@localhost", ""},
+      {"/jobs/ 1", ""},
+      {"/jobs\\1", ""},
+      {"../../jobs", ""},
+      {"", ""},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.url);
+    const auto own = world.map().own_url(world.values(), "/reports/1?y=2", row.url);
+    CHECK(own.has_value() == !row.target.empty());
+    if (!own) continue;
+    CHECK(own->target == row.target);
+    CHECK(own->server == row.server);
+  }
+}
+
+TEST_CASE("what URLs of the backend are does not depend on whether answers are rewritten") {
+  const World world("match: /one/*, response_headers: { rewrite_location: false }");
+  CHECK(world.map().own_url(world.values(), "/", "http://second/jobs"));
+  CHECK_FALSE(world.map().own_url(world.values(), "/", "http://third/jobs"));
+}

@@ -27,6 +27,10 @@ std::string route_of(const std::string& target) {
   return target.substr(1, target.find('/', 1) - 1);
 }
 
+bool is_question(const std::string& target) {
+  return target.find('?') != target.npos;
+}
+
 void Model::complain(const std::string& what) {
   note("WRONG: " + what);
   if (complaint_.empty()) complaint_ = what;
@@ -44,7 +48,7 @@ KnownJob* Model::at(const jobs::Place& place) {
 }
 
 KnownJob* Model::latest(const std::string& target) {
-  const auto found = by_target_.find(target);
+  const auto found = by_target_.find(target.substr(0, target.find('?')));
   return found == by_target_.end() ? nullptr : &jobs_.at(found->second);
 }
 
@@ -205,6 +209,7 @@ void Model::check_reason(const KnownJob& job, const store::Finish& finish) {
     case ErrorType::outcome_unknown:
       if (!known) complain("P3: it is known that this was not executed: " + name_of(job));
       if (job.again) complain("P3: this could have been sent again: " + name_of(job));
+      if (job.followed) complain("P3: this could have been asked for: " + name_of(job));
       break;
     case ErrorType::upstream_unreachable:
     case ErrorType::upstream_timeout:
@@ -237,6 +242,15 @@ void Model::apply(const store::Requeue& requeue) {
   job->due_at = requeue.due_at;
   if (!requeue.counts) --job->attempt;
   note("requeued " + name_of(*job));
+}
+
+void Model::apply(const store::Follow& follow) {
+  KnownJob* const job = at(follow.fence.place);
+  const bool present = job && job->state == State::running && job->attempt == follow.fence.attempt;
+  if (follow.applied != present) complain("a monitor was recorded or refused wrongly");
+  if (!present) return;
+  job->followed = true;
+  note("followed " + name_of(*job));
 }
 
 void Model::apply(const store::Cancel& cancel) {
@@ -296,8 +310,13 @@ void Model::begun(std::size_t upstream, const test::ScriptedCall& call) {
   }
   const bool wanted = job->state == State::running || job->canceled_running;
   if (!wanted) complain("P3: a call of a job that does not run: " + name_of(*job));
-  if (job->unclear && !job->again) complain("P3: sent again: " + name_of(*job));
-  if (call.may_resend != job->again) complain("P3: a call with another mind: " + name_of(*job));
+  if (is_question(call.target)) {
+    if (!job->followed) complain("P3: asked for and not recorded: " + name_of(*job));
+  } else {
+    if (job->unclear && !job->again) complain("P3: sent again: " + name_of(*job));
+    if (job->followed) complain("P3: sent again though it goes on: " + name_of(*job));
+    if (call.may_resend != job->again) complain("P3: a call with another mind: " + name_of(*job));
+  }
   note("call of " + name_of(*job));
   if (call.script.executes()) ++executions_;
   std::size_t busy = 1;
@@ -305,8 +324,22 @@ void Model::begun(std::size_t upstream, const test::ScriptedCall& call) {
     if (other.job == job->id.place.key()) complain("two calls of a job at once: " + name_of(*job));
     if (other.upstream == upstream) ++busy;
   }
+  busy += followed_beside(*job);
   if (busy > rules_.upstreams[upstream].max_concurrency) complain("P6: too many calls at once");
   calls_.push_back(Call{upstream, job->id.place.key(), &call, jobs::TimePoint::max()});
+}
+
+// Other jobs of its upstream that the backend is at between two questions.
+std::size_t Model::followed_beside(const KnownJob& job) const {
+  std::size_t count = 0;
+  for (const auto& [key, other] : jobs_) {
+    const bool is_there = other.followed && other.state == State::running &&
+                          other.upstream == job.upstream && &other != &job;
+    const bool is_counted = std::any_of(calls_.begin(), calls_.end(),
+                                        [at = key](const Call& call) { return call.job == at; });
+    count += is_there && !is_counted;
+  }
+  return count;
 }
 
 void Model::ended(std::size_t upstream, const test::ScriptedCall& call) {
@@ -315,7 +348,8 @@ void Model::ended(std::size_t upstream, const test::ScriptedCall& call) {
   if (found == calls_.end()) return;
   KnownJob* const job = &jobs_.at(found->job);
   note("call ended of " + name_of(*job));
-  if (call.answered) job->answer.emplace(call.script.status, call.script.body);
+  const bool goes_on = call.script.status == 202;
+  if (call.answered && !goes_on) job->answer.emplace(call.script.status, call.script.body);
   const bool declined = call.answered && call.script.is_busy();
   if (call.script.sends() && !declined) job->unclear = true;
   const Rules::Upstream& of = rules_.upstreams[upstream];

@@ -41,6 +41,7 @@ struct KnownJob {
   jobs::WallTime expires_at{};
   bool gone = false;
 
+  bool followed = false;                              // where to ask for its result is recorded
   bool unclear = false;                               // a call of it may have been executed
   bool crashed = false;                               // a process ended while it ran
   std::optional<std::pair<int, std::string>> answer;  // of the backend, the last whole one
@@ -109,6 +110,7 @@ class Model {
   void apply(const store::Expire& expire);
   void apply(const store::Finish& finish);
   void apply(const store::Requeue& requeue);
+  void apply(const store::Follow& follow);
   void apply(const store::Cancel& cancel);
   void apply(const store::Erase& erase);
   void apply(const store::Prune& prune);
@@ -117,6 +119,7 @@ class Model {
   void check_reason(const KnownJob& job, const store::Finish& finish);
   void check_one(const KnownJob& job, const store::Find& found);
   void forget_ended_calls();
+  std::size_t followed_beside(const KnownJob& job) const;
   KnownJob* at(const jobs::Place& place);
   KnownJob* latest(const std::string& target);
   void end(KnownJob& job, jobs::State state, jobs::WallTime now, jobs::milliseconds retention);
@@ -137,5 +140,7 @@ class Model {
 
 // "/unsafe/7" is of "unsafe".
 std::string route_of(const std::string& target);
+// "/follow/7?result": asks for the result of a call that the backend goes on with.
+bool is_question(const std::string& target);
 
 }  // namespace raincheck::simulation

@@ -19,6 +19,10 @@ constexpr int steps = 80;
 // A dispatcher tries again so much later, at most, after a claim that failed.
 constexpr milliseconds claim_again{1'000};
 
+const char* method_of(const std::string& route) {
+  return route == "safe" || route == "high" || route == "once" ? "PUT" : "POST";
+}
+
 class Simulation {
  public:
   Simulation(std::uint64_t seed, Sabotage sabotage);
@@ -170,7 +174,8 @@ void Simulation::send(Request request, const std::string& method, const std::str
 }
 
 void Simulation::submit() {
-  static constexpr const char* routes[] = {"safe", "high", "unsafe", "unsafe", "again", "once"};
+  static constexpr const char* routes[] = {"safe",   "high",  "unsafe", "unsafe",
+                                           "follow", "again", "once"};
   const std::string route = dice_.one_of(routes);
   UsedKey use;
   use.route = route;
@@ -186,8 +191,7 @@ void Simulation::submit() {
     if (request.waits) request.text += "Prefer: wait=20\r\n";
     keys_.push_back(use);
   }
-  const bool put = route == "safe" || route == "high" || route == "once";
-  send(std::move(request), put ? "PUT" : "POST", use.body);
+  send(std::move(request), method_of(route), use.body);
 }
 
 // A key again: of the same request, or of another one.
@@ -202,8 +206,7 @@ void Simulation::submit_again() {
   request.keyed = true;
   request.text = " " + use.target + " HTTP/1.1\r\n";
   request.text += "Idempotency-Key: key-" + std::to_string(which) + "\r\n";
-  const bool put = use.route != "unsafe" && use.route != "again";
-  send(std::move(request), put ? "PUT" : "POST", use.body);
+  send(std::move(request), method_of(use.route), use.body);
 }
 
 void Simulation::ask() {

@@ -80,6 +80,7 @@ TEST_CASE("a promise that is broken on purpose is seen") {
   CHECK_MESSAGE(seen_after(Sabotage::ignore_keys) != 0, "a second job for one key");
   CHECK_MESSAGE(seen_after(Sabotage::overbook) != 0, "a call too many at once");
   CHECK_MESSAGE(seen_after(Sabotage::prune_early) != 0, "a result erased too early");
+  CHECK_MESSAGE(seen_after(Sabotage::forget_monitors) != 0, "a monitor that is forgotten");
   CHECK_MESSAGE(seen_after(Sabotage::forge_results) != 0, "a result that is not the backend's");
 }
 

@@ -20,6 +20,7 @@ enum class Sabotage {
   ignore_keys,      // every submission is a new job
   overbook,         // one call more at once than is allowed
   prune_early,      // results are erased an hour before their time
+  forget_monitors,  // where a backend tells of a call is not known after a crash
   forge_results,    // a stored answer is not what the backend said
 };
 
@@ -51,6 +52,9 @@ class WatchedBackend final : public test::PassingBackend {
     std::vector<Orphan> orphans = PassingBackend::orphans();
     if (sabotage_ == Sabotage::requeue_orphans) {
       for (Orphan& orphan : orphans) orphan.job.may_resend = true;
+    }
+    if (sabotage_ == Sabotage::forget_monitors) {
+      for (Orphan& orphan : orphans) orphan.job.monitor.clear();
     }
     return orphans;
   }

@@ -25,6 +25,8 @@ config::Config make_config(Sabotage sabotage) {
   if (sabotage == Sabotage::resend_unsafe) {
     config.routes.back().async.resend = config::Resend::always;
   }
+  config.routes.push_back(test::a_route("follow", "POST", "plain"));
+  config.routes.back().async.follow.enabled = true;
   config.routes.push_back(test::a_route("again", "POST", "drained"));
   config.routes.back().async.resend = config::Resend::always;
   config.routes.back().async.retention_result = 5min;
@@ -44,6 +46,7 @@ Rules make_rules(bool even_wall_clock) {
   rules.routes["safe"] = {0, true};
   rules.routes["high"] = {0, true};
   rules.routes["unsafe"] = {0, false};
+  rules.routes["follow"] = {0, false};
   rules.routes["again"] = {1, true};
   rules.routes["once"] = {1, false};
   return rules;
@@ -63,6 +66,14 @@ Script draw_flaky(Dice& dice) {
     if (dice.one_in(2)) script.retry_after = std::to_string(dice.below(10));
   }
   return script;
+}
+
+// Of a backend that goes on with a call: its answer to it, or to who asks for the result.
+void draw_202(const std::string& target, Dice& dice, Script& script) {
+  if (script.kind != Kind::answer || script.status != 200 || dice.one_in(3)) return;
+  script.status = 202;
+  if (dice.one_in(2)) script.retry_after = std::to_string(dice.below(100));
+  if (!is_question(target)) script.fields = "Location: " + target + "?result\r\n";
 }
 
 }  // namespace
@@ -87,6 +98,7 @@ Script draw_script(Mood mood, const std::string& target, Dice& dice) {
       break;
   }
   if (mood != Mood::slow && dice.one_in(2)) script.after = dice.up_to(5s);
+  if (route_of(target) == "follow") draw_202(target, dice, script);
   script.body = target + " " + std::to_string(dice.below(1'000'000));
   if (dice.one_in(2)) script.body.append(dice.below(200), '.');
   return script;

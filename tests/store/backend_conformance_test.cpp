@@ -227,6 +227,38 @@ BACKEND_TEST("an attempt that does not count is given back") {
   CHECK(store.apply(a_claim(lane, 1)).jobs[0].attempt == 1);
 }
 
+BACKEND_TEST("where a backend tells of a call outlives crashes and goes with every later attempt") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId id = store.apply(an_insert(lane, 1, true)).id;
+  CHECK(store.apply(a_follow(a_fence(id, 1), "10.0.0.1:80 /operations/7 ")).applied);
+  store.crash();
+  const std::vector<Backend::Orphan> orphans = store->orphans();
+  REQUIRE(orphans.size() == 1);
+  CHECK(orphans[0].job.monitor == "10.0.0.1:80 /operations/7 ");
+  CHECK(store.apply(a_requeue(a_fence(id, 1, orphans[0].epoch), 1)).applied);
+  CHECK(store.find(id).job.monitor == "10.0.0.1:80 /operations/7 ");
+  const Claim again = store.apply(a_claim(lane, 1));
+  REQUIRE(again.jobs.size() == 1);
+  CHECK(again.jobs[0].attempt == 2);
+  CHECK(again.jobs[0].monitor == "10.0.0.1:80 /operations/7 ");
+  CHECK(store.apply(a_follow(a_fence(id, 2), "10.0.0.1:80 /operations/8 ")).applied);
+  CHECK(store.find(id).job.monitor == "10.0.0.1:80 /operations/8 ");
+}
+
+BACKEND_TEST("only the present attempt of a running job says where its backend tells of it") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId id = store.apply(an_insert(lane, 1, true)).id;
+  CHECK_FALSE(store.apply(a_follow(a_fence(id, 2), "10.0.0.1:80 /a ")).applied);
+  CHECK_FALSE(store.apply(a_follow(a_fence(id, 1, 999), "10.0.0.1:80 /a ")).applied);
+  store.apply(a_requeue(a_fence(id, 1), 5'000));
+  CHECK_FALSE(store.apply(a_follow(a_fence(id, 1), "10.0.0.1:80 /a ")).applied);
+  CHECK(store.find(id).job.monitor.empty());
+  store.apply(a_cancel(id));
+  CHECK_FALSE(store.apply(a_follow(a_fence(id, 1), "10.0.0.1:80 /a ")).applied);
+}
+
 BACKEND_TEST("a due time of long ago, or none, is at once") {
   UnderTest store;
   const auto lane = store->open_lane("reports", 0).number;

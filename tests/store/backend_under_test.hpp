@@ -178,6 +178,13 @@ inline Requeue a_requeue(const Fence& fence, std::int64_t due, bool counts = tru
   return requeue;
 }
 
+inline Follow a_follow(const Fence& fence, std::string monitor) {
+  Follow follow;
+  follow.fence = fence;
+  follow.monitor = std::move(monitor);
+  return follow;
+}
+
 inline Cancel a_cancel(const jobs::JobId& id) {
   Cancel cancel;
   cancel.id = id;

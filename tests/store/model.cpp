@@ -183,6 +183,7 @@ void Model::end(Entry& entry,
   // Of the request a final job tells nothing any more.
   job.due_at = job.start_by = job.finish_by = WallTime();
   job.may_resend = false;
+  job.monitor.clear();
   job.body = jobs::Body();
 }
 
@@ -204,6 +205,12 @@ void Model::apply_one(Requeue& command) {
   entry->job.due_at = due;
   if (!command.counts) entry->job.attempt -= 1;
   lanes_[command.fence.place.lane - 1].later.emplace(due, command.fence.place.key());
+}
+
+void Model::apply_one(Follow& command) {
+  Entry* entry = fenced(command.fence);
+  command.applied = entry != nullptr;
+  if (entry) entry->job.monitor = command.monitor;
 }
 
 Model::Entry* Model::present(const JobId& id, Presence& presence) {
@@ -295,6 +302,10 @@ std::string compare(const Requeue& a, const Requeue& b) {
   return unequal("applied", a.applied, b.applied);
 }
 
+std::string compare(const Follow& a, const Follow& b) {
+  return unequal("applied", a.applied, b.applied);
+}
+
 std::string compare(const Cancel& a, const Cancel& b) {
   Job expected = a.job;
   // Bodies are not given back.
@@ -327,8 +338,8 @@ std::string difference(const Job& a, const Job& b) {
       is_final ? "" : unequal("finish_by", a.finish_by, b.finish_by),
       is_final ? "" : unequal("may_resend", a.may_resend, b.may_resend),
       unequal("route", a.route, b.route), unequal("request_id", a.request_id, b.request_id),
-      unequal("head", a.head, b.head), unequal("body", a.body.bytes, b.body.bytes),
-      unequal("body size", a.body.size, b.body.size),
+      unequal("monitor", a.monitor, b.monitor), unequal("head", a.head, b.head),
+      unequal("body", a.body.bytes, b.body.bytes), unequal("body size", a.body.size, b.body.size),
       unequal("status", a.response.status, b.response.status),
       unequal("response head", a.response.head, b.response.head),
       unequal("response body", a.response.body.bytes, b.response.body.bytes),

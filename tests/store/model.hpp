@@ -51,6 +51,7 @@ class Model {
   void expire(Expire& command, std::int64_t key);
   void apply_one(Finish& command);
   void apply_one(Requeue& command);
+  void apply_one(Follow& command);
   void apply_one(Cancel& command);
   void apply_one(Erase& command);
   void apply_one(Prune& command);

@@ -114,7 +114,7 @@ class Simulation {
   }
 
   Command some_command() {
-    const std::uint64_t kind = below(20);
+    const std::uint64_t kind = below(21);
     if (kind < 6) return some_insert();
     if (kind < 9) {
       Claim claim = a_claim(static_cast<std::uint32_t>(1 + below(lanes)),
@@ -135,6 +135,7 @@ class Simulation {
       return cancel;
     }
     if (kind < 19) return an_erase(some_id());
+    if (kind == 19) return a_follow(some_fence(), bytes());
     return a_prune(static_cast<std::int64_t>(now_), static_cast<std::uint32_t>(below(10)));
   }
 

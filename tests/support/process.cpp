@@ -150,6 +150,7 @@ void TestShard::drain() {
   for (const auto& dispatcher : dispatchers_) {
     if (dispatcher) dispatcher->stop();
   }
+  for (proxy::ShardUpstream& upstream : upstreams_) upstream.runner->drain();
   for (proxy::Session* const session : sessions_) session->drain();
   bulletin_.release_waiters();
 }

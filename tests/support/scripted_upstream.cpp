@@ -40,6 +40,7 @@ class ScriptedExchange final : public proxy::Exchange {
 
  private:
   Reply fault_of_script() const;
+  routes::FollowStep step() const;
   awaitable<Reply> answer();
   awaitable<Result<void>> take(std::string_view bytes);
 
@@ -102,21 +103,37 @@ Reply ScriptedExchange::fault_of_script() const {
 
 awaitable<Reply> ScriptedExchange::answer() {
   const Script& script = made_.script;
+  Reply reply;
+  reply.step = step();
   const bool begins = script.kind == Kind::answer || script.kind == Kind::truncated ||
                       script.kind == Kind::too_large;
-  if (begins) {
+  const bool is_result = reply.step.kind == routes::FollowStep::Kind::result;
+  if (begins && is_result) {
     std::string_view body = script.body;
     if (script.kind != Kind::answer) body = body.substr(0, body.size() / 2);
     const Result<void> taken = co_await take(body);
     if (!taken) co_return fault(taken.error().fault, true);
   }
   if (script.kind != Kind::answer) co_return fault_of_script();
-  Reply reply;
   reply.sent = true;
   reply.status = script.status;
-  reply.head = "X-Target: " + made_.target + "\r\n";
+  reply.head = "X-Target: " + made_.target + "\r\n" + script.fields;
+  reply.rejected = reply.step.rejected;
+  reply.server = "127.0.0.1";
   reply.retry_after = script.retry_after;
   co_return reply;
+}
+
+routes::FollowStep ScriptedExchange::step() const {
+  if (!call_.follow || made_.script.kind != Kind::answer) return {};
+  routes::Fields fields;
+  fields.assign(made_.script.fields);
+  routes::FollowedAnswer answer;
+  answer.status = made_.script.status;
+  answer.fields = &fields;
+  answer.body = made_.script.body;
+  answer.knows_result = call_.knows_result;
+  return call_.follow->read(call_.stage, answer);
 }
 
 awaitable<Result<void>> ScriptedExchange::take(std::string_view bytes) {

@@ -29,6 +29,7 @@ struct Script {
   Kind kind = Kind::answer;
   int status = 200;
   std::string body = "done";
+  std::string fields;           // more of them, as lines
   std::string retry_after;      // with 429 or 503 the backend says: not executed
   jobs::milliseconds after{0};  // how long it takes; longer than the deadline: a timeout
   static constexpr jobs::milliseconds never{1'000'000'000};

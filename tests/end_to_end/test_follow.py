@@ -1,0 +1,244 @@
+"""Backends that answer 202 themselves: followed over real connections until the result is there, also after a kill."""
+import gzip
+import json
+import threading
+import time
+
+from backend import Backend, answer
+from harness import EndToEnd, route
+from wire import wait_until
+
+QUICK = {'interval': '50ms', 'max_interval': '200ms'}
+JSON = ('Content-Type', 'application/json')
+
+
+class Operation:
+    """What the backend goes on with: `accept` answers the call, `poll` who asks for it, until the test says `done`."""
+
+    def __init__(self, fields, pending, done):
+        self.fields, self.pending, self.final = fields, pending, done
+        self.done = threading.Event()
+        self.polls = []
+
+    def accept(self, exchange):
+        exchange.reply(202, b'{"accepted": true}', [*self.fields, JSON])
+
+    def poll(self, exchange):
+        self.polls.append(exchange.request)
+        (self.final if self.done.is_set() else self.pending)(exchange)
+
+
+def status(word, **more):
+    return answer(200, json.dumps({'status': word, **more}).encode(), [JSON])
+
+
+class Follow(EndToEnd):
+    def follow(self, operation, upstream=None, **settings):
+        self.operation = operation
+        self.backend.on('/reports', operation.accept)
+        self.backend.on('/operations', operation.poll)
+        self.backend.on('/made', answer(200, b'the report', [('Content-Type', 'text/plain'), ('ETag', '"7"')]))
+        self.serve(routes=[route('/reports/*', follow={**QUICK, **settings.pop('follow', {})}, **settings)],
+                   upstream=upstream)
+
+    def wait_for_polls(self, count):
+        wait_until(lambda: len(self.operation.polls) >= count, lambda: f'{count} polls: {self.operation.polls}')
+
+    def calls(self):
+        return [f'{seen.method} {seen.target}' for seen in self.backend.seen('/reports')]
+
+    def collect(self, job):
+        """The result when the backend is done, and no call was sent a second time."""
+        self.operation.done.set()
+        result = job.wait().result()
+        self.assertEqual(['POST /reports/1'], self.calls())
+        return result
+
+
+class Dialects(Follow):
+    def test_location_202_until_it_is_200(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202, b'wait'), answer(200, b'the report')))
+        job = self.submit(fields={'Authorization': 'Bearer 1', 'Content-Type': 'text/csv'})
+        self.wait_for_polls(3)
+        self.assertEqual('running', job.state())
+        self.assertEqual((200, b'the report'), (self.collect(job).status, job.result().body))
+        asked = self.operation.polls[0]
+        self.assertEqual(('GET', 'Bearer 1', None, None, b''),
+                         (asked.method, asked.get('Authorization'), asked.get('Content-Type'),
+                          asked.get('Content-Length'), asked.body))
+
+    def test_303_to_an_absolute_url_of_the_result(self):
+        self.follow(Operation([('Content-Location', '/operations/1')], answer(202),
+                              answer(303, b'', [('Location', f'{self.backend.url}/made/1')])))
+        job = self.submit()
+        self.wait_for_polls(2)
+        result = self.collect(job)
+        self.assertEqual((b'the report', '"7"'), (result.body, result.get('ETag')))
+
+    def test_operation_location_with_a_status_document_and_a_resource(self):
+        self.follow(Operation([('Operation-Location', f'{self.backend.url}/operations/1?v=2'), ('Location', '/made/1')],
+                              status('Running'), status('Succeeded')))
+        job = self.submit()
+        self.wait_for_polls(2)
+        self.assertEqual('/operations/1?v=2', self.operation.polls[0].target)
+        self.assertEqual(b'the report', self.collect(job).body)
+
+    def test_a_status_document_that_is_coded_and_has_the_result_in_it(self):
+        document = json.dumps({'status': 'Succeeded', 'result': list(range(50_000))}).encode()
+        self.follow(Operation([('Azure-AsyncOperation', '/operations/1')],
+                              answer(200, gzip.compress(b'{"status": "InProgress"}'),
+                                     [JSON, ('Content-Encoding', 'gzip')]),
+                              answer(200, document, [JSON])))
+        job = self.submit(fields={'Accept-Encoding': 'gzip'})
+        self.wait_for_polls(2)
+        self.assertEqual(document, self.collect(job).body)
+
+    def test_a_status_document_that_says_it_failed(self):
+        failed = status('Failed', error={'code': 'x', 'message': 'y'})
+        self.follow(Operation([('Operation-Location', '/operations/1')], status('Running'), failed))
+        job = self.submit()
+        self.operation.done.set()
+        self.assertEqual('upstream_rejected', job.ended())
+        self.assertEqual('y', json.loads(job.result().text)['error']['message'])
+
+    def test_the_rules_of_the_route_change_the_result_and_no_answer_before_it(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202, b'{}', [JSON]),
+                              answer(200, b'{"a": 1}', [JSON, ('Location', f'{self.backend.url}/reports/7')])),
+                    response_body={'json_patch': [{'op': 'replace', 'path': '/a', 'value': 2}],
+                                   'on_failure': 'refuse'})
+        job = self.submit()
+        self.wait_for_polls(2)
+        result = self.collect(job)
+        self.assertEqual(({'a': 2}, '/reports/7'), (json.loads(result.text), result.get('Location')))
+
+
+class Limits(Follow):
+    def test_retry_after_of_the_backend_is_kept_to(self):
+        self.follow(Operation([('Location', '/operations/1'), ('Retry-After', '1')], answer(202), answer(200)),
+                    follow={'interval': '20ms', 'max_interval': '10s'})
+        began = time.monotonic()
+        self.submit()
+        self.wait_for_polls(1)
+        self.assertGreaterEqual(time.monotonic() - began, 1)
+
+    def test_a_foreign_url_is_never_asked(self):
+        other = Backend()
+        self.addCleanup(other.stop)
+        self.follow(Operation([('Location', f'{other.url}/operations/1')], answer(202), answer(200)))
+        self.assertEqual('upstream_protocol_error', self.submit().ended())
+        self.assertEqual([], other.requests)
+        wait_until(lambda: 'elsewhere' in json.dumps(self.proxy.access_log()), 'a line that says why')
+
+    def test_a_backend_that_is_never_done(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200)), job_timeout='2s')
+        self.assertEqual('expired', self.submit().ended())
+
+    def test_a_cancel_ends_the_questions(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200)),
+                    upstream={'max_concurrency': 1})
+        job = self.submit()
+        self.wait_for_polls(1)
+        self.assertEqual(200, job.cancel().status)
+        count = len(self.operation.polls)
+        # The slot is free: another call can be made.
+        self.submit('/reports/2')
+        wait_until(lambda: len(self.calls()) == 2, 'the second call')
+        self.assertLessEqual(count, len(self.operation.polls))
+
+    def test_the_same_server_is_asked_and_no_connection_kept_waiting(self):
+        other = Backend()
+        self.addCleanup(other.stop)
+        operations = []
+        for backend in (self.backend, other):
+            operation = Operation([('Location', '/operations/1')], answer(202), answer(200, b'the report'))
+            backend.on('/reports', operation.accept)
+            backend.on('/operations', operation.poll)
+            operations.append(operation)
+        self.serve(routes=[route('/reports/*', follow=QUICK)],
+                   upstream={'servers': [self.backend.url, other.url]})
+        jobs = [self.submit(f'/reports/{i}') for i in range(2)]
+        for operation in operations:
+            wait_until(lambda: len(operation.polls) >= 4, 'polls')  # pylint: disable=cell-var-from-loop
+        operations[0].done.set()
+        wait_until(lambda: 'final' in [job.state() for job in jobs], 'one result')
+        self.assertEqual(1, [job.state() for job in jobs].count('final'))
+        operations[1].done.set()
+        for job in jobs:
+            self.assertEqual(b'the report', job.wait().result().body)
+
+    def test_the_log_has_a_line_for_the_call_and_one_for_the_end(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200)))
+        job = self.submit()
+        self.wait_for_polls(4)
+        self.collect(job)
+
+        def lines():
+            return [(line['reason'], line['status']) for line in self.proxy.access_log() if line['event'] == 'attempt']
+        wait_until(lambda: len(lines()) == 2, lines)
+        self.assertEqual([('followed', 202), ('ok', 200)], lines())
+
+
+class Restarts(Follow):
+    def test_a_kill_while_pending_loses_nothing_and_sends_nothing_again(self):
+        self.follow(Operation([('Operation-Location', '/operations/1'), ('Location', '/made/1')],
+                              status('Running'), status('Succeeded')))
+        job = self.submit()
+        for kill in range(3):
+            self.wait_for_polls(2 * kill + 1)
+            self.proxy.kill()
+            self.proxy.start()
+        self.assertEqual('running', job.state())
+        self.assertEqual(b'the report', self.collect(job).body)
+
+    def test_a_stop_does_not_wait_for_it(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200, b'the report')))
+        job = self.submit()
+        self.wait_for_polls(1)
+        began = time.monotonic()
+        self.proxy.stop()
+        self.assertLess(time.monotonic() - began, 30, 'the grace period is 60 s')
+        self.proxy.start()
+        self.assertEqual(b'the report', self.collect(job).body)
+
+    def test_a_monitor_that_is_gone_after_a_restart_is_a_failure(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(404, b'no such operation')))
+        job = self.submit()
+        self.wait_for_polls(1)
+        self.proxy.kill()
+        self.operation.done.set()
+        self.proxy.start()
+        self.assertEqual('upstream_status', job.ended())
+        self.assertEqual((404, b'no such operation'), (job.result().status, job.result().body))
+        self.assertEqual(['POST /reports/1'], self.calls())
+
+
+class Modes(Follow):
+    def test_a_hybrid_call_becomes_a_job_at_once(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200, b'the report')), wait='20s')
+        began = time.monotonic()
+        job = self.submit()
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(job.url, f'/_jobs/{job.id}')
+        self.wait_for_polls(2)
+        self.proxy.kill()
+        self.proxy.start()
+        self.assertEqual(b'the report', self.collect(job).body)
+
+    def test_a_hybrid_call_that_is_done_is_answered_in_line(self):
+        self.follow(Operation([], answer(202), answer(200)), wait='20s')
+        self.backend.on('/reports', answer(200, b'quick'))
+        self.assertEqual((200, b'quick'), (lambda r: (r.status, r.body))(self.request('POST', '/reports/1', body=b'')))
+
+    def test_a_plain_call_is_passed_on(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200)), mode='never')
+        plain = self.request('POST', '/reports/1', body=b'data')
+        self.assertEqual((202, '/operations/1'), (plain.status, plain.get('Location')))
+        self.assertEqual([], self.operation.polls)
+
+    def test_without_the_setting_the_202_is_the_result(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200)))
+        self.proxy.stop()
+        self.proxy.configure(self.config([route('/reports/*', follow=False)]))
+        self.proxy.start()
+        self.assertEqual(202, self.submit().wait().result().status)
+        self.assertEqual([], self.operation.polls)
