@@ -6,6 +6,7 @@
 #include "routes/authority.hpp"
 #include "routes/characters.hpp"
 #include "routes/path.hpp"
+#include "routes/percent.hpp"
 
 namespace raincheck::routes {
 
@@ -68,6 +69,20 @@ bool is_of_domain(std::string_view host, std::string_view domain) {
   if (host.size() <= domain.size() || is_ipv4(host)) return false;
   const std::string_view end = host.substr(host.size() - domain.size());
   return is_same_name(end, domain) && host[host.size() - domain.size() - 1] == '.';
+}
+
+// Spaces and what is not ASCII, which backends forget to encode, encoded as every client would.
+std::string encode_forgotten(std::string_view url) {
+  std::string out;
+  out.reserve(url.size());
+  for (const char& c : url) {
+    if (c == ' ' || static_cast<unsigned char>(c) >= 0x80) {
+      append_encoded(out, std::string_view(&c, 1));
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
 }
 
 struct Extent {
@@ -182,7 +197,8 @@ std::optional<UrlMap::Reference> UrlMap::split(std::string_view url) {
 std::optional<UrlMap::OwnUrl> UrlMap::own_url(const Values& values,
                                               std::string_view target,
                                               std::string_view url) const {
-  const auto reference = split(url);
+  const std::string encoded = encode_forgotten(url);
+  const auto reference = split(encoded);
   if (!reference) return std::nullopt;
   const auto& [scheme, authority, path, tail] = *reference;
   const bool is_absolute = !authority.empty();
@@ -215,7 +231,8 @@ std::optional<std::string> UrlMap::map_path(const Values& values, std::string_vi
 std::optional<std::string> UrlMap::map_url(const Values& values,
                                            Found found,
                                            std::string_view url) const {
-  const auto reference = urls_ ? split(url) : std::nullopt;
+  const std::string encoded = encode_forgotten(url);
+  const auto reference = urls_ ? split(encoded) : std::nullopt;
   if (!reference) return std::nullopt;
   const bool is_absolute = !reference->authority.empty();
   if (is_absolute && !is_backend(values, reference->scheme, reference->authority)) {
@@ -242,7 +259,7 @@ std::optional<std::string> UrlMap::map_url(const Values& values,
   std::string out = std::string(before) + *mapped + std::string(reference->tail);
   // Two slashes at the beginning would name a host, and the backend's path another than ours.
   while (out.starts_with("//")) out.erase(0, 1);
-  if (out == url) return std::nullopt;
+  if (out == encoded) return std::nullopt;
   return out;
 }
 
