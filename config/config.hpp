@@ -56,10 +56,11 @@ struct Named {
 };
 
 struct ListenerTimeouts {
-  milliseconds header{10'000};  // from the first byte of a request to the end of its header
-  milliseconds body{60'000};    // longest silence while a request body is read
-  milliseconds write{60'000};   // longest time without progress while a response is written
-  milliseconds idle{75'000};    // a kept-alive connection without a request
+  milliseconds header{10'000};      // from the first byte of a request to the end of its header
+  milliseconds body{60'000};        // longest silence while a request body is read
+  milliseconds write{60'000};       // longest time without progress while a response is written
+  milliseconds idle{75'000};        // a kept-alive connection without a request
+  milliseconds body_grace{30'000};  // of waiting for one body, before limits.body_rate counts
 };
 
 struct ListenerLimits {
@@ -69,6 +70,7 @@ struct ListenerLimits {
   std::uint64_t headers = 32 * kib;
   std::uint32_t header_count = 100;
   std::uint64_t body = 10 * mib;
+  std::uint64_t body_rate = kib;  // bytes per second, of bodies either way; 0: any
 };
 
 enum class ProxyProtocol { none, v1, v2 };

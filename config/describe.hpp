@@ -44,6 +44,8 @@ void describe(V& v, ListenerTimeouts& t) {
   v.field("write", t.write, Duration{},
           "Longest time without progress while a response is written.");
   v.field("idle", t.idle, Duration{}, "How long a kept-alive connection may wait for a request.");
+  v.field("body_grace", t.body_grace, Duration{},
+          "How long a client may be waited for within one body before limits.body_rate counts.");
 }
 
 template <class V>
@@ -57,6 +59,9 @@ void describe(V& v, ListenerLimits& l) {
   v.field("header_count", l.header_count, Count{1, 10'000},
           "Number of header fields of a request; beyond it 431.");
   v.field("body", l.body, Size{}, "Size of a request body; beyond it 413.");
+  v.field("body_rate", l.body_rate, Rate{},
+          "How fast, on average, a client must at least send the body of a request, else 408, and "
+          "read that of an answer, else the connection ends. 0B/s: at any speed.");
 }
 
 template <class V>

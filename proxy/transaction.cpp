@@ -51,6 +51,8 @@ void Transaction::reset(ClientConnection& client) {
   address_ = client.peer;
   body_max_ = client.listener.limits.body;
   body_read_ = 0;
+  body_pace_ = answer_pace_ =
+      Pace(client.listener.limits.body_rate, client.listener.timeouts.body_grace);
   to_consume_ = 0;
   body_done_ = true;
   continue_sent_ = false;
@@ -335,9 +337,13 @@ awaitable<Io> Transaction::receive_body() {
     if (asked != Io::ok) co_return asked;
   }
   // Who is reading an answer already may send the rest when it likes.
+  const TimePoint began = services_.timers().now();
   TimePoint deadline = never;
-  if (!response_begun()) deadline = services_.timers().now() + listener().timeouts.body;
+  if (!response_begun()) {
+    deadline = std::min(began + listener().timeouts.body, body_pace_.deadline(began, body_read_));
+  }
   const Io ready = co_await connection().wait_readable(deadline);
+  body_pace_.add(services_.timers().now() - began);
   if (ready != Io::ok) co_return ready;
   const Transfer transfer = connection().try_read(client_->input.prepare(body_read_max));
   client_->input.commit(transfer.size);

@@ -11,6 +11,7 @@
 #include "proxy/connection.hpp"
 #include "proxy/fields.hpp"
 #include "proxy/input_buffer.hpp"
+#include "proxy/pace.hpp"
 #include "proxy/request_parser.hpp"
 #include "proxy/services.hpp"
 #include "routes/path.hpp"
@@ -154,6 +155,7 @@ class Transaction {
   bool end();
   awaitable<void> linger();
   awaitable<Io> receive_body();
+  awaitable<Io> write(Parts parts);
   jobs::Result<std::string_view> refuse_body(const Problem& problem);
   Problem too_large() const;
   void log();
@@ -173,6 +175,7 @@ class Transaction {
   std::string address_;  // of the client, as far as it can be believed
   std::uint64_t body_max_ = 0;
   std::uint64_t body_read_ = 0;
+  Pace body_pace_;
   std::size_t to_consume_ = 0;
   bool body_done_ = true;
   bool continue_sent_ = false;
@@ -182,6 +185,7 @@ class Transaction {
   bool chunked_response_ = false;
   int status_ = 0;
   std::uint64_t bytes_out_ = 0;
+  Pace answer_pace_;
   const char* reason_ = "ok";
   std::string_view route_;
   const routes::Cors* cors_ = nullptr;

@@ -86,6 +86,12 @@ const Mistake mistakes[] = {
     {with("store: { inline_max: 2MiB }\n"), "7:22: error: store.inline_max: must be at most 1MiB"},
     {with("listeners: [{ timeouts: { header: 0s } }]\n"),
      "7:35: error: listeners[0].timeouts.header: must be longer than 0s"},
+    {with("listeners: [{ limits: { body_rate: 1KiB } }]\n"),
+     "7:36: error: listeners[0].limits.body_rate: must be a size in a second such as '1KiB/s' or "
+     "'0B/s', not '1KiB'"},
+    {with("listeners: [{ limits: { body_rate: 5/s } }]\n"),
+     "7:36: error: listeners[0].limits.body_rate: must be a size in a second such as '1KiB/s' or "
+     "'0B/s', not '5/s'"},
     {with("log: { level: wran }\n"),
      "7:15: error: log.level: must be 'trace', 'debug', 'info', 'warn' or 'error', not 'wran'; "
      "did you mean 'warn'?"},
