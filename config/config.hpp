@@ -364,6 +364,7 @@ struct Config {
   std::string public_url;  // without a trailing slash; empty: Location is a path
   std::vector<Listener> listeners{Listener{}};
   std::vector<std::string> trusted_proxies{"127.0.0.0/8", "::1/128"};
+  bool forwarded = false;  // backends are told of clients in Forwarded (RFC 7239) too
   RequestId request_id;
   Shutdown shutdown;
   Log log;

@@ -243,6 +243,9 @@ void describe(V& v, MainFile& file) {
   v.items("listeners", c.listeners, Listener{}, "Where clients connect.", Use::optional);
   v.list("trusted_proxies", c.trusted_proxies, Many<Text>{{check_network}},
          "Networks whose forwarding headers and request ids are believed.");
+  v.field(
+      "forwarded", c.forwarded, Flag{},
+      "Whether backends are told of clients in Forwarded (RFC 7239) too, beside X-Forwarded-*.");
   v.section("request_id", c.request_id, "How requests are identified in logs.");
   v.section("shutdown", c.shutdown, "How the program ends.");
   v.section("log", c.log, "The program's log, on standard error.");

@@ -83,6 +83,8 @@ std::string lines_of(const Parsed& asked, const config::Config& config) {
   identity.pseudonym = pseudonym_shown;
   identity.request_id = request_id_shown;
   identity.request_id_header = config.request_id.header;
+  identity.forwarded = config.forwarded;
+  if (config.trace_context.generate) identity.traceparent = traceparent_shown;
   std::string lines;
   append_request_fields(lines, asked.head, identity);
   return lines;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "proxy/characters.hpp"
+#include "proxy/forwarded.hpp"
 #include "proxy/head_lines.hpp"
 #include "routes/authority.hpp"
 
@@ -71,7 +72,8 @@ bool is_replaced(std::string_view name, const Identity& identity) {
   return is_same_name(name, "Host") || is_same_name(name, "Expect") || is_same_name(name, "Via") ||
          is_same_name(name, "Proxy") || has_prefix(name, "Proxy-") ||
          is_same_name(name, "X-Forwarded-For") || is_same_name(name, "X-Forwarded-Proto") ||
-         is_same_name(name, "X-Forwarded-Host") || is_same_name(name, identity.request_id_header);
+         is_same_name(name, "X-Forwarded-Host") || is_same_name(name, identity.request_id_header) ||
+         (identity.forwarded && is_same_name(name, "Forwarded"));
 }
 
 bool is_about_client(std::string_view name) {
@@ -105,6 +107,7 @@ void append_identity(std::string& out, const RequestHead& head, const Identity& 
   (void)append_field(out, "X-Forwarded-Proto", proto);
   const auto host = told_or(head, identity, "X-Forwarded-Host", identity.host);
   if (!host.empty()) (void)append_field(out, "X-Forwarded-Host", host);
+  if (identity.forwarded) append_forwarded(out, head, identity);
   FieldLine via(out, "Via");
   // Whoever says it: without the whole chain a loop through others would not be found.
   append_chain(via, "Via");

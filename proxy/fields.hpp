@@ -27,11 +27,12 @@ struct Identity {
   std::string_view pseudonym;       // of this proxy, in Via
   std::string_view request_id;
   std::string_view request_id_header;  // its field name
+  bool forwarded = false;              // tell in Forwarded too
 };
 
 // The end-to-end fields of a request, then our own: X-Forwarded-For (one line, the peer's address
-// after the chain of a trusted peer), X-Forwarded-Proto, X-Forwarded-Host, Via (one line, our
-// pseudonym after the chain), the request id.
+// after the chain of a trusted peer), X-Forwarded-Proto, X-Forwarded-Host, Forwarded if asked for,
+// Via (one line, our pseudonym after the chain), the request id.
 // Left out are hop-by-hop fields and what Connection names, what the caller writes itself (Host,
 // framing, Upgrade), names with '_' (CGI cannot tell them from '-'), Proxy and Proxy-* and, from a
 // peer that is not trusted, all that pretends to know the client (X-Forwarded-*, X-Real-IP,

@@ -160,6 +160,8 @@ Identity Transaction::identity() const {
   identity.pseudonym = services_.site.pseudonym();
   identity.request_id = request_id_;
   identity.request_id_header = services_.site.config().request_id.header;
+  identity.forwarded = services_.site.config().forwarded;
+  identity.traceparent = traceparent_;
   return identity;
 }
 
