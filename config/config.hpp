@@ -358,6 +358,11 @@ struct RequestId {
   AcceptId accept = AcceptId::trusted;
 };
 
+// W3C Trace Context.
+struct TraceContext {
+  bool generate = false;  // for requests that bring none
+};
+
 struct Config {
   int version = 1;
   std::vector<std::string> include;
@@ -366,6 +371,7 @@ struct Config {
   std::vector<std::string> trusted_proxies{"127.0.0.0/8", "::1/128"};
   bool forwarded = false;  // backends are told of clients in Forwarded (RFC 7239) too
   RequestId request_id;
+  TraceContext trace_context;
   Shutdown shutdown;
   Log log;
   AccessLog access_log;

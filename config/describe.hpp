@@ -220,6 +220,12 @@ void describe(V& v, RequestId& r) {
 }
 
 template <class V>
+void describe(V& v, TraceContext& t) {
+  v.field("generate", t.generate, Flag{},
+          "Whether a request without a valid traceparent gets one.");
+}
+
+template <class V>
 void describe_upstreams_and_routes(V& v, MainFile& file) {
   v.named("upstreams", file.config.upstreams, file.upstream, upstream_names,
           "The backends, by name. Short form: name: http://host:port");
@@ -247,6 +253,8 @@ void describe(V& v, MainFile& file) {
       "forwarded", c.forwarded, Flag{},
       "Whether backends are told of clients in Forwarded (RFC 7239) too, beside X-Forwarded-*.");
   v.section("request_id", c.request_id, "How requests are identified in logs.");
+  v.section("trace_context", c.trace_context,
+            "Traces that requests belong to (W3C Trace Context).");
   v.section("shutdown", c.shutdown, "How the program ends.");
   v.section("log", c.log, "The program's log, on standard error.");
   v.section("access_log", c.access_log, "One line for each exchange.");

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view client_address_shown = "192.0.2.1";  // RFC 5737: nobody's
 constexpr std::string_view request_id_shown = "REQUEST-ID";
+constexpr std::string_view traceparent_shown = "00-TRACE-ID-PARENT-ID-01";
 constexpr std::string_view pseudonym_shown = "raincheck-ID";  // the store knows it
 
 // A question taken apart; views into it and into `buffer`.

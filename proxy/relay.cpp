@@ -69,6 +69,7 @@ void log_call(Transaction& transaction,
   line.duration = std::chrono::duration_cast<jobs::milliseconds>(services.timers().now() - began);
   line.time = services.timers().wall_now() - line.duration;
   line.request_id = transaction.request_id();
+  line.trace_id = transaction.trace_id();
   if (route) line.route = route->config->name;
   line.upstream = upstream.name;
   if (end.connection) line.server = end.connection->server().authority;

@@ -6,6 +6,7 @@
 
 #include "jobs/document.hpp"
 #include "proxy/handlers.hpp"
+#include "proxy/trace_context.hpp"
 
 namespace raincheck::proxy {
 
@@ -48,6 +49,7 @@ void Transaction::reset(ClientConnection& client) {
   arrived_wall_ = services_.timers().wall_now();
   target_ = routes::Target{};
   request_id_.clear();
+  traceparent_.clear();
   address_ = client.peer;
   body_max_ = client.listener.limits.body;
   body_read_ = 0;
@@ -131,13 +133,28 @@ void Transaction::begin_body() {
   to_consume_ = parser_.head_size();
 }
 
-// Who the client is and how its request is called, as far as what it says can be believed.
+// Who the client is and how its request and its trace are called, as far as what it says can be
+// believed.
 void Transaction::identify() {
   if (client_->peer_trusted) {
     address_ = client_address(head(), client_->peer, [this](std::string_view address) {
       return services_.site.trusted().contains(address);
     });
   }
+  identify_request();
+  const bool generates = services_.site.config().trace_context.generate;
+  if (generates && trace_id_of(head().fields).empty()) {
+    std::array<std::uint8_t, 24> random{};
+    services_.entropy.fill(random);
+    traceparent_ = make_traceparent(random);
+  }
+}
+
+std::string_view Transaction::trace_id() const {
+  return traceparent_.empty() ? trace_id_of(head().fields) : trace_id_in(traceparent_);
+}
+
+void Transaction::identify_request() {
   const config::RequestId& settings = services_.site.config().request_id;
   const bool accepted = settings.accept == config::AcceptId::always ||
                         (settings.accept == config::AcceptId::trusted && client_->peer_trusted);
@@ -398,6 +415,7 @@ void Transaction::log() {
   ExchangeLine line;
   line.time = arrived_wall_;
   line.request_id = request_id_;
+  line.trace_id = trace_id();
   line.job_id = job_id_;
   line.client = address_;
   line.method = head().method;

@@ -73,6 +73,8 @@ class Transaction {
   const RequestHead& head() const { return parser_.head(); }
   const routes::Target& target() const { return target_; }
   const std::string& request_id() const { return request_id_; }
+  // Of the trace that the request belongs to; empty: to none.
+  std::string_view trace_id() const;
   Identity identity() const;
   // The request in the form in which jobs keep it: "METHOD target\r\n" and its end-to-end fields,
   // with ours.
@@ -152,6 +154,7 @@ class Transaction {
   routes::Asked asked() const;
   awaitable<void> no_route(const routes::RouteMatch& match);
   void identify();
+  void identify_request();
   bool end();
   awaitable<void> linger();
   awaitable<Io> receive_body();
@@ -172,7 +175,8 @@ class Transaction {
   std::string normalized_;
   routes::Target target_;
   std::string request_id_;
-  std::string address_;  // of the client, as far as it can be believed
+  std::string traceparent_;  // that we made
+  std::string address_;      // of the client, as far as it can be believed
   std::uint64_t body_max_ = 0;
   std::uint64_t body_read_ = 0;
   Pace body_pace_;
