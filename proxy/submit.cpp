@@ -127,7 +127,7 @@ awaitable<void> Submission::run() {
   describe();
   // What no attempt could send is refused now.
   RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
-  if (!may_call(transaction_, routed)) co_return;
+  if (!may_call(transaction_, routed) || !may_be_job(transaction_, routed)) co_return;
   settle_key();
   const milliseconds wait = window();
   window_end_ = transaction_.arrived() + wait;

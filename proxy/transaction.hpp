@@ -12,6 +12,7 @@
 #include "proxy/fields.hpp"
 #include "proxy/input_buffer.hpp"
 #include "proxy/pace.hpp"
+#include "proxy/pinned.hpp"
 #include "proxy/request_parser.hpp"
 #include "proxy/services.hpp"
 #include "routes/path.hpp"
@@ -53,6 +54,7 @@ struct ClientConnection {
   const config::Listener& listener;
   Connection connection;
   InputBuffer input;
+  PinnedConnections pinned;
   std::string peer;
   bool peer_trusted = false;
   bool last = false;  // no further request is read from it
@@ -82,6 +84,7 @@ class Transaction {
   const config::Listener& listener() const { return client_->listener; }
   Connection& connection() { return client_->connection; }
   InputBuffer& input() { return client_->input; }
+  PinnedConnections& pinned() { return client_->pinned; }
   TimePoint arrived() const { return arrived_; }
 
   // The body may be this long; a longer one is answered 413.

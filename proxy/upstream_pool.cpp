@@ -131,6 +131,24 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
   co_return result;
 }
 
+awaitable<bool> UpstreamPool::claim(UpstreamConnection& connection,
+                                    TimePoint deadline,
+                                    AbortRequest& abort) {
+  Site& site = site_of(connection);
+  std::vector<Site*> others;
+  for (const auto& other : sites_) {
+    if (other.get() != &site) others.push_back(other.get());
+  }
+  while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
+    if (site.slots.try_take()) {
+      connection.slot = Slot(&site.slots);
+      co_return true;
+    }
+    co_await wait_for_room(others, deadline, abort);
+  }
+  co_return false;
+}
+
 // Of the servers that were not tried, are up and have room: those that took their last connection
 // first, and one that is ejected only when no other took one.
 UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,

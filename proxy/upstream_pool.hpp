@@ -64,6 +64,9 @@ class UpstreamPool final : public Upstream {
   // up.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
       Reuse reuse, TimePoint deadline, std::optional<std::uint64_t> key, AbortRequest& abort);
+  // A slot of its server for a connection that is idle and not one of the pool's. False: there was
+  // none before `deadline`.
+  awaitable<bool> claim(UpstreamConnection& connection, TimePoint deadline, AbortRequest& abort);
   // A new connection to one server, for a check; not one of the pool's.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> dial(std::size_t server,
                                                                     TimePoint deadline,
