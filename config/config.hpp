@@ -142,6 +142,7 @@ struct Upstream {
   std::optional<milliseconds> abort_hold;  // default: timeouts.attempt
   HealthCheck health_check;
   OutlierDetection outlier_detection;
+  milliseconds slow_start{0};  // of a server that comes back; 0: none
   UpstreamLimits limits;
   Place place;
 };

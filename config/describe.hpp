@@ -158,6 +158,11 @@ void describe(V& v, Upstream& u) {
             "Whether each server is well is found out beside the calls. Default: no checks.");
   v.section("outlier_detection", u.outlier_detection,
             "Servers whose calls fail one after the other are left out for a while.");
+  v.field(
+      "slow_start", u.slow_start, Duration{Zero::allowed},
+      "How long a server that was down or left out takes to get back to its share of the calls, "
+      "from next to none, evenly. Not with lb_policy: hash, where it would move keys. 0s: at "
+      "once.");
   for (const char* key : {"rate_limit", "tls"}) {
     v.unbuilt(key);
   }

@@ -163,6 +163,7 @@ UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
           rank_of(site, now) == rank && std::find(tried.begin(), tried.end(), &site) == tried.end();
       states_[i].usable = is_asked && site.has_room();
       states_[i].calls = site.slots.taken();
+      states_[i].weight = weight_of(site, now);
       choice.may_wait = choice.may_wait || is_asked;
     }
     const auto next = choose_server(upstream_.lb_policy, states_, key);
@@ -180,6 +181,11 @@ UpstreamPool::Rank UpstreamPool::rank_of(const Site& site, TimePoint now) {
     spdlog::info("upstream {}: server {} is called again", upstream_.name, site.server.authority);
   }
   return site.passed_over_until > now ? Rank::passed_over : Rank::good;
+}
+
+std::uint32_t UpstreamPool::weight_of(const Site& site, TimePoint now) const {
+  const TimePoint back_at = std::max(site.slots.back_at(), outliers_.returns_at(site.index));
+  return slow_start_weight(site.server.weight, now - back_at, upstream_.slow_start);
 }
 
 void UpstreamPool::judge(UpstreamConnection& connection, const Result<void>& answered) {

@@ -96,6 +96,7 @@ class UpstreamPool final : public Upstream {
 
   Choice choose(const std::vector<Site*>& tried, std::optional<std::uint64_t> key);
   Rank rank_of(const Site& site, TimePoint now);
+  std::uint32_t weight_of(const Site& site, TimePoint now) const;
   Site& site_of(const UpstreamConnection& connection);
   void failed(const Site& site, std::string_view why);
   awaitable<void> wait_for_room(const std::vector<Site*>& tried,

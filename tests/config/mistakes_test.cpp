@@ -270,6 +270,9 @@ const Mistake contradictions[] = {
      "4:16: error: upstreams.a.lb_policy: 'hash' needs a hash_key, such as ${cookie.SESSION}"},
     {upstream_with("hash_key: '${cookie.a}'"),
      "4:15: error: upstreams.a.hash_key: means nothing without 'lb_policy: hash'"},
+    {upstream_with("slow_start: 30s\n    lb_policy: hash\n    hash_key: '${cookie.a}'"),
+     "4:17: error: upstreams.a.slow_start: cannot be had with 'lb_policy: hash': a key belongs to "
+     "a server or does not"},
     {upstream_with("abort_hold: 1h"),
      "4:17: error: upstreams.a.abort_hold: means nothing without 'on_abort: drain'"},
     {"upstreams:\n  a: { servers: [http://a, 'http://A:80'] }\ndefault_upstream: a\n",
