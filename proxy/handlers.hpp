@@ -9,10 +9,6 @@
 
 namespace raincheck::proxy {
 
-// However long a client asks to wait, its connection is not held longer than proxies on the way
-// allow.
-constexpr jobs::milliseconds client_wait_max{60'000};
-
 // A request that matched a route: a job where the route and the client say so, a plain call
 // otherwise.
 awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& route);

@@ -14,6 +14,7 @@
 #include "proxy/held_call.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/relay.hpp"
+#include "proxy/submission_terms.hpp"
 #include "proxy/validate.hpp"
 
 namespace raincheck::proxy {
@@ -27,14 +28,6 @@ using jobs::State;
 using store::Insert;
 
 namespace {
-
-jobs::Prefer prefer_of(const RequestHead& head) {
-  std::vector<std::string_view> values;
-  for (const Field& field : head.fields) {
-    if (jobs::equals_ignoring_case(field.name, "Prefer")) values.push_back(field.value);
-  }
-  return values.empty() ? jobs::Prefer{} : jobs::parse_prefer(values);
-}
 
 bool may_resend(config::Resend resend, std::string_view method) {
   switch (resend) {
@@ -80,7 +73,6 @@ class Submission {
 
  private:
   bool refuse();
-  bool take_key(std::string& problem);
   bool take_body_at_hand();
   awaitable<bool> take_body();
   void describe();
@@ -93,7 +85,6 @@ class Submission {
   awaitable<void> hold();
   void became_job(HeldCall& call, Insert insert);
   awaitable<void> in_line(std::shared_ptr<HeldCall> call);
-  milliseconds window() const;
 
   Transaction& transaction_;
   Services& services_;
@@ -107,12 +98,6 @@ class Submission {
   jobs::BodyDigest::Value digest_{};
   TimePoint window_end_{};
 };
-
-milliseconds Submission::window() const {
-  if (prefer_.wait) return std::min(*prefer_.wait, client_wait_max);
-  if (prefer_.wait_without_value) return client_wait_max;
-  return route_.config->async.wait;
-}
 
 awaitable<void> Submission::run() {
   if (refuse()) co_return;
@@ -129,7 +114,7 @@ awaitable<void> Submission::run() {
   RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
   if (!may_call(transaction_, routed) || !may_be_job(transaction_, routed)) co_return;
   settle_key();
-  const milliseconds wait = window();
+  const milliseconds wait = window_of(route_.config->async, prefer_);
   window_end_ = transaction_.arrived() + wait;
   if (prefer_.wait) {
     transaction_.more_fields.append(
@@ -161,28 +146,13 @@ bool Submission::refuse() {
     return true;
   }
   std::string problem;
-  if (!take_key(problem)) {
+  key_ = key_of(route_.config->async.idempotency_key, transaction_.head().fields, problem);
+  if (!problem.empty()) {
     transaction_.respond(Problem(400, "bad_idempotency_key", problem, "bad_request"));
     return true;
   }
   if (!transaction_.head().upgrade.empty()) transaction_.close_after();
   return false;
-}
-
-bool Submission::take_key(std::string& problem) {
-  const config::IdempotencyKey& settings = route_.config->async.idempotency_key;
-  const auto given = transaction_.head().fields.find(settings.header);
-  if (!given) {
-    problem = "This route needs the field " + settings.header + ".";
-    return !settings.required;
-  }
-  if (transaction_.head().fields.count(settings.header) > 1) {
-    problem = "The field " + settings.header + " may stand in a request once.";
-    return false;
-  }
-  key_ = jobs::parse_idempotency_key(*given);
-  problem = key_->error;
-  return static_cast<bool>(*key_);
 }
 
 // False: it has not all been received yet, or it is large.
@@ -460,13 +430,9 @@ awaitable<void> submit(Transaction& transaction, const SiteRoute& route, jobs::P
 
 awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& route) {
   const config::Async& async = route.config->async;
-  const jobs::Prefer prefer = prefer_of(transaction.head());
+  const jobs::Prefer prefer = prefer_of(transaction.head().fields);
   if (async.mode == config::Mode::prefer) transaction.more_fields.append("Vary: Prefer\r\n");
-  const bool asynchronous = async.mode == config::Mode::always ||
-                            (async.mode == config::Mode::prefer && prefer.respond_async);
-  if (asynchronous && transaction.head().upgrade.empty()) {
-    return submit(transaction, route, prefer);
-  }
+  if (makes_job(async, prefer, transaction.head())) return submit(transaction, route, prefer);
   return forward(transaction, transaction.services().upstreams[route.upstream], &route);
 }
 
