@@ -134,7 +134,7 @@ awaitable<Result<void>> PoolExchange::receive() {
   append_response_fields(reply_.head, head);
   if (const auto after = head.fields.find("Retry-After")) reply_.retry_after = *after;
   const bool concerned = routes::UrlMap::concerns(head.fields);
-  AnswerBody body(*connection_, call_.routed, method_of(call_.head) == "HEAD");
+  AnswerBody body(pool_.context(), *connection_, call_.routed, method_of(call_.head) == "HEAD");
   const Result<void> begun = co_await body.begin();
   if (!begun) co_return begun;
   if (call_.routed) {

@@ -10,7 +10,8 @@ awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, Ro
   std::string fields;
   append_response_fields(fields, head);
   const bool concerned = routes::UrlMap::concerns(head.fields);
-  AnswerBody body(upstream, routed, transaction.head().method == "HEAD");
+  AnswerBody body(transaction.services().context, upstream, routed,
+                  transaction.head().method == "HEAD");
   const std::string& request_id_name = transaction.services().site.config().request_id.header;
   const bool names_request = head.fields.find(request_id_name).has_value();
   const bool bodiless = head.framing == Framing::none;

@@ -67,13 +67,15 @@ class Submission {
         services_(transaction.services()),
         route_(route),
         upstream_(services_.upstreams[route.upstream]),
-        prefer_(prefer) {}
+        prefer_(prefer),
+        seen_share_(services_.context.bodies) {}
 
   awaitable<void> run();
 
  private:
   bool refuse();
   bool take_body_at_hand();
+  bool look_at(std::string_view piece);
   awaitable<bool> take_body();
   void describe();
   void settle_key();
@@ -94,6 +96,7 @@ class Submission {
   jobs::NewJob job_;
   std::unique_ptr<BodyWriter> writer_;  // of a body that was not at hand
   std::string seen_;                    // of such a body, as much as validation looks at
+  BodyBudget::Share seen_share_;
   std::optional<jobs::IdempotencyKey> key_;
   jobs::BodyDigest::Value digest_{};
   TimePoint window_end_{};
@@ -109,6 +112,7 @@ awaitable<void> Submission::run() {
   if (job_.body.size != 0) body = writer_ ? std::string_view(seen_) : job_.body.bytes;
   if (!is_valid(transaction_, route_.rules->validate, body)) co_return;
   seen_ = {};
+  seen_share_.give();
   describe();
   // What no attempt could send is refused now.
   RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
@@ -164,6 +168,18 @@ bool Submission::take_body_at_hand() {
   return true;
 }
 
+// Keeps as much as validation looks at. False: there is no room, and the client was told.
+bool Submission::look_at(std::string_view piece) {
+  if (!route_.rules->validate.needs_body() || seen_.size() > seen_max) return true;
+  if (!seen_share_.take(piece.size())) {
+    transaction_.respond(Problem(503, "overloaded", "Too many bodies are being checked.",
+                                 "queue_full", "Retry-After: 1\r\n"));
+    return false;
+  }
+  seen_.append(piece);
+  return true;
+}
+
 // False: it could not be had, and the client was told.
 awaitable<bool> Submission::take_body() {
   writer_ =
@@ -174,7 +190,7 @@ awaitable<bool> Submission::take_body() {
     if (!piece) co_return false;
     if (piece->empty()) break;
     if (key_) digest.update(*piece);
-    if (route_.rules->validate.needs_body() && seen_.size() <= seen_max) seen_.append(*piece);
+    if (!look_at(*piece)) co_return false;
     if (writer_->try_append(*piece)) continue;
     const Result<void> kept = co_await writer_->append(*piece);
     if (!kept) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "proxy/balance.hpp"
+#include "proxy/body_budget.hpp"
 #include "proxy/outliers.hpp"
 #include "proxy/slots.hpp"
 #include "proxy/upstream.hpp"
@@ -28,6 +29,7 @@ struct ShardContext {
   Buffers& buffers;
   store::Client& store;
   jobs::IdCodec& codec;
+  BodyBudget& bodies;
 };
 
 // Ends the making of a connection from another coroutine.
