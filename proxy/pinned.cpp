@@ -34,10 +34,17 @@ bool names_connection_auth(const Fields& fields, std::string_view field) {
   return found;
 }
 
+// Looks at lines, and takes apart the one that matters: every call comes by here.
 bool has_connection_auth(std::string_view stored) {
-  Fields fields;
-  fields.assign(stored.substr(stored.find("\r\n") + 2));
-  return names_connection_auth(fields, "Authorization");
+  constexpr std::string_view name = "Authorization:";
+  for (std::size_t end = stored.find("\r\n"); end != stored.npos; end = stored.find("\r\n")) {
+    stored.remove_prefix(end + 2);
+    if (!is_same_name(stored.substr(0, name.size()), name)) continue;
+    Fields fields;
+    fields.assign(stored.substr(0, stored.find("\r\n")));
+    if (names_connection_auth(fields, "Authorization")) return true;
+  }
+  return false;
 }
 
 }  // namespace raincheck::proxy

@@ -29,5 +29,7 @@ TEST_CASE("NTLM and Negotiate are found among the challenges and credentials of 
 TEST_CASE("credentials of a connection are found in what is kept of a request") {
   CHECK(has_connection_auth("GET /x\r\nA: b\r\nauthorization: NTLM abc\r\n"));
   CHECK(!has_connection_auth("GET /NTLM\r\nX-Authorization: NTLM abc\r\n"));
+  CHECK(has_connection_auth("GET /x\r\nAuthorization: Basic a\r\nAuthorization: Negotiate b\r\n"));
+  CHECK(!has_connection_auth("GET /x\r\nAuthorization: Basic a\r\nX: NTLM\r\n"));
   CHECK(!has_connection_auth("GET /x\r\n"));
 }
