@@ -2,10 +2,12 @@
 import gzip
 import json
 import os
+import select
+import threading
 
-from backend import answer
+from backend import answer, raw
 from harness import EndToEnd, problem, route
-from wire import wait_until
+from wire import request_bytes, wait_until
 
 JSON = {'Content-Type': 'application/json'}
 SCHEMA = {'type': 'object', 'required': ['year', 'format'], 'additionalProperties': False,
@@ -163,3 +165,30 @@ class Answers(EndToEnd):
         self.both(replace=[{'from': 'a', 'to': 'b'}])
         self.results({'Range': 'bytes=0-10'})
         self.assertEqual({None}, {seen.get('Range') for seen in self.backend.seen()})
+
+    def test_bodies_that_are_changed_whole_wait_for_room_and_are_not_lost(self):
+        body = {'max_size': '100MiB', 'json_patch': [{'op': 'add', 'path': '/added', 'value': 1}]}
+        self.serve(routes=[route('POST /reports/*', response_body=body),
+                           route('/plain/*', mode='never', response_body=body)])
+        head = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+        go_on = threading.Event()
+
+        def half(exchange):
+            exchange.send(head + b'1\r\n{\r\n')
+            go_on.wait(30)
+            exchange.send(b'1\r\n}\r\n0\r\n\r\n')
+        self.backend.on('/plain/first', half)
+        for path in ('/plain/second', '/reports'):
+            self.backend.on(path, raw(head + b'2\r\n{}\r\n0\r\n\r\n', False))
+        first, second = self.client(), self.client()
+        first.send(request_bytes('GET', '/plain/first'))
+        wait_until(lambda: self.backend.count('/plain/first') == 1, 'the first call')
+        second.send(request_bytes('GET', '/plain/second'))
+        job = self.submit()
+        wait_until(lambda: self.backend.count('/plain/second') + self.backend.count('/reports') == 2, 'the others')
+        self.assertFalse(select.select([second.sock], [], [], 0.3)[0], 'there was room for two')
+        self.assertEqual('running', job.state())
+        go_on.set()
+        self.assertEqual({'added': 1}, json.loads(first.answer().body))
+        self.assertEqual({'added': 1}, json.loads(second.answer().body))
+        self.assertEqual({'added': 1}, json.loads(job.wait().result().body))
