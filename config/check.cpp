@@ -101,6 +101,10 @@ void check_upstream(const Upstream& upstream, Reading& reading) {
     reading.refuse(upstream.hash_key->place, path + ".hash_key",
                    "means nothing without 'lb_policy: hash'");
   }
+  if (upstream.slow_start.count() != 0 && by_hash && !reading.is_refused_within(path)) {
+    reading.refuse(reading.place(path + ".slow_start"), path + ".slow_start",
+                   "cannot be had with 'lb_policy: hash': a key belongs to a server or does not");
+  }
   Names urls(reading);
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const std::string server = path + ".servers[" + std::to_string(i) + "]";

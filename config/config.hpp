@@ -56,10 +56,11 @@ struct Named {
 };
 
 struct ListenerTimeouts {
-  milliseconds header{10'000};  // from the first byte of a request to the end of its header
-  milliseconds body{60'000};    // longest silence while a request body is read
-  milliseconds write{60'000};   // longest time without progress while a response is written
-  milliseconds idle{75'000};    // a kept-alive connection without a request
+  milliseconds header{10'000};      // from the first byte of a request to the end of its header
+  milliseconds body{60'000};        // longest silence while a request body is read
+  milliseconds write{60'000};       // longest time without progress while a response is written
+  milliseconds idle{75'000};        // a kept-alive connection without a request
+  milliseconds body_grace{30'000};  // of waiting for one body, before limits.body_rate counts
 };
 
 struct ListenerLimits {
@@ -69,6 +70,7 @@ struct ListenerLimits {
   std::uint64_t headers = 32 * kib;
   std::uint32_t header_count = 100;
   std::uint64_t body = 10 * mib;
+  std::uint64_t body_rate = kib;  // bytes per second, of bodies either way; 0: any
 };
 
 enum class ProxyProtocol { none, v1, v2 };
@@ -140,6 +142,7 @@ struct Upstream {
   std::optional<milliseconds> abort_hold;  // default: timeouts.attempt
   HealthCheck health_check;
   OutlierDetection outlier_detection;
+  milliseconds slow_start{0};  // of a server that comes back; 0: none
   UpstreamLimits limits;
   bool is_auth_service = false;  // of an authorize.url, added by load(): no route leads to it
   Place place;
@@ -399,13 +402,20 @@ struct RequestId {
   AcceptId accept = AcceptId::trusted;
 };
 
+// W3C Trace Context.
+struct TraceContext {
+  bool generate = false;  // for requests that bring none
+};
+
 struct Config {
   int version = 1;
   std::vector<std::string> include;
   std::string public_url;  // without a trailing slash; empty: Location is a path
   std::vector<Listener> listeners{Listener{}};
   std::vector<std::string> trusted_proxies{"127.0.0.0/8", "::1/128"};
+  bool forwarded = false;  // backends are told of clients in Forwarded (RFC 7239) too
   RequestId request_id;
+  TraceContext trace_context;
   Shutdown shutdown;
   Log log;
   AccessLog access_log;

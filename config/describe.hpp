@@ -44,6 +44,8 @@ void describe(V& v, ListenerTimeouts& t) {
   v.field("write", t.write, Duration{},
           "Longest time without progress while a response is written.");
   v.field("idle", t.idle, Duration{}, "How long a kept-alive connection may wait for a request.");
+  v.field("body_grace", t.body_grace, Duration{},
+          "How long a client may be waited for within one body before limits.body_rate counts.");
 }
 
 template <class V>
@@ -57,6 +59,9 @@ void describe(V& v, ListenerLimits& l) {
   v.field("header_count", l.header_count, Count{1, 10'000},
           "Number of header fields of a request; beyond it 431.");
   v.field("body", l.body, Size{}, "Size of a request body; beyond it 413.");
+  v.field("body_rate", l.body_rate, Rate{},
+          "How fast, on average, a client must at least send the body of a request, else 408, and "
+          "read that of an answer, else the connection ends. 0B/s: at any speed.");
 }
 
 template <class V>
@@ -153,6 +158,11 @@ void describe(V& v, Upstream& u) {
             "Whether each server is well is found out beside the calls. Default: no checks.");
   v.section("outlier_detection", u.outlier_detection,
             "Servers whose calls fail one after the other are left out for a while.");
+  v.field(
+      "slow_start", u.slow_start, Duration{Zero::allowed},
+      "How long a server that was down or left out takes to get back to its share of the calls, "
+      "from next to none, evenly. Not with lb_policy: hash, where it would move keys. 0s: at "
+      "once.");
   for (const char* key : {"rate_limit", "tls"}) {
     v.unbuilt(key);
   }
@@ -215,6 +225,12 @@ void describe(V& v, RequestId& r) {
 }
 
 template <class V>
+void describe(V& v, TraceContext& t) {
+  v.field("generate", t.generate, Flag{},
+          "Whether a request without a valid traceparent gets one.");
+}
+
+template <class V>
 void describe_upstreams_and_routes(V& v, MainFile& file) {
   v.named("upstreams", file.config.upstreams, file.upstream, upstream_names,
           "The backends, by name. Short form: name: http://host:port");
@@ -238,7 +254,12 @@ void describe(V& v, MainFile& file) {
   v.items("listeners", c.listeners, Listener{}, "Where clients connect.", Use::optional);
   v.list("trusted_proxies", c.trusted_proxies, Many<Text>{{check_network}},
          "Networks whose forwarding headers and request ids are believed.");
+  v.field(
+      "forwarded", c.forwarded, Flag{},
+      "Whether backends are told of clients in Forwarded (RFC 7239) too, beside X-Forwarded-*.");
   v.section("request_id", c.request_id, "How requests are identified in logs.");
+  v.section("trace_context", c.trace_context,
+            "Traces that requests belong to (W3C Trace Context).");
   v.section("shutdown", c.shutdown, "How the program ends.");
   v.section("log", c.log, "The program's log, on standard error.");
   v.section("access_log", c.access_log, "One line for each exchange.");

@@ -14,6 +14,7 @@ std::string quoted(std::string_view text) {
 constexpr const char* duration_pattern =
     "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 constexpr const char* size_pattern = "^[0-9]+([KMGT]i?)?B$";
+constexpr const char* rate_pattern = "^[0-9]+([KMGT]i?)?B/s$";
 constexpr const char* origin_pattern = "^http://[^/?#@ ]+$";
 constexpr const char* status_pattern = "^[2-5][0-9][0-9](-[2-5][0-9][0-9])?$";
 constexpr const char* match_pattern = "^([A-Z][A-Z-]* )?/[^ ]*$";
@@ -64,6 +65,23 @@ Problem Size::read(const Scalar& scalar, std::uint64_t& out) const {
 
 Shape Size::shape() const {
   return {Shape::Type::text, {}, size_pattern, {}, {}};
+}
+
+Problem Rate::read(const Scalar& scalar, std::uint64_t& out) const {
+  std::string_view text = scalar.text;
+  const bool is_per_second = text.ends_with("/s");
+  if (is_per_second) text.remove_suffix(2);
+  const auto size = parse_size(text);
+  if (!is_per_second || !size) {
+    return {"must be a size in a second such as '1KiB/s' or '0B/s', not " + quoted(scalar.text),
+            ""};
+  }
+  out = *size;
+  return {};
+}
+
+Shape Rate::shape() const {
+  return {Shape::Type::text, {}, rate_pattern, {}, {}};
 }
 
 Problem not_a_word(std::string_view text,

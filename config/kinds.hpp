@@ -101,6 +101,13 @@ struct Size {
   std::string show(std::uint64_t value) const { return format_size(value); }
 };
 
+// Bytes in a second: "1KiB/s".
+struct Rate {
+  Problem read(const Scalar& scalar, std::uint64_t& out) const;
+  Shape shape() const;
+  std::string show(std::uint64_t value) const { return format_size(value) + "/s"; }
+};
+
 Problem not_a_word(std::string_view text,
                    const std::vector<std::string>& words,
                    const std::vector<std::string>& unbuilt);

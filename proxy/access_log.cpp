@@ -58,6 +58,7 @@ void AccessLog::exchange(const ExchangeLine& line) {
   if (std::find(excluded.begin(), excluded.end(), line.path) != excluded.end()) return;
   begin(line.time, "exchange");
   text("request_id", line.request_id);
+  text("trace_id", line.trace_id);
   text("job_id", line.job_id);
   text("client", line.client);
   text("method", line.method);
@@ -77,6 +78,7 @@ void AccessLog::exchange(const ExchangeLine& line) {
 void AccessLog::attempt(const AttemptLine& line) {
   begin(line.time, "attempt");
   text("request_id", line.request_id);
+  text("trace_id", line.trace_id);
   if (line.has_job) {
     const jobs::IdText id = codec_.encode(line.id);
     text("job_id", jobs::view(id));

@@ -21,6 +21,7 @@ namespace raincheck::proxy {
 struct ExchangeLine {
   jobs::WallTime time{};
   std::string_view request_id;
+  std::string_view trace_id;
   std::string_view job_id;
   std::string_view client;
   std::string_view method;
@@ -39,6 +40,7 @@ struct ExchangeLine {
 struct AttemptLine {
   jobs::WallTime time{};
   std::string_view request_id;
+  std::string_view trace_id;
   jobs::JobId id;
   bool has_job = true;
   std::string_view route;

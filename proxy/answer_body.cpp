@@ -11,6 +11,8 @@ using routes::BodyPlan;
 
 namespace {
 
+constexpr std::chrono::milliseconds room_pause{50};
+
 BodyChange change_of(const BodyPlan& plan) {
   return plan.coding == routes::ContentCoding::identity ? BodyChange::changed
                                                         : BodyChange::encoded_again;
@@ -18,14 +20,22 @@ BodyChange change_of(const BodyPlan& plan) {
 
 }  // namespace
 
-AnswerBody::AnswerBody(UpstreamConnection& connection, RouteCall* routed, bool head_request)
-    : connection_(connection), routed_(routed), status_(connection.head().status) {
+AnswerBody::AnswerBody(ShardContext& context,
+                       UpstreamConnection& connection,
+                       RouteCall* routed,
+                       bool head_request)
+    : context_(context),
+      connection_(connection),
+      routed_(routed),
+      is_of_head_(head_request),
+      status_(connection.head().status),
+      share_(context.bodies) {
   const ResponseHead& head = connection.head();
   if (head.framing == Framing::length) size_ = head.content_length;
   if (!routed) return;
   content_type_ = head.fields.find("Content-Type").value_or("");
   content_encoding_ = head.fields.find("Content-Encoding").value_or("");
-  looks_ = routed->rules().success.needs_body();
+  looks_ = routed->rules().success.needs_body() && !head_request;
   if (head_request || head.framing == Framing::none) return;
   routes::BodyFacts facts;
   facts.content_type = content_type_;
@@ -82,6 +92,7 @@ std::string AnswerBody::judge() const {
   answer.content_type = content_type_;
   answer.body = seen.text();
   answer.is_whole = seen.is_whole;
+  answer.has_body = !is_of_head_;
   return routed_->rules().success.judge(answer);
 }
 
@@ -103,8 +114,26 @@ awaitable<Result<void>> AnswerBody::begin() {
   co_return Result<void>();
 }
 
+// Waits for room: the call has been made, and its answer must not be lost. All of it is taken at
+// once, so that bodies never wait for each other.
+awaitable<Result<void>> AnswerBody::reserve(std::uint64_t bytes) {
+  const TimePoint began = context_.timers.now();
+  while (!share_.take(bytes)) {
+    if (connection_.connection().aborted()) {
+      co_return Error(Fault::upstream_lost, "given up while it waited for memory");
+    }
+    Signal pause(context_.io, context_.timers);
+    co_await pause.wait(context_.timers.now() + room_pause);
+  }
+  // This time is not the backend's.
+  if (connection_.attempt != never) connection_.attempt += context_.timers.now() - began;
+  co_return Result<void>();
+}
+
 awaitable<Result<void>> AnswerBody::collect() {
   const std::uint64_t max = routed_->rules().response_body.max_size();
+  const Result<void> reserved = co_await reserve(std::min(size_.value_or(max), max));
+  if (!reserved) co_return reserved;
   std::string whole;
   while (true) {
     const Result<std::string_view> piece = co_await read();

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "proxy/route_call.hpp"
-#include "proxy/upstream_connection.hpp"
+#include "proxy/upstream_pool.hpp"
 #include "routes/body_rules.hpp"
 
 namespace raincheck::proxy {
@@ -19,7 +19,10 @@ class AnswerBody {
  public:
   // `routed` may be null: nothing is changed. Takes what it needs of the head, whose views end with
   // begin().
-  AnswerBody(UpstreamConnection& connection, RouteCall* routed, bool head_request);
+  AnswerBody(ShardContext& context,
+             UpstreamConnection& connection,
+             RouteCall* routed,
+             bool head_request);
   AnswerBody(const AnswerBody&) = delete;
   AnswerBody& operator=(const AnswerBody&) = delete;
 
@@ -53,11 +56,14 @@ class AnswerBody {
  private:
   awaitable<jobs::Result<std::string_view>> read();
   awaitable<jobs::Result<void>> collect();
+  awaitable<jobs::Result<void>> reserve(std::uint64_t bytes);
   jobs::Result<void> pass(const routes::BodyRewriter::Rewritten& unchanged);
   awaitable<jobs::Result<std::string_view>> next_rewritten();
 
+  ShardContext& context_;
   UpstreamConnection& connection_;
   RouteCall* const routed_;
+  const bool is_of_head_;  // there is no body, whatever the fields say
   const int status_;
   std::string content_type_;
   std::string content_encoding_;
@@ -70,8 +76,9 @@ class AnswerBody {
   std::unique_ptr<routes::BodyRewriter> rewriter_;  // null: the body is not changed
   BodyChange change_ = BodyChange::none;
   std::optional<std::uint64_t> size_;
-  std::string out_;    // goes out before anything else
-  std::string given_;  // what next() gave last
+  std::string out_;          // goes out before anything else
+  std::string given_;        // what next() gave last
+  BodyBudget::Share share_;  // of memory, while it is there whole
   bool is_streamed_ = false;
   bool is_over_ = false;
 };

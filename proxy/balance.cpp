@@ -1,5 +1,6 @@
 #include "proxy/balance.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "jobs/mix.hpp"
@@ -41,6 +42,16 @@ std::optional<std::size_t> take_turn(std::span<ServerState> servers, P may_be_ca
 }
 
 }  // namespace
+
+std::uint32_t slow_start_weight(std::uint32_t weight,
+                                std::chrono::nanoseconds back,
+                                std::chrono::milliseconds slow_start) {
+  const std::uint32_t all = weight * whole_weight;
+  // One that is left out still is asked when there is no other.
+  if (back.count() < 0 || back >= slow_start) return all;
+  const double part = std::chrono::duration<double>(back) / slow_start;
+  return std::max(static_cast<std::uint32_t>(part * all), std::uint32_t{1});
+}
 
 std::optional<std::size_t> choose_server(config::LbPolicy policy,
                                          std::span<ServerState> servers,

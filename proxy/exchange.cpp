@@ -134,7 +134,7 @@ awaitable<Result<void>> PoolExchange::receive() {
   append_response_fields(reply_.head, head);
   if (const auto after = head.fields.find("Retry-After")) reply_.retry_after = *after;
   const bool concerned = routes::UrlMap::concerns(head.fields);
-  AnswerBody body(*connection_, call_.routed, method_of(call_.head) == "HEAD");
+  AnswerBody body(pool_.context(), *connection_, call_.routed, method_of(call_.head) == "HEAD");
   const Result<void> read = co_await read_step(body);
   if (!read) co_return read;
   if (reply_.step.kind != routes::FollowStep::Kind::result) co_return co_await skip_body();

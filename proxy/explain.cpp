@@ -1,11 +1,15 @@
 #include "proxy/explain.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <optional>
 
 #include "proxy/exchange.hpp"
+#include "proxy/explain_checks.hpp"
 #include "proxy/fields.hpp"
+#include "proxy/request_parser.hpp"
 #include "routes/auth_fields.hpp"
 #include "routes/listing.hpp"
 #include "routes/path.hpp"
@@ -15,9 +19,10 @@ namespace {
 
 constexpr std::string_view client_address_shown = "192.0.2.1";  // RFC 5737: nobody's
 constexpr std::string_view request_id_shown = "REQUEST-ID";
+constexpr std::string_view traceparent_shown = "00-TRACE-ID-PARENT-ID-01";
 constexpr std::string_view pseudonym_shown = "raincheck-ID";  // the store knows it
 
-// A question taken apart; views into it and into `buffer`.
+// A question taken apart; views into it, into `buffer`, and later into what write() makes of it.
 struct Parsed {
   RequestHead head;
   routes::Target target;
@@ -84,6 +89,8 @@ std::string lines_of(const Parsed& asked, const config::Config& config) {
   identity.pseudonym = pseudonym_shown;
   identity.request_id = request_id_shown;
   identity.request_id_header = config.request_id.header;
+  identity.forwarded = config.forwarded;
+  if (config.trace_context.generate) identity.traceparent = traceparent_shown;
   std::string lines;
   append_request_fields(lines, asked.head, identity);
   return lines;
@@ -98,7 +105,6 @@ routes::Values values_of(const Parsed& asked,
   values.host = asked.head.authority;
   values.target = asked.target;
   values.pattern = match.pattern;
-  values.fields = &asked.head.fields;
   values.client_address = client_address_shown;
   values.request_id = request_id_shown;
   values.job_id = match.route->async.mode == config::Mode::never ? "" : "JOB-ID";
@@ -107,10 +113,11 @@ routes::Values values_of(const Parsed& asked,
   return values;
 }
 
-std::string show_call(const Parsed& asked,
-                      const config::Config& config,
-                      const routes::RouteMatch& match,
-                      std::size_t body_size) {
+// The checks, what follows, and the call.
+std::string show_route(const Parsed& asked,
+                       const config::Config& config,
+                       const routes::RouteMatch& match,
+                       std::string_view body) {
   const config::Upstream* const upstream = find_upstream(config, match.route->upstream);
   if (upstream == nullptr || upstream->servers.empty()) return "";
   routes::Values values = values_of(asked, config, match);
@@ -118,14 +125,51 @@ std::string show_call(const Parsed& asked,
     return "***";
   };
   values.secret = &hidden;
+  const std::string lines = lines_of(asked, config);
+  Fields fields;
+  fields.assign(lines);
+  values.fields = &fields;
   std::string head;
   std::string host = upstream->servers.front().authority;
   std::string why;
-  const auto made = match.rules->make_call(values, lines_of(asked, config), head, host, why);
-  if (made != routes::RouteRules::Made::done) {
-    return "\nNo call is made: " + why + ".\n";
+  const auto made = match.rules->make_call(values, lines, head, host, why);
+  const Checked checked{asked.head, asked.target, body, head, made, why};
+  std::string out = show(check_all(checked, config, match));
+  if (made != routes::RouteRules::Made::done) return out;
+  return out + "\nThe call to " + upstream->name + ":\n\n" + render_head(head, host, body.size());
+}
+
+// As a client would write it.
+std::string write(const Parsed& asked, std::size_t body_size) {
+  const std::string_view host = asked.head.authority.empty() ? "localhost" : asked.head.authority;
+  std::string out =
+      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", asked.head.method, asked.head.target, host);
+  const Fields& fields = asked.head.fields;
+  for (const Field& field : fields) {
+    if (!is_same_name(field.name, "Host")) (void)append_field(out, field.name, field.value);
   }
-  return "\nThe call to " + upstream->name + ":\n\n" + render_head(head, host, body_size);
+  const bool is_framed = fields.count("Content-Length") + fields.count("Transfer-Encoding") != 0;
+  if (body_size != 0 && !is_framed) out += fmt::format("Content-Length: {}\r\n", body_size);
+  return out + "\r\n";
+}
+
+RequestLimits gate_limits(const config::Config& config) {
+  const config::ListenerLimits& limits = config.listeners.front().limits;
+  return {limits.request_line, limits.headers, limits.header_count};
+}
+
+// Empty: it is none, or of a route that says nothing of origins.
+std::string show_preflight(const Parsed& asked,
+                           const routes::RouteTable& table,
+                           routes::Asked call) {
+  call.method = routes::Cors::asked_method(asked.head.method, asked.head.fields);
+  call.is_preflight = true;
+  if (call.method.empty()) return "";
+  const routes::RouteMatch match = table.match(call);
+  if (!match || match.rules->cors.is_empty()) return "";
+  std::string lines;
+  match.rules->cors.append_preflight(asked.head.fields, call.method, lines);
+  return "a preflight for route '" + match.route->name + "', answered here with 204:\n\n" + lines;
 }
 
 // The request with what a positive answer brings, which nobody knows, in place of its own fields.
@@ -157,8 +201,15 @@ Explanation explain(const config::Config& config,
                     const routes::RouteTable& table,
                     const Question& question) {
   std::string buffer;
-  const Parsed asked = parse(question, buffer);
+  Parsed asked = parse(question, buffer);
   if (!asked.why.empty()) return {false, asked.why};
+  const std::string bytes = write(asked, question.data.size());
+  RequestParser gate;
+  if (gate.parse(bytes, gate_limits(config)) != Parse::done) {
+    const Rejection& rejection = gate.rejection();
+    return {true, fmt::format("Refused with {}: {}\n", rejection.status, rejection.detail)};
+  }
+  asked.head = gate.head();
   const routes::Asked what = {asked.head.method, asked.head.authority, asked.target.path,
                               asked.target.query, &asked.head.fields};
   const std::string& base = config.jobs.base_path;
@@ -169,6 +220,8 @@ Explanation explain(const config::Config& config,
   const routes::RouteMatch match = table.match(what);
   Explanation out;
   out.text = "Path " + std::string(asked.target.path) + ": ";
+  const std::string preflight = show_preflight(asked, table, what);
+  if (!preflight.empty()) return {true, out.text + preflight};
   if (match) {
     out.text += "route '" + match.route->name + "'\n\n";
   } else {
@@ -182,7 +235,7 @@ Explanation explain(const config::Config& config,
   if (match) {
     out.text += show_question(asked, config, match.route->authorize);
     out.text +=
-        show_call(with_copied(asked, match.route->authorize), config, match, question.data.size());
+        show_route(with_copied(asked, match.route->authorize), config, match, question.data);
   }
   return out;
 }

@@ -4,7 +4,9 @@
 #include <array>
 
 #include "proxy/characters.hpp"
+#include "proxy/forwarded.hpp"
 #include "proxy/head_lines.hpp"
+#include "proxy/trace_context.hpp"
 #include "routes/authority.hpp"
 
 namespace raincheck::proxy {
@@ -71,7 +73,12 @@ bool is_replaced(std::string_view name, const Identity& identity) {
   return is_same_name(name, "Host") || is_same_name(name, "Expect") || is_same_name(name, "Via") ||
          is_same_name(name, "Proxy") || has_prefix(name, "Proxy-") ||
          is_same_name(name, "X-Forwarded-For") || is_same_name(name, "X-Forwarded-Proto") ||
-         is_same_name(name, "X-Forwarded-Host") || is_same_name(name, identity.request_id_header);
+         is_same_name(name, "X-Forwarded-Host") || is_same_name(name, identity.request_id_header) ||
+         (identity.forwarded && is_same_name(name, "Forwarded"));
+}
+
+bool is_about_trace(std::string_view name) {
+  return is_same_name(name, "traceparent") || is_same_name(name, "tracestate");
 }
 
 bool is_about_client(std::string_view name) {
@@ -105,6 +112,7 @@ void append_identity(std::string& out, const RequestHead& head, const Identity& 
   (void)append_field(out, "X-Forwarded-Proto", proto);
   const auto host = told_or(head, identity, "X-Forwarded-Host", identity.host);
   if (!host.empty()) (void)append_field(out, "X-Forwarded-Host", host);
+  if (identity.forwarded) append_forwarded(out, head, identity);
   FieldLine via(out, "Via");
   // Whoever says it: without the whole chain a loop through others would not be found.
   append_chain(via, "Via");
@@ -146,14 +154,20 @@ std::string_view take_last(std::string_view& list) {
 
 void append_request_fields(std::string& out, const RequestHead& head, const Identity& identity) {
   const NamedOptions named(head.fields);
+  // What Connection names is not there.
+  const bool has_trace = !trace_id_of(head.fields).empty() && !named.contain("traceparent");
   for (const Field& field : head.fields) {
     const std::string_view name = field.name;
     if (is_hop_by_hop(name) || is_replaced(name, identity) || named.contain(name)) continue;
     if (name.find('_') != std::string_view::npos) continue;
     if (!identity.peer_trusted && is_about_client(name)) continue;
+    if (!has_trace && is_about_trace(name)) continue;
     (void)append_field(out, name, field.value);
   }
   append_identity(out, head, identity);
+  if (!has_trace && !identity.traceparent.empty()) {
+    (void)append_field(out, "traceparent", identity.traceparent);
+  }
 }
 
 void append_response_fields(std::string& out, const ResponseHead& head) {

@@ -27,15 +27,18 @@ struct Identity {
   std::string_view pseudonym;       // of this proxy, in Via
   std::string_view request_id;
   std::string_view request_id_header;  // its field name
+  bool forwarded = false;              // tell in Forwarded too
+  std::string_view traceparent;        // for a request without a valid one; may be empty
 };
 
 // The end-to-end fields of a request, then our own: X-Forwarded-For (one line, the peer's address
-// after the chain of a trusted peer), X-Forwarded-Proto, X-Forwarded-Host, Via (one line, our
-// pseudonym after the chain), the request id.
+// after the chain of a trusted peer), X-Forwarded-Proto, X-Forwarded-Host, Forwarded if asked for,
+// Via (one line, our pseudonym after the chain), the request id, traceparent if there was none.
 // Left out are hop-by-hop fields and what Connection names, what the caller writes itself (Host,
 // framing, Upgrade), names with '_' (CGI cannot tell them from '-'), Proxy and Proxy-* and, from a
 // peer that is not trusted, all that pretends to know the client (X-Forwarded-*, X-Real-IP,
-// Forwarded). A trusted peer's X-Forwarded-Proto and -Host stand instead of ours.
+// Forwarded). A trusted peer's X-Forwarded-Proto and -Host stand instead of ours. A traceparent
+// that is not valid is left out, and tracestate with it.
 void append_request_fields(std::string& out, const RequestHead& head, const Identity& identity);
 
 // The end-to-end fields of a response, without Content-Length: the caller writes framing.

@@ -6,6 +6,7 @@
 #include "proxy/client_watch.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/handlers.hpp"
+#include "proxy/pinned.hpp"
 #include "proxy/relay.hpp"
 
 namespace raincheck::proxy {
@@ -53,6 +54,8 @@ class Forward {
   awaitable<bool> take_slot(TimePoint deadline);
   awaitable<void> call(TimePoint deadline);
   awaitable<Result<void>> exchange(UpstreamPool::Reuse reuse);
+  awaitable<Result<void>> connect(UpstreamPool::Reuse reuse);
+  void let_go();
   awaitable<Result<void>> ask();
   awaitable<void> upload();
   awaitable<Result<void>> upload_pieces();
@@ -60,6 +63,7 @@ class Forward {
   awaitable<void> pump(Connection& from, InputBuffer& input, Connection& to);
   awaitable<void> backward();
   bool make_call();
+  std::string_view head() const;
   std::string render(std::string_view authority) const;
   bool resendable() const;
 
@@ -73,6 +77,7 @@ class Forward {
   TimePoint deadline_ = never;
   TimePoint tunnel_awake_{};  // when something last moved, either way
   std::unique_ptr<UpstreamConnection> connection_;
+  bool is_pinned_ = false;                      // to the client's connection
   std::optional<std::string_view> small_body_;  // all of it, when it is small
   std::string first_;                           // what was read of it before the call began
   bool uploading_ = false;
@@ -94,12 +99,16 @@ bool Forward::make_call() {
   return may_call(transaction_, *routed_);
 }
 
+// In the form in which it would be stored, as the rules of the route have it.
+std::string_view Forward::head() const {
+  return routed_ ? routed_->head() : std::string_view(stored_);
+}
+
 std::string Forward::render(std::string_view authority) const {
   const RequestHead& head = transaction_.head();
-  const std::string_view made = routed_ ? routed_->head() : std::string_view(stored_);
   if (routed_ && !routed_->host().empty()) authority = routed_->host();
   std::string out;
-  append_call(out, made, authority);
+  append_call(out, this->head(), authority);
   if (small_body_ && head.framing != Framing::none) {
     fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", small_body_->size());
   } else if (head.framing == Framing::length) {
@@ -199,17 +208,44 @@ awaitable<void> Forward::call(TimePoint deadline) {
   } else if (!done && !transaction_.response_begun()) {
     transaction_.respond(problem_of(done.error()));
   }
-  if (done && connection_) upstream_.pool->release(std::move(connection_));
+  if (done && connection_) let_go();
+}
+
+void Forward::let_go() {
+  if (is_pinned_) {
+    transaction_.pinned().keep(std::move(connection_));
+  } else {
+    upstream_.pool->release(std::move(connection_));
+  }
+}
+
+// The one that belongs to the client, or any of the pool's.
+awaitable<Result<void>> Forward::connect(UpstreamPool::Reuse reuse) {
+  AbortRequest abort;
+  connection_ = transaction_.pinned().take(*upstream_.config);
+  is_pinned_ = connection_ != nullptr || has_connection_auth(head());
+  if (connection_) {
+    const bool has_slot = co_await upstream_.pool->claim(*connection_, deadline_, abort);
+    if (!has_slot) {
+      co_return Error(Fault::upstream_timeout, "waiting for a server that is not at its limit");
+    }
+  } else {
+    auto acquired = co_await upstream_.pool->acquire(reuse, deadline_, key_, abort);
+    if (!acquired) co_return acquired.error();
+    connection_ = std::move(*acquired);
+  }
+  connection_->attempt = deadline_;
+  co_return Result<void>();
 }
 
 awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
-  AbortRequest abort;
-  auto acquired = co_await upstream_.pool->acquire(reuse, deadline_, key_, abort);
-  if (!acquired) co_return acquired.error();
-  connection_ = std::move(*acquired);
-  connection_->attempt = deadline_;
+  const Result<void> connected = co_await connect(reuse);
+  if (!connected) co_return connected;
   const Result<void> answered = co_await ask();
   upstream_.pool->judge(*connection_, answered);
+  if (answered && names_connection_auth(connection_->head().fields, "WWW-Authenticate")) {
+    is_pinned_ = true;
+  }
   if (answered && !transaction_.response_begun()) {
     if (connection_->head().status == 101) {
       co_await tunnel();
@@ -369,6 +405,15 @@ bool may_call(Transaction& transaction, RouteCall& routed) {
       transaction.respond(problem_of(Error(Fault::internal, routed.why())));
       return false;
   }
+  return false;
+}
+
+bool may_be_job(Transaction& transaction, const RouteCall& routed) {
+  if (!has_connection_auth(routed.head())) return true;
+  transaction.respond(
+      Problem(400, "connection_auth",
+              "NTLM and Negotiate authenticate a connection, and a job outlives it: "
+              "such a call cannot become one."));
   return false;
 }
 

@@ -9,10 +9,6 @@
 
 namespace raincheck::proxy {
 
-// However long a client asks to wait, its connection is not held longer than proxies on the way
-// allow.
-constexpr jobs::milliseconds client_wait_max{60'000};
-
 // A request that matched a route: a job where the route and the client say so, a plain call
 // otherwise.
 awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& route);
@@ -43,6 +39,8 @@ awaitable<void> give_result(Transaction& transaction, const jobs::Job& job);
 
 // Makes the head of a call. False: its route does not allow it, and the client was told.
 bool may_call(Transaction& transaction, RouteCall& routed);
+// After may_call(). False: its credentials belong to a connection, and the client was told.
+bool may_be_job(Transaction& transaction, const RouteCall& routed);
 
 // A fault of ours or of the upstream as a problem.
 Problem problem_of(const jobs::Error& error);

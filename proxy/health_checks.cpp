@@ -111,6 +111,7 @@ awaitable<void> HealthChecks::watch(std::size_t server) {
 void HealthChecks::tell(std::size_t server, const std::string& why) {
   const std::string& authority = upstream_.servers[server].authority;
   const bool is_up = servers_[server]->health.is_up();
+  if (is_up) slots_[server]->set_back_at(timers_.now());
   slots_[server]->hold(!is_up);
   if (!is_up) {
     --up_;

@@ -13,6 +13,7 @@
 #include "proxy/handlers.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/job_view.hpp"
+#include "proxy/submission_terms.hpp"
 
 namespace raincheck::proxy {
 

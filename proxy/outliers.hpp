@@ -35,7 +35,7 @@ class Outliers {
   bool is_ejected(std::size_t server, jobs::TimePoint now) const {
     return servers_[server].ejected_until.load(std::memory_order_relaxed) > now;
   }
-  // Of one that is ejected.
+  // When its last ejection ends, or has ended; the beginning of time if there was none.
   jobs::TimePoint returns_at(std::size_t server) const { return servers_[server].ejected_until; }
   // True once for each ejection, when it is over.
   bool has_returned(std::size_t server, jobs::TimePoint now);

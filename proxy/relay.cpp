@@ -10,7 +10,8 @@ awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, Ro
   std::string fields;
   append_response_fields(fields, head);
   const bool concerned = routes::UrlMap::concerns(head.fields);
-  AnswerBody body(upstream, routed, transaction.head().method == "HEAD");
+  AnswerBody body(transaction.services().context, upstream, routed,
+                  transaction.head().method == "HEAD");
   const std::string& request_id_name = transaction.services().site.config().request_id.header;
   const bool names_request = head.fields.find(request_id_name).has_value();
   const bool bodiless = head.framing == Framing::none;
@@ -69,6 +70,7 @@ void log_call(Transaction& transaction,
   line.duration = std::chrono::duration_cast<jobs::milliseconds>(services.timers().now() - began);
   line.time = services.timers().wall_now() - line.duration;
   line.request_id = transaction.request_id();
+  line.trace_id = transaction.trace_id();
   if (route) line.route = route->config->name;
   line.upstream = upstream.name;
   if (end.connection) line.server = end.connection->server().authority;

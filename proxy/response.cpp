@@ -162,8 +162,17 @@ void Transaction::begin_response(int status,
   end_fields(status, length, size);
 }
 
+// All of it has to be read in time, at the pace that a body must have.
+awaitable<Io> Transaction::write(Parts parts) {
+  const TimePoint began = services_.timers().now();
+  const TimePoint limit = answer_pace_.deadline(began, bytes_out_);
+  const Io io = co_await connection().write(parts, listener().timeouts.write, limit);
+  answer_pace_.add(services_.timers().now() - began);
+  co_return io;
+}
+
 awaitable<Io> Transaction::flush() {
-  const Io io = co_await connection().write(Parts(unsent_), listener().timeouts.write);
+  const Io io = co_await write(Parts(unsent_));
   unsent_.clear();
   co_return io;
 }
@@ -181,7 +190,7 @@ awaitable<Io> Transaction::write_piece(std::string_view piece) {
   if (chunked_response_) fmt::format_to(std::back_inserter(unsent_), "{:x}\r\n", piece.size());
   const std::string_view end = chunked_response_ ? "\r\n" : "";
   bytes_out_ += piece.size();
-  const Io io = co_await connection().write(Parts(unsent_, piece, end), listener().timeouts.write);
+  const Io io = co_await write(Parts(unsent_, piece, end));
   unsent_.clear();
   co_return io;
 }

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "proxy/route_call.hpp"
+#include "proxy/trace_context.hpp"
 
 namespace raincheck::proxy {
 
@@ -377,6 +378,7 @@ void Runner::log_attempt(
   AttemptLine line;
   line.time = context_.timers.wall_now() - since(began, context_.timers.now());
   line.request_id = job.request_id;
+  line.trace_id = trace_id_of(job.head);
   line.id = job.id;
   line.route = job.route;
   line.upstream = config_.name;

@@ -70,9 +70,8 @@ Server::Server(config::Config config)
     connections_.push_back(std::make_unique<ConnectionCounts>(listener.limits));
   }
   of_the_store([this] { recover(); });
-  const Shared shared{*site_,        *store_,        slots_,
-                      server_slots_, outliers_,      connections_,
-                      pending_,      access_logger_, store_->backend().secret()};
+  const Shared shared{*site_,       *store_,  slots_,  server_slots_,  outliers_,
+                      connections_, pending_, bodies_, access_logger_, store_->backend().secret()};
   const std::size_t count = shard_count();
   for (std::size_t i = 0; i < count; ++i)
     shards_.push_back(std::make_unique<Shard>(i, count, shared));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "jobs/clock.hpp"
 
 namespace raincheck::proxy {
 
@@ -35,6 +36,9 @@ class Slots {
   // health checks found it down, and it is not called.
   void hold(bool held) { held_.store(held); }
   bool held() const { return held_.load(std::memory_order_relaxed); }
+  // Of a server that was down: when it was up again. The beginning of time for one that never was.
+  void set_back_at(jobs::TimePoint time) { back_at_ = time; }
+  jobs::TimePoint back_at() const { return back_at_.load(std::memory_order_relaxed); }
 
   std::uint32_t taken() const { return taken_.load(std::memory_order_relaxed); }
   std::uint32_t max() const { return max_; }
@@ -45,6 +49,7 @@ class Slots {
   std::atomic<std::uint32_t> taken_{0};
   std::atomic<std::uint64_t> wanted_{0};
   std::atomic<bool> held_{false};
+  std::atomic<jobs::TimePoint> back_at_{jobs::TimePoint()};
 };
 
 // A slot that was taken, and is given back at the end of this.

@@ -14,6 +14,7 @@
 #include "proxy/held_call.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/relay.hpp"
+#include "proxy/submission_terms.hpp"
 #include "proxy/validate.hpp"
 
 namespace raincheck::proxy {
@@ -27,14 +28,6 @@ using jobs::State;
 using store::Insert;
 
 namespace {
-
-jobs::Prefer prefer_of(const RequestHead& head) {
-  std::vector<std::string_view> values;
-  for (const Field& field : head.fields) {
-    if (jobs::equals_ignoring_case(field.name, "Prefer")) values.push_back(field.value);
-  }
-  return values.empty() ? jobs::Prefer{} : jobs::parse_prefer(values);
-}
 
 bool may_resend(config::Resend resend, std::string_view method) {
   switch (resend) {
@@ -74,14 +67,15 @@ class Submission {
         services_(transaction.services()),
         route_(route),
         upstream_(services_.upstreams[route.upstream]),
-        prefer_(prefer) {}
+        prefer_(prefer),
+        seen_share_(services_.context.bodies) {}
 
   awaitable<void> run();
 
  private:
   bool refuse();
-  bool take_key(std::string& problem);
   bool take_body_at_hand();
+  bool look_at(std::string_view piece);
   awaitable<bool> take_body();
   void describe();
   void settle_key();
@@ -93,7 +87,6 @@ class Submission {
   awaitable<void> hold();
   void became_job(HeldCall& call, Insert insert);
   awaitable<void> in_line(std::shared_ptr<HeldCall> call);
-  milliseconds window() const;
   bool is_gated() const { return !route_.config->authorize.is_empty(); }
 
   Transaction& transaction_;
@@ -104,16 +97,11 @@ class Submission {
   jobs::NewJob job_;
   std::unique_ptr<BodyWriter> writer_;  // of a body that was not at hand
   std::string seen_;                    // of such a body, as much as validation looks at
+  BodyBudget::Share seen_share_;
   std::optional<jobs::IdempotencyKey> key_;
   jobs::BodyDigest::Value digest_{};
   TimePoint window_end_{};
 };
-
-milliseconds Submission::window() const {
-  if (prefer_.wait) return std::min(*prefer_.wait, client_wait_max);
-  if (prefer_.wait_without_value) return client_wait_max;
-  return route_.config->async.wait;
-}
 
 awaitable<void> Submission::run() {
   if (refuse()) co_return;
@@ -130,6 +118,7 @@ awaitable<void> Submission::run() {
   }
   if (!is_valid(transaction_, route_.rules->validate, body)) co_return;
   seen_ = {};
+  seen_share_.give();
   if (is_gated()) {
     const bool allowed = co_await authorize(transaction_, route_);
     if (!allowed) co_return;
@@ -141,9 +130,9 @@ awaitable<void> Submission::run() {
   describe();
   // What no attempt could send is refused now.
   RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
-  if (!may_call(transaction_, routed)) co_return;
+  if (!may_call(transaction_, routed) || !may_be_job(transaction_, routed)) co_return;
   settle_key();
-  const milliseconds wait = window();
+  const milliseconds wait = window_of(route_.config->async, prefer_);
   window_end_ = transaction_.arrived() + wait;
   if (prefer_.wait) {
     transaction_.more_fields.append(
@@ -175,28 +164,13 @@ bool Submission::refuse() {
     return true;
   }
   std::string problem;
-  if (!take_key(problem)) {
+  key_ = key_of(route_.config->async.idempotency_key, transaction_.head().fields, problem);
+  if (!problem.empty()) {
     transaction_.respond(Problem(400, "bad_idempotency_key", problem, "bad_request"));
     return true;
   }
   if (!transaction_.head().upgrade.empty()) transaction_.close_after();
   return false;
-}
-
-bool Submission::take_key(std::string& problem) {
-  const config::IdempotencyKey& settings = route_.config->async.idempotency_key;
-  const auto given = transaction_.head().fields.find(settings.header);
-  if (!given) {
-    problem = "This route needs the field " + settings.header + ".";
-    return !settings.required;
-  }
-  if (transaction_.head().fields.count(settings.header) > 1) {
-    problem = "The field " + settings.header + " may stand in a request once.";
-    return false;
-  }
-  key_ = jobs::parse_idempotency_key(*given);
-  problem = key_->error;
-  return static_cast<bool>(*key_);
 }
 
 // False: it has not all been received yet, or it is large.
@@ -205,6 +179,18 @@ bool Submission::take_body_at_hand() {
   if (!body) return false;
   job_.body = jobs::Body::inline_bytes(std::string(*body));
   if (key_) digest_ = jobs::digest_body(*body);
+  return true;
+}
+
+// Keeps as much as validation looks at. False: there is no room, and the client was told.
+bool Submission::look_at(std::string_view piece) {
+  if (!route_.rules->validate.needs_body() || seen_.size() > seen_max) return true;
+  if (!seen_share_.take(piece.size())) {
+    transaction_.respond(Problem(503, "overloaded", "Too many bodies are being checked.",
+                                 "queue_full", "Retry-After: 1\r\n"));
+    return false;
+  }
+  seen_.append(piece);
   return true;
 }
 
@@ -218,7 +204,7 @@ awaitable<bool> Submission::take_body() {
     if (!piece) co_return false;
     if (piece->empty()) break;
     if (key_) digest.update(*piece);
-    if (route_.rules->validate.needs_body() && seen_.size() <= seen_max) seen_.append(*piece);
+    if (!look_at(*piece)) co_return false;
     if (writer_->try_append(*piece)) continue;
     const Result<void> kept = co_await writer_->append(*piece);
     if (!kept) {
@@ -475,13 +461,9 @@ awaitable<void> submit(Transaction& transaction, const SiteRoute& route, jobs::P
 
 awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& route) {
   const config::Async& async = route.config->async;
-  const jobs::Prefer prefer = prefer_of(transaction.head());
+  const jobs::Prefer prefer = prefer_of(transaction.head().fields);
   if (async.mode == config::Mode::prefer) transaction.more_fields.append("Vary: Prefer\r\n");
-  const bool asynchronous = async.mode == config::Mode::always ||
-                            (async.mode == config::Mode::prefer && prefer.respond_async);
-  if (asynchronous && transaction.head().upgrade.empty()) {
-    return submit(transaction, route, prefer);
-  }
+  if (makes_job(async, prefer, transaction.head())) return submit(transaction, route, prefer);
   return forward(transaction, transaction.services().upstreams[route.upstream], &route);
 }
 

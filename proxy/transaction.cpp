@@ -6,6 +6,7 @@
 
 #include "jobs/document.hpp"
 #include "proxy/handlers.hpp"
+#include "proxy/trace_context.hpp"
 #include "routes/auth_fields.hpp"
 
 namespace raincheck::proxy {
@@ -49,9 +50,12 @@ void Transaction::reset(ClientConnection& client) {
   arrived_wall_ = services_.timers().wall_now();
   target_ = routes::Target{};
   request_id_.clear();
+  traceparent_.clear();
   address_ = client.peer;
   body_max_ = client.listener.limits.body;
   body_read_ = 0;
+  body_pace_ = answer_pace_ =
+      Pace(client.listener.limits.body_rate, client.listener.timeouts.body_grace);
   to_consume_ = 0;
   body_done_ = true;
   continue_sent_ = false;
@@ -132,13 +136,28 @@ void Transaction::begin_body() {
   to_consume_ = parser_.head_size();
 }
 
-// Who the client is and how its request is called, as far as what it says can be believed.
+// Who the client is and how its request and its trace are called, as far as what it says can be
+// believed.
 void Transaction::identify() {
   if (client_->peer_trusted) {
     address_ = client_address(head(), client_->peer, [this](std::string_view address) {
       return services_.site.trusted().contains(address);
     });
   }
+  identify_request();
+  const bool generates = services_.site.config().trace_context.generate;
+  if (generates && trace_id_of(head().fields).empty()) {
+    std::array<std::uint8_t, 24> random{};
+    services_.entropy.fill(random);
+    traceparent_ = make_traceparent(random);
+  }
+}
+
+std::string_view Transaction::trace_id() const {
+  return traceparent_.empty() ? trace_id_of(head().fields) : trace_id_in(traceparent_);
+}
+
+void Transaction::identify_request() {
   const config::RequestId& settings = services_.site.config().request_id;
   const bool accepted = settings.accept == config::AcceptId::always ||
                         (settings.accept == config::AcceptId::trusted && client_->peer_trusted);
@@ -161,6 +180,8 @@ Identity Transaction::identity() const {
   identity.pseudonym = services_.site.pseudonym();
   identity.request_id = request_id_;
   identity.request_id_header = services_.site.config().request_id.header;
+  identity.forwarded = services_.site.config().forwarded;
+  identity.traceparent = traceparent_;
   return identity;
 }
 
@@ -342,9 +363,13 @@ awaitable<Io> Transaction::receive_body() {
     if (asked != Io::ok) co_return asked;
   }
   // Who is reading an answer already may send the rest when it likes.
+  const TimePoint began = services_.timers().now();
   TimePoint deadline = never;
-  if (!response_begun()) deadline = services_.timers().now() + listener().timeouts.body;
+  if (!response_begun()) {
+    deadline = std::min(began + listener().timeouts.body, body_pace_.deadline(began, body_read_));
+  }
   const Io ready = co_await connection().wait_readable(deadline);
+  body_pace_.add(services_.timers().now() - began);
   if (ready != Io::ok) co_return ready;
   const Transfer transfer = connection().try_read(client_->input.prepare(body_read_max));
   client_->input.commit(transfer.size);
@@ -397,6 +422,7 @@ void Transaction::log() {
   ExchangeLine line;
   line.time = arrived_wall_;
   line.request_id = request_id_;
+  line.trace_id = trace_id();
   line.job_id = job_id_;
   line.client = address_;
   line.method = head().method;

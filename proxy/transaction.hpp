@@ -11,6 +11,8 @@
 #include "proxy/connection.hpp"
 #include "proxy/fields.hpp"
 #include "proxy/input_buffer.hpp"
+#include "proxy/pace.hpp"
+#include "proxy/pinned.hpp"
 #include "proxy/request_parser.hpp"
 #include "proxy/services.hpp"
 #include "routes/path.hpp"
@@ -52,6 +54,7 @@ struct ClientConnection {
   const config::Listener& listener;
   Connection connection;
   InputBuffer input;
+  PinnedConnections pinned;
   std::string peer;
   bool peer_trusted = false;
   bool last = false;  // no further request is read from it
@@ -72,6 +75,8 @@ class Transaction {
   const RequestHead& head() const { return parser_.head(); }
   const routes::Target& target() const { return target_; }
   const std::string& request_id() const { return request_id_; }
+  // Of the trace that the request belongs to; empty: to none.
+  std::string_view trace_id() const;
   Identity identity() const;
   // The request in the form in which jobs keep it: "METHOD target\r\n" and its end-to-end fields,
   // with ours.
@@ -79,6 +84,7 @@ class Transaction {
   const config::Listener& listener() const { return client_->listener; }
   Connection& connection() { return client_->connection; }
   InputBuffer& input() { return client_->input; }
+  PinnedConnections& pinned() { return client_->pinned; }
   TimePoint arrived() const { return arrived_; }
 
   // The body may be this long; a longer one is answered 413.
@@ -158,9 +164,11 @@ class Transaction {
   routes::Asked asked() const;
   awaitable<void> no_route(const routes::RouteMatch& match);
   void identify();
+  void identify_request();
   bool end();
   awaitable<void> linger();
   awaitable<Io> receive_body();
+  awaitable<Io> write(Parts parts);
   jobs::Result<std::string_view> refuse_body(const Problem& problem);
   Problem too_large() const;
   void log();
@@ -177,9 +185,11 @@ class Transaction {
   std::string normalized_;
   routes::Target target_;
   std::string request_id_;
-  std::string address_;  // of the client, as far as it can be believed
+  std::string traceparent_;  // that we made
+  std::string address_;      // of the client, as far as it can be believed
   std::uint64_t body_max_ = 0;
   std::uint64_t body_read_ = 0;
+  Pace body_pace_;
   std::size_t to_consume_ = 0;
   bool body_done_ = true;
   bool continue_sent_ = false;
@@ -189,6 +199,7 @@ class Transaction {
   bool chunked_response_ = false;
   int status_ = 0;
   std::uint64_t bytes_out_ = 0;
+  Pace answer_pace_;
   const char* reason_ = "ok";
   std::string_view route_;
   const routes::Cors* cors_ = nullptr;

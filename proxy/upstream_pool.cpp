@@ -135,6 +135,24 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
   co_return result;
 }
 
+awaitable<bool> UpstreamPool::claim(UpstreamConnection& connection,
+                                    TimePoint deadline,
+                                    AbortRequest& abort) {
+  Site& site = site_of(connection);
+  std::vector<Site*> others;
+  for (const auto& other : sites_) {
+    if (other.get() != &site) others.push_back(other.get());
+  }
+  while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
+    if (site.slots.try_take()) {
+      connection.slot = Slot(&site.slots);
+      co_return true;
+    }
+    co_await wait_for_room(others, deadline, abort);
+  }
+  co_return false;
+}
+
 // Of the servers that were not tried, are up and have room: those that took their last connection
 // first, and one that is ejected only when no other took one.
 UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
@@ -150,6 +168,7 @@ UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
           rank_of(site, now) == rank && std::find(tried.begin(), tried.end(), &site) == tried.end();
       states_[i].usable = is_asked && site.has_room();
       states_[i].calls = site.slots.taken();
+      states_[i].weight = weight_of(site, now);
       choice.may_wait = choice.may_wait || is_asked;
     }
     const auto next = choose_usable(key, server);
@@ -175,6 +194,11 @@ UpstreamPool::Rank UpstreamPool::rank_of(const Site& site, TimePoint now) {
     spdlog::info("upstream {}: server {} is called again", upstream_.name, site.server.authority);
   }
   return site.passed_over_until > now ? Rank::passed_over : Rank::good;
+}
+
+std::uint32_t UpstreamPool::weight_of(const Site& site, TimePoint now) const {
+  const TimePoint back_at = std::max(site.slots.back_at(), outliers_.returns_at(site.index));
+  return slow_start_weight(site.server.weight, now - back_at, upstream_.slow_start);
 }
 
 void UpstreamPool::judge(UpstreamConnection& connection, const Result<void>& answered) {

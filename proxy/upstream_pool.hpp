@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "proxy/balance.hpp"
+#include "proxy/body_budget.hpp"
 #include "proxy/outliers.hpp"
 #include "proxy/slots.hpp"
 #include "proxy/upstream.hpp"
@@ -28,6 +29,7 @@ struct ShardContext {
   Buffers& buffers;
   store::Client& store;
   jobs::IdCodec& codec;
+  BodyBudget& bodies;
 };
 
 // Ends the making of a connection from another coroutine.
@@ -68,6 +70,9 @@ class UpstreamPool final : public Upstream {
       std::optional<std::uint64_t> key,
       AbortRequest& abort,
       std::string_view server = {});
+  // A slot of its server for a connection that is idle and not one of the pool's. False: there was
+  // none before `deadline`.
+  awaitable<bool> claim(UpstreamConnection& connection, TimePoint deadline, AbortRequest& abort);
   // A new connection to one server, for a check; not one of the pool's.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> dial(std::size_t server,
                                                                     TimePoint deadline,
@@ -101,6 +106,7 @@ class UpstreamPool final : public Upstream {
   std::optional<std::size_t> choose_usable(std::optional<std::uint64_t> key,
                                            std::string_view server);
   Rank rank_of(const Site& site, TimePoint now);
+  std::uint32_t weight_of(const Site& site, TimePoint now) const;
   Site& site_of(const UpstreamConnection& connection);
   void failed(const Site& site, std::string_view why);
   awaitable<void> wait_for_room(const std::vector<Site*>& tried,

@@ -36,6 +36,7 @@ std::string SuccessCheck::judge(const JudgedAnswer& answer) const {
     return type.empty() ? "the response has no media type"
                         : "the media type " + std::string(type) + " is not a success";
   }
+  if (!answer.has_body) return "";
   const std::string_view body = answer.body.substr(0, look_bytes);
   if (matches_ && !RE2::PartialMatch({body.data(), body.size()}, *matches_)) {
     return "the body does not match body_matches";

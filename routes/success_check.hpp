@@ -23,6 +23,7 @@ struct JudgedAnswer {
   std::string_view content_type;
   std::string_view body;  // decoded; its first SuccessCheck::look_bytes, or all of it
   bool is_whole = true;   // the body ends with these bytes
+  bool has_body = true;   // false of HEAD: what is asked of bodies does not apply
 };
 
 class SuccessCheck {

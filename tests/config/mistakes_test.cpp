@@ -86,6 +86,12 @@ const Mistake mistakes[] = {
     {with("store: { inline_max: 2MiB }\n"), "7:22: error: store.inline_max: must be at most 1MiB"},
     {with("listeners: [{ timeouts: { header: 0s } }]\n"),
      "7:35: error: listeners[0].timeouts.header: must be longer than 0s"},
+    {with("listeners: [{ limits: { body_rate: 1KiB } }]\n"),
+     "7:36: error: listeners[0].limits.body_rate: must be a size in a second such as '1KiB/s' or "
+     "'0B/s', not '1KiB'"},
+    {with("listeners: [{ limits: { body_rate: 5/s } }]\n"),
+     "7:36: error: listeners[0].limits.body_rate: must be a size in a second such as '1KiB/s' or "
+     "'0B/s', not '5/s'"},
     {with("log: { level: wran }\n"),
      "7:15: error: log.level: must be 'trace', 'debug', 'info', 'warn' or 'error', not 'wran'; "
      "did you mean 'warn'?"},
@@ -317,6 +323,9 @@ const Mistake contradictions[] = {
      "4:16: error: upstreams.a.lb_policy: 'hash' needs a hash_key, such as ${cookie.SESSION}"},
     {upstream_with("hash_key: '${cookie.a}'"),
      "4:15: error: upstreams.a.hash_key: means nothing without 'lb_policy: hash'"},
+    {upstream_with("slow_start: 30s\n    lb_policy: hash\n    hash_key: '${cookie.a}'"),
+     "4:17: error: upstreams.a.slow_start: cannot be had with 'lb_policy: hash': a key belongs to "
+     "a server or does not"},
     {upstream_with("abort_hold: 1h"),
      "4:17: error: upstreams.a.abort_hold: means nothing without 'on_abort: drain'"},
     {"upstreams:\n  a: { servers: [http://a, 'http://A:80'] }\ndefault_upstream: a\n",

@@ -267,6 +267,7 @@ TEST_CASE("the example's values are the defaults, unless it says that they are e
   CHECK(config.listeners[0].address == listener.address);
   CHECK(config.listeners[0].timeouts.header == listener.timeouts.header);
   CHECK(config.listeners[0].limits.body == listener.limits.body);
+  CHECK(config.listeners[0].limits.body_rate == listener.limits.body_rate);
   const Upstream upstream;
   REQUIRE(config.upstreams.size() == 2);  // the other is the service of authorize.url
   CHECK(config.upstreams[1].is_auth_service);

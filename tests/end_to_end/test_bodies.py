@@ -2,9 +2,12 @@
 import gzip
 import json
 import os
+import select
+import threading
 
-from backend import answer
+from backend import answer, raw
 from harness import EndToEnd, problem, route
+from wire import request_bytes, wait_until
 
 JSON = {'Content-Type': 'application/json'}
 SCHEMA = {'type': 'object', 'required': ['year', 'format'], 'additionalProperties': False,
@@ -53,6 +56,26 @@ class Validation(EndToEnd):
         self.assertEqual(415, self.refused(b'no gzip', {**JSON, 'Content-Encoding': 'gzip'})[0])
         self.assertEqual(422, self.refused(gzip.compress(b'[]'), {**JSON, 'Content-Encoding': 'gzip'})[0])
 
+    def test_bodies_that_are_checked_have_a_bound_all_together(self):
+        self.serve_with()
+        good = b'{"year": 2026, "format": "pdf"}' + b' ' * 100_000
+        size = 8 << 20
+        held = [self.client() for _ in range((128 << 20) // size)]
+        for client in held:
+            client.send(b'POST /reports/1 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n' % size)
+            client.send(b' ' * (size - 1))
+
+        def probe():
+            return self.request('POST', '/reports/1', JSON, good)
+        refused = wait_until(lambda: (answered := probe()).status == 503 and answered, 'no room', 30)
+        self.assert_problem(refused, 503, 'overloaded')
+        self.assertEqual('1', refused.get('Retry-After'))
+        held[0].send(b' ')
+        self.assertEqual(400, held[0].answer('POST').status, 'spaces are no JSON')
+        self.assertEqual(202, probe().status)
+        held[1].reset()
+        wait_until(lambda: probe().status == 202, 'the room of one that left')
+
 
 class Success(EndToEnd):
     def outcome_of(self, body, fields=(), status=200, **success):
@@ -77,6 +100,13 @@ class Success(EndToEnd):
         fields = {**JSON, 'Content-Encoding': 'gzip'}
         body = gzip.compress(b'{"ok": false, "rows": [' + b'1, ' * 50_000 + b'1]}')
         self.assertEqual('upstream_rejected', self.outcome_of(body, fields, json={'/ok': True}))
+
+    def test_a_head_has_no_body_to_judge(self):
+        self.serve(routes=[route('HEAD /reports/*', success={'body_matches': 'x', 'json': {'/ok': True}})])
+        self.backend.on('/reports', answer(200, b'{"ok": true}'))
+        self.assertEqual('succeeded', self.submit(method='HEAD').ended())
+        self.backend.on('/reports', answer(404))
+        self.assertEqual('upstream_status', self.submit(method='HEAD').ended())
 
     def test_what_meets_all_of_it_is_one(self):
         self.assertEqual('succeeded', self.outcome_of(b'{"ok": true}', JSON, json={'/ok': True}, body_matches='ok',
@@ -135,3 +165,30 @@ class Answers(EndToEnd):
         self.both(replace=[{'from': 'a', 'to': 'b'}])
         self.results({'Range': 'bytes=0-10'})
         self.assertEqual({None}, {seen.get('Range') for seen in self.backend.seen()})
+
+    def test_bodies_that_are_changed_whole_wait_for_room_and_are_not_lost(self):
+        body = {'max_size': '100MiB', 'json_patch': [{'op': 'add', 'path': '/added', 'value': 1}]}
+        self.serve(routes=[route('POST /reports/*', response_body=body),
+                           route('/plain/*', mode='never', response_body=body)])
+        head = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
+        go_on = threading.Event()
+
+        def half(exchange):
+            exchange.send(head + b'1\r\n{\r\n')
+            go_on.wait(30)
+            exchange.send(b'1\r\n}\r\n0\r\n\r\n')
+        self.backend.on('/plain/first', half)
+        for path in ('/plain/second', '/reports'):
+            self.backend.on(path, raw(head + b'2\r\n{}\r\n0\r\n\r\n', False))
+        first, second = self.client(), self.client()
+        first.send(request_bytes('GET', '/plain/first'))
+        wait_until(lambda: self.backend.count('/plain/first') == 1, 'the first call')
+        second.send(request_bytes('GET', '/plain/second'))
+        job = self.submit()
+        wait_until(lambda: self.backend.count('/plain/second') + self.backend.count('/reports') == 2, 'the others')
+        self.assertFalse(select.select([second.sock], [], [], 0.3)[0], 'there was room for two')
+        self.assertEqual('running', job.state())
+        go_on.set()
+        self.assertEqual({'added': 1}, json.loads(first.answer().body))
+        self.assertEqual({'added': 1}, json.loads(second.answer().body))
+        self.assertEqual({'added': 1}, json.loads(job.wait().result().body))

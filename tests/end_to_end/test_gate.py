@@ -52,6 +52,7 @@ REFUSED = {
     'two hosts': (BAD, b'GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n'),
     'the same host twice': (BAD, b'GET /x HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n'),
     'a host with a space': (BAD, b'GET /x HTTP/1.1\r\nHost: a b\r\n\r\n'),
+    'a host with a path and a user': (BAD, b'GET /x HTTP/1.1\r\nHost: a/b@c\r\n\r\n'),
     'a host with a path': (BAD, b'GET /x HTTP/1.1\r\nHost: a/b\r\n\r\n'),
     'a host with a user': (BAD, b'GET /x HTTP/1.1\r\nHost: u@a\r\n\r\n'),
     'a host with a word for a port': (BAD, b'GET /x HTTP/1.1\r\nHost: a:b\r\n\r\n'),
@@ -81,6 +82,7 @@ REFUSED = {
     'a TLS hello': (BAD, b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + b'\0' * 64 + b'\r\n\r\n'),
     'CONNECT': ((400, 405, 501), b'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'),
     'TRACE': ((400, 405, 501), b'TRACE /x HTTP/1.1\r\nHost: a\r\n\r\n'),
+    'TRACE with a body': ((400, 405, 501), b'TRACE /x HTTP/1.1\r\nHost: a\r\nContent-Length: 37\r\n\r\n' + SMUGGLED),
     'a request line over 8 KiB': ((414,), b'GET /' + b'a' * 8192 + b' HTTP/1.1\r\nHost: a\r\n\r\n'),
     'fields over 32 KiB': ((431,), HEAD + b'X: ' + b'y' * 33000 + b'\r\nContent-Length: 0\r\n\r\n'),
     'over 100 fields': ((431,), HEAD + b'X: y\r\n' * 100 + b'Content-Length: 0\r\n\r\n'),
@@ -205,6 +207,15 @@ class Gate(EndToEnd):
         self.request('GET', '/x', {'X_Forwarded_For': '6.6.6.6', 'Content_Length': '9'})
         call = self.backend.seen()[-1]
         self.assertEqual(([], []), (call.all('X_Forwarded_For'), call.all('Content_Length')))
+
+    def test_trailers_never_become_fields_of_a_job(self):
+        self.serve(routes=[route('/*')])
+        client = self.client()
+        client.send(HEAD + CHUNKED + b'Trailer: Authorization\r\n\r\n1\r\na\r\n0\r\nAuthorization: x\r\nContent-Length: 5\r\n\r\n')
+        self.assertEqual(202, client.answer('POST').status)
+        wait_until(lambda: self.backend.seen('/x'), 'the call')
+        call = self.backend.seen('/x')[-1]
+        self.assertEqual((b'a', [], ['1']), (call.body, call.all('Authorization'), call.all('Content-Length')))
 
     def test_options_of_the_server_as_a_whole_are_answered(self):
         self.serve()

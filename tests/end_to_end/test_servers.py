@@ -223,6 +223,16 @@ class OutlierDetection(TwoServers):
         self.assertEqual(1, self.logged('is ejected'))
         self.assertEqual([1, 7], sorted(self.counts()))
 
+    def test_an_ejected_server_comes_back_slowly(self):
+        self.other.on('/x', in_turn(answer(503), answer()))
+        self.serve_both(outlier_detection={'consecutive_errors': 1, 'ejection_time': '200ms'}, slow_start='60s')
+        self.call(2)
+        self.assertEqual(1, self.logged('is ejected'))
+        wait_until(lambda: self.call() and self.logged('is called again'), 'the end of the ejection')
+        before = self.counts()
+        self.call(40)
+        self.assertLess(self.counts()[1] - before[1], 10)
+
     def test_an_ejected_server_is_better_than_none(self):
         self.other.on('/x', answer(503))
         self.serve_both(outlier_detection={'consecutive_errors': 1, 'ejection_time': '60s'})

@@ -9,6 +9,39 @@ from wire import Client, wait_until
 OK = b'HTTP/1.1 200 OK\r\n'
 QUICK = {'max_attempts': 3, 'backoff': '10ms', 'max_backoff': '50ms'}
 
+NOT_HTTP = {
+    'cut within the body': OK + b'Content-Length: 10\r\n\r\nabc',
+    'cut within a chunk': OK + b'Transfer-Encoding: chunked\r\n\r\nA\r\nabc',
+    'cut before the last chunk': OK + b'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+    'cut within the trailer': OK + b'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y',
+    'cut within the head': OK + b'Content-Length: 3',
+    'another protocol': b'SSH-2.0-OpenSSH_9.2\r\n',
+    'garbage': bytes(range(256)) * 4,
+    'a bad status': b'HTTP/1.1 20 Z\r\nContent-Length: 0\r\n\r\n',
+    'a status of letters': b'HTTP/1.1 2OO OK\r\nContent-Length: 0\r\n\r\n',
+    'a status below all': b'HTTP/1.1 099 X\r\nContent-Length: 0\r\n\r\n',
+    'a status beyond all': b'HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n',
+    'a negative length': OK + b'Content-Length: -2\r\n\r\nab',
+    'a length beyond 64 bits': OK + b'Content-Length: 18446744073709551618\r\n\r\nab',
+    'two lengths': OK + b'Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc',
+    'the same length twice': OK + b'Content-Length: 2\r\nContent-Length: 2\r\n\r\nab',
+    'a list of lengths': OK + b'Content-Length: 2, 2\r\n\r\nab',
+    'chunks in HTTP/1.0': b'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'length and chunks': OK + b'Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    'an unknown coding': OK + b'Transfer-Encoding: gzip\r\n\r\nabc',
+    'a bad chunk size': OK + b'Transfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n',
+    'a long chunk': OK + b'Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n',
+    'bare line feeds': b'HTTP/1.1 200 OK\nContent-Length: 1\n\na',
+    'a NUL in a field': OK + b'X: a\0b\r\nContent-Length: 0\r\n\r\n',
+    'a folded field': OK + b'X: a\r\n b\r\nContent-Length: 0\r\n\r\n',
+    'a bare carriage return': OK + b'X: a\rb\r\nContent-Length: 0\r\n\r\n',
+    'a bad field name': OK + b'X y: a\r\nContent-Length: 0\r\n\r\n',
+    'an unasked 101': b'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
+    'endless interim answers': b'HTTP/1.1 100 Continue\r\n\r\n' * 3000,
+    'version 2': b'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n',
+    'a huge head': OK + b'X: ' + b'y' * 70000 + b'\r\nContent-Length: 0\r\n\r\n',
+}
+
 
 class Answers(EndToEnd):
     def setUp(self):
@@ -55,32 +88,7 @@ class Answers(EndToEnd):
                 self.assertEqual(body if b'0\r\n' not in body else b'', result.body)
 
     def test_what_is_not_http_is_a_protocol_error_and_never_a_result(self):
-        for name, wrong in {
-                'cut within the body': OK + b'Content-Length: 10\r\n\r\nabc',
-                'cut within a chunk': OK + b'Transfer-Encoding: chunked\r\n\r\nA\r\nabc',
-                'cut before the last chunk': OK + b'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
-                'cut within the trailer': OK + b'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y',
-                'cut within the head': OK + b'Content-Length: 3',
-                'another protocol': b'SSH-2.0-OpenSSH_9.2\r\n',
-                'garbage': bytes(range(256)) * 4,
-                'a bad status': b'HTTP/1.1 20 Z\r\nContent-Length: 0\r\n\r\n',
-                'a status of letters': b'HTTP/1.1 2OO OK\r\nContent-Length: 0\r\n\r\n',
-                'a status beyond all': b'HTTP/1.1 999 X\r\nContent-Length: 0\r\n\r\n',
-                'a negative length': OK + b'Content-Length: -2\r\n\r\nab',
-                'a length beyond 64 bits': OK + b'Content-Length: 18446744073709551618\r\n\r\nab',
-                'two lengths': OK + b'Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc',
-                'length and chunks': OK + b'Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
-                'an unknown coding': OK + b'Transfer-Encoding: gzip\r\n\r\nabc',
-                'a bad chunk size': OK + b'Transfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n',
-                'a long chunk': OK + b'Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n',
-                'bare line feeds': b'HTTP/1.1 200 OK\nContent-Length: 1\n\na',
-                'a NUL in a field': OK + b'X: a\0b\r\nContent-Length: 0\r\n\r\n',
-                'a bad field name': OK + b'X y: a\r\nContent-Length: 0\r\n\r\n',
-                'an unasked 101': b'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
-                'endless interim answers': b'HTTP/1.1 100 Continue\r\n\r\n' * 3000,
-                'version 2': b'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n',
-                'a huge head': OK + b'X: ' + b'y' * 70000 + b'\r\nContent-Length: 0\r\n\r\n',
-        }.items():
+        for name, wrong in NOT_HTTP.items():
             self.backend.on('/reports', raw(wrong))
             with self.subTest(name):
                 job = self.submit().wait()

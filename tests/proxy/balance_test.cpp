@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -168,4 +170,70 @@ TEST_CASE("each policy chooses by its own rule, and a call without a key takes t
   CHECK(choose_server(LbPolicy::hash, pool, {}) == 1);
   CHECK(choose_server(LbPolicy::round_robin, pool, key) == 2);
   CHECK(choose_server(LbPolicy::least_conn, pool, key) == 2);
+}
+
+TEST_CASE("the weight of a server that comes back grows with the time that it is back") {
+  using namespace std::chrono_literals;
+  struct Case {
+    const char* name;
+    std::uint32_t weight;
+    std::chrono::nanoseconds back;
+    std::chrono::milliseconds slow_start;
+    std::uint32_t expected;
+  };
+  const Case cases[] = {
+      {"this very moment", 1, 0s, 30s, 1},
+      {"a tenth", 1, 3s, 30s, 100},
+      {"half", 1, 15s, 30s, 500},
+      {"half of more", 4, 15s, 30s, 2000},
+      {"nearly all", 1, 29'970ms, 30s, 999},
+      {"all", 1, 30s, 30s, 1000},
+      {"long since", 1000, 24h, 30s, 1'000'000},
+      {"not asked for", 3, 0s, 0s, 3000},
+      {"not back yet", 2, -5s, 30s, 2000},
+      {"not back yet, and not asked for", 2, -5s, 0s, 2000},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    CHECK(slow_start_weight(c.weight, c.back, c.slow_start) == c.expected);
+  }
+}
+
+TEST_CASE("a server that comes back takes its part of the turns and no burst") {
+  auto two = servers({whole_weight, whole_weight});
+  two[1].usable = false;
+  CHECK(turns(two, 20) == std::string(20, 'a'));
+  two[1].usable = true;
+  int before = 0;
+  for (const std::uint32_t part : {100u, 250u, 500u, 1000u}) {
+    CAPTURE(part);
+    two[1].weight = part;
+    const std::string taken = turns(two, 440);
+    const auto count = static_cast<int>(std::count(taken.begin(), taken.end(), 'b'));
+    const int expected = static_cast<int>(440 * part / (1000 + part));
+    CHECK(std::abs(count - expected) <= 1);
+    CHECK(count > before);
+    before = count;
+  }
+}
+
+TEST_CASE("among busy servers the one that comes back gets calls as its part says") {
+  auto two = servers({whole_weight, whole_weight / 10});
+  two[0].calls = 9;
+  two[1].calls = 1;
+  CHECK(least_busy_server(two) == 0);
+  two[0].calls = 11;
+  CHECK(least_busy_server(two) == 1);
+  two[1].calls = 0;
+  two[0].calls = 1;
+  CHECK(least_busy_server(two) == 1);
+}
+
+TEST_CASE("the unit of weights does not move a key") {
+  auto plain = servers({1, 2, 3});
+  auto scaled = servers({1 * whole_weight, 2 * whole_weight, 3 * whole_weight});
+  for (std::size_t i = 0; i < plain.size(); ++i) plain[i].hash = scaled[i].hash = i * 7919;
+  for (std::uint64_t key = 0; key < 1000; ++key) {
+    CHECK(server_of_key(plain, key) == server_of_key(scaled, key));
+  }
 }

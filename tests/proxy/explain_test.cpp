@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/config/support.hpp"
 
@@ -41,6 +42,12 @@ TEST_CASE("the head that a backend would get is shown, without secrets") {
                "12345"}) ==
       "Path /r/a: route 'r'\n\n"
       "> r: it matches, and none is more specific\n\n"
+      "Checks:\n"
+      "ok size: 5 bytes of body, of 10MiB at most\n"
+      "-- mode: always\n"
+      "ok idempotency key: none, and none is required in Idempotency-Key\n"
+      "-- validate: no rules\n\n"
+      "What follows: 202, a job\n\n"
       "The call to a:\n\n"
       "POST /x/a?q=1 HTTP/1.1\r\nHost: b\r\nAccept: x\r\nAuthorization: Bearer ***\r\n"
       "Via: 1.1 raincheck-ID\r\nX-Request-Id: REQUEST-ID\r\nX-Id: a a=b\r\n"
@@ -61,16 +68,122 @@ TEST_CASE(
                           {"Cookie: a=b", "X-User: forged", "X-Original-URI: /", "Range: bytes=1-"},
                           "12"};
   const std::string text = proxy::explain(loaded.config, table, question).text;
-  CHECK(text.substr(text.find("The question")) ==
-        "The question to http://auth:9, which comes first:\n\n"
-        "POST /check HTTP/1.1\r\nHost: auth:9\r\nCookie: a=b\r\nX-User: forged\r\n"
-        "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 raincheck-ID\r\n"
-        "X-Request-Id: REQUEST-ID\r\nX-Original-Method: PUT\r\nX-Original-URI: /r?q=1\r\n"
-        "X-Forwarded-Method: PUT\r\nX-Forwarded-Uri: /r?q=1\r\nContent-Length: 0\r\n\r\n"
-        "\nThe call to a:\n\n"
+  CHECK(text.find("The question to http://auth:9, which comes first:\n\n"
+                  "POST /check HTTP/1.1\r\nHost: auth:9\r\nCookie: a=b\r\nX-User: forged\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: localhost\r\n"
+                  "Via: 1.1 raincheck-ID\r\nX-Request-Id: REQUEST-ID\r\n"
+                  "X-Original-Method: PUT\r\nX-Original-URI: /r?q=1\r\n"
+                  "X-Forwarded-Method: PUT\r\nX-Forwarded-Uri: /r?q=1\r\n"
+                  "Content-Length: 0\r\n\r\n") != text.npos);
+  CHECK(text.substr(text.find("The call to")) ==
+        "The call to a:\n\n"
         "PUT /r?q=1 HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\nX-Original-URI: /\r\n"
         "Range: bytes=1-\r\nX-User: ***\r\nVia: 1.1 raincheck-ID\r\n"
         "X-Request-Id: REQUEST-ID\r\nX-Who: ***\r\nContent-Length: 2\r\n\r\n");
+}
+
+TEST_CASE("what the gate refuses never comes to a route") {
+  CHECK(explain({"POST", "/r/a", {"Transfer-Encoding: gzip"}, ""})
+            .find("Refused with 400: The last transfer coding is not chunked") == 0);
+  CHECK(explain({"TRACE", "/r/a", {}, ""}).find("Refused with 405: ") == 0);
+  CHECK(explain({"POST", "/r/a", {"X: " + std::string(40'000, 'y')}, ""})
+            .find("Refused with 431: ") == 0);
+}
+
+namespace {
+
+struct Case {
+  const char* name;
+  Question question;
+  std::vector<std::string> told;  // in this order
+};
+
+void check(const std::vector<Case>& cases) {
+  const std::string routes =
+      "upstreams: { a: http://a:81 }\nroutes:\n"
+      "  - name: r\n    match: /r/{id}\n    upstream: a\n    limits: { body: 20B }\n"
+      "    async:\n      mode: prefer\n      idempotency_key: { required: true }\n"
+      "    validate:\n      content_types: [application/json]\n"
+      "      headers: { X-Customer: required }\n      query: { format: pdf|csv }\n"
+      "    cors: { allow_origins: ['https://good.example'] }\n"
+      "  - name: w\n    match: /w\n    upstream: a\n    async: { wait: 2s }\n";
+  const config::Loaded loaded = config::load_text("x.yaml", routes, config::Environment::empty());
+  CAPTURE(config::tests::complaints(loaded));
+  REQUIRE(loaded.ok);
+  const routes::RouteTable table(loaded.config);
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    const auto out = proxy::explain(loaded.config, table, c.question);
+    CAPTURE(out.text);
+    CHECK(out.is_asked_well);
+    std::size_t at = 0;
+    for (const std::string& told : c.told) {
+      CAPTURE(told);
+      const std::size_t found = out.text.find(told, at);
+      CHECK(found != std::string::npos);
+      if (found != std::string::npos) at = found;
+    }
+  }
+}
+
+const std::string json = "Content-Type: application/json";
+const std::string async = "Prefer: respond-async";
+const std::string key = "Idempotency-Key: k";
+const std::string customer = "X-Customer: c";
+
+}  // namespace
+
+TEST_CASE("each check of the route is told with what would follow") {
+  check({
+      {"everything is well",
+       {"POST", "/r/1?format=pdf", {json, async, key, customer}, "{}"},
+       {"ok size: 2 bytes of body, of 20B at most", "-- mode: prefer, and Prefer asks",
+        "ok idempotency key: 'k'", "ok validate: ", "What follows: 202, a job\n"}},
+      {"no key",
+       {"POST", "/r/1", {json, async, customer}, "{}"},
+       {"no idempotency key: This route needs the field Idempotency-Key.: 400",
+        "ok validate: ", "What follows: it is refused with 400\n"}},
+      {"everything is wrong, and the first counts",
+       {"POST", "/r/1?format=doc", {async, "Content-Type: text/plain"}, std::string(21, 'x')},
+       {"no size: 21 bytes of body, of 20B at most: 413",
+        "no idempotency key: ", "no validate: header Content-Type must be application/json: 415",
+        "no validate: header X-Customer is required: 415",
+        "no validate: parameter format must match the pattern pdf|csv: 415",
+        "What follows: it is refused with 413\n"}},
+      {"a plain call is asked for nothing",
+       {"POST", "/r/1?format=doc", {}, "x"},
+       {"-- mode: prefer, and Prefer does not ask for respond-async",
+        "What follows: a plain call, for whose answer the client waits\n"}},
+  });
+}
+
+TEST_CASE("how a call is made is told, and what browsers hear") {
+  check({
+      {"an upgrade",
+       {"GET", "/r/1", {async, "Connection: Upgrade", "Upgrade: websocket"}, ""},
+       {"-- mode: prefer, but not for an upgrade", "What follows: a plain call"}},
+      {"credentials of a connection",
+       {"GET", "/w", {"Authorization: NTLM abc"}, ""},
+       {"no credentials: NTLM and Negotiate", "What follows: it is refused with 400\n"}},
+      {"a window", {"GET", "/w", {}, ""}, {"the answer, if there is one within 2s; else 202"}},
+      {"a window that is asked for",
+       {"GET", "/w", {"Prefer: wait=5"}, ""},
+       {"the answer, if there is one within 5s; else 202"}},
+      {"an origin that is allowed",
+       {"GET", "/r/1", {"Origin: https://good.example"}, ""},
+       {"-- cors: https://good.example may read the answer"}},
+      {"an origin that is not",
+       {"GET", "/r/1", {"Origin: https://evil.example"}, ""},
+       {"-- cors: https://evil.example is told nothing"}},
+      {"a preflight",
+       {"OPTIONS",
+        "/r/1",
+        {"Origin: https://good.example", "Access-Control-Request-Method: POST"},
+        ""},
+       {"a preflight for route 'r', answered here with 204:\n\n",
+        "Access-Control-Allow-Origin: https://good.example"}},
+  });
 }
 
 TEST_CASE("what is no call and what is no request is said in words") {

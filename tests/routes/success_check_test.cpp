@@ -77,3 +77,17 @@ TEST_CASE("JSON values are looked for in the beginning of a long body") {
   CHECK(judge(rules, {200, json, R"({"status":"ok","rows":[1,2)", true}) ==
         "the body is not JSON: incomplete JSON at line 1, column 27");
 }
+
+TEST_CASE("what is asked of bodies does not apply to the answer to a HEAD") {
+  raincheck::config::Success rules;
+  rules.body_matches = "needed";
+  rules.body_excludes = "^$";
+  rules.json = R"({"/status":"ok"})";
+  rules.content_types = {"application/json"};
+  CHECK(judge(rules, {200, "application/json", "", true, false}) == "");
+  CHECK(judge(rules, {200, "application/json", "", true, true}) != "");
+  CHECK(judge(rules, {404, "application/json", "", true, false}) ==
+        "the status 404 is not a success");
+  CHECK(judge(rules, {200, "text/html", "", true, false}) ==
+        "the media type text/html is not a success");
+}

@@ -141,6 +141,7 @@ class Process {
   std::vector<proxy::ServerSlots> server_slots_;
   std::vector<std::unique_ptr<proxy::Outliers>> outliers_;
   proxy::Pending pending_;
+  proxy::BodyBudget bodies_;
   proxy::Recovered recovered_;
   std::vector<std::unique_ptr<TestShard>> shards_;
 };
