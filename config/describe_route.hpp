@@ -57,8 +57,7 @@ void describe_success(V& v, Success& s) {
 
 template <class V>
 void describe(V& v, Follow& f) {
-  v.given(f.enabled);
-  v.shorthand(f.enabled, Flag{});
+  v.toggle(f.enabled);
   v.list("headers", f.headers, Many<Text>{{check_header_name}, false},
          "Headers of a 202 that say where to ask how far the call is; the first that is there.");
   v.field("interval", f.interval, Duration{},

@@ -13,7 +13,7 @@ class Keys {
 
   template <class T, class K>
   void shorthand(T&, const K&) {}
-  void given(bool&) {}
+  void toggle(bool&) {}
   template <class T, class K>
   void field(const char* key, T&, const K&, const char*, Use = Use::optional) {
     paths_.push_back(prefix_ + key);

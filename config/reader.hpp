@@ -71,8 +71,13 @@ class Reader {
     read_scalar(value_, path_, target, kind);
   }
 
-  // Of a section that counts by being there.
-  void given(bool& target) { target = true; }
+  // Of a section that is on when it is there, or says true in place of a map.
+  void toggle(bool& target) {
+    target = true;
+    if (value_.kind != yaml::Kind::scalar) return;
+    is_done_ = true;
+    read_scalar(value_, path_, target, Flag{});
+  }
 
   template <class T, class K>
   void field(const char* key, T& target, const K& kind, const char*, Use use = Use::optional) {

@@ -99,7 +99,7 @@ class Writer {
     if (role_ == Role::value) shorthand_ = scalar(kind.shape()).json();
   }
 
-  void given(bool&) {}
+  void toggle(bool&) { shorthand_ = scalar(Flag{}.shape()).json(); }
 
   template <class T, class K>
   void field(

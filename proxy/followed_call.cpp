@@ -169,8 +169,7 @@ bool FollowedCall::aim() {
   }
   RouteCall routed(site_, route_, job_.head, job_.request_id, id_);
   const auto own = routed.own_url(target_, step.url);
-  if (!own)
-    return fail(Fault::upstream_protocol_error, "the result is elsewhere than at this upstream");
+  if (!own) return go_astray("the result is elsewhere than at this upstream");
   monitor_.server = server_of(*own);
   target_ = own->target;
   return true;
@@ -180,9 +179,7 @@ bool FollowedCall::aim_at_monitor() {
   const routes::FollowStep& step = reply_.step;
   RouteCall routed(site_, route_, job_.head, job_.request_id, id_);
   const auto own = routed.own_url(target_, step.url);
-  if (!own)
-    return fail(Fault::upstream_protocol_error,
-                "the backend says to ask elsewhere than at this upstream");
+  if (!own) return go_astray("the backend says to ask elsewhere than at this upstream");
   if (stage_ == FollowStage::call) {
     const auto result = routed.own_url(target_, step.result);
     if (result) {
@@ -194,7 +191,6 @@ bool FollowedCall::aim_at_monitor() {
   monitor_.server = server_of(*own);
   monitor_.target = target_ = own->target;
   stage_ = FollowStage::monitor;
-  count_ = 0;
   return true;
 }
 
@@ -238,10 +234,14 @@ milliseconds FollowedCall::time_left() const {
 }
 
 // Instead of what was answered.
-bool FollowedCall::fail(Fault fault, std::string detail) {
+void FollowedCall::fail(Fault fault, std::string detail) {
   reply_.fault = fault;
   reply_.detail = std::move(detail);
-  reply_.astray = fault == Fault::upstream_protocol_error;
+}
+
+bool FollowedCall::go_astray(std::string detail) {
+  fail(Fault::upstream_protocol_error, std::move(detail));
+  reply_.astray = true;
   return false;
 }
 

@@ -55,7 +55,8 @@ class FollowedCall final : public Exchange {
   awaitable<bool> remember();
   awaitable<bool> pause();
   jobs::milliseconds time_left() const;
-  bool fail(jobs::Fault fault, std::string detail);
+  void fail(jobs::Fault fault, std::string detail);
+  bool go_astray(std::string detail);
 
   ShardContext context_;
   const Site& site_;

@@ -27,14 +27,15 @@ struct Call {
   bool may_resend = false;
   TimePoint deadline = never;  // of the attempt
   bool ends_early = false;     // the deadline is the job's own: it says nothing of the backend
-  std::optional<std::uint64_t> key;             // RouteCall::balance_key()
-  std::string_view server;                      // host:port to ask before all others; empty: any
-  const routes::FollowRules* follow = nullptr;  // reads the answer; null: it is the result
-  routes::FollowStage stage =
-      routes::FollowStage::call;  // for `follow`, as FollowedAnswer::knows_result
+  std::optional<std::uint64_t> key;  // RouteCall::balance_key()
+  std::string_view server;           // host:port to ask before all others; empty: any
+  BodyWriter* into = nullptr;        // takes the response's body, if that is the result
+  RouteCall* routed = nullptr;       // changes the answer; null: nothing does
+  // Reads the answer, to what is asked for, with FollowedAnswer::knows_result. Null: any answer is
+  // the result.
+  const routes::FollowRules* follow = nullptr;
+  routes::FollowStage stage{};
   bool knows_result = false;
-  BodyWriter* into = nullptr;   // takes the response's body, if that is the result
-  RouteCall* routed = nullptr;  // changes the answer; null: nothing does
 };
 
 // What came of it. Without a fault, the whole response is there.
@@ -48,8 +49,8 @@ struct Reply {
   std::string retry_after;  // the field's value
   std::string server;       // host:port that was asked, for the log
   routes::FollowStep step;  // no result: what was asked for is still to come, and there is no body
-  bool followed = false;    // the backend goes on with the call, whatever this reply says
-  bool astray = false;      // followed: where it says to ask, it is not
+  bool followed = false;    // where to ask for the result is recorded: the call is not sent again
+  bool astray = false;      // the backend says to ask where it is not
   std::optional<jobs::milliseconds> first_byte;  // from the start to the answer's first byte
 };
 

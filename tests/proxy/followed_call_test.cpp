@@ -51,6 +51,7 @@ class Following : public ProxyFixture {
 
 TEST_CASE("a call that the backend goes on with is asked for until the result is there") {
   Following proxy;
+  proxy.answer_polls(accepted());
   proxy.start();
   const JobId id = proxy.unsafe("a");
   CHECK(proxy.state(id) == State::running);
@@ -333,6 +334,6 @@ TEST_CASE("a backend that says to ask elsewhere is asked there from then on") {
   const JobId id = proxy.unsafe("a");
   proxy->advance(5s);
   CHECK(proxy->find(id).monitor == "127.0.0.1 /operations/2 ");
-  proxy->advance(5s);
+  proxy->advance(10s);
   CHECK(proxy.peer.targets.back() == "/operations/2");
 }
