@@ -6,6 +6,7 @@
 
 #include "proxy/exchange.hpp"
 #include "proxy/fields.hpp"
+#include "proxy/route_call.hpp"
 #include "routes/listing.hpp"
 #include "routes/path.hpp"
 
@@ -106,10 +107,38 @@ routes::Values values_of(const Parsed& asked,
   return values;
 }
 
+// The body as the backend would get it; without one there is no call. `why` says why it stays as it
+// is, or why there is none.
+routes::BodyRewriter::Rewritten change_body(const routes::BodyRules& rules,
+                                            const routes::BodyPlan& plan,
+                                            const routes::Values& values,
+                                            const std::string& data) {
+  using Way = routes::BodyPlan::Way;
+  if (plan.way == Way::refused) return {std::nullopt, plan.why, true, plan.status};
+  if (!plan.changes() || data.empty()) return {data, plan.why, false, 0};
+  routes::BodyValues rendered;
+  std::string why;
+  if (rules.render(plan, values, rendered, why) != routes::BodyRules::Outcome::done) {
+    return {std::nullopt, why, true, 422};
+  }
+  routes::BodyRewriter rewriter(rules, plan, std::move(rendered));
+  if (plan.way == Way::whole) {
+    routes::BodyRewriter::Rewritten made = rewriter.rewrite(data);
+    if (!made.body && !made.is_refused) made.body = data;
+    if (made.why.empty()) made.why = why;
+    return made;
+  }
+  std::string out;
+  std::string bad = rewriter.write(data, out);
+  if (bad.empty()) bad = rewriter.finish(out);
+  if (bad.empty()) return {out, why, false, 0};
+  return {data, bad, rules.refuses(), 415};
+}
+
 std::string show_call(const Parsed& asked,
                       const config::Config& config,
                       const routes::RouteMatch& match,
-                      std::size_t body_size) {
+                      const std::string& data) {
   const config::Upstream* const upstream = find_upstream(config, match.route->upstream);
   if (upstream == nullptr || upstream->servers.empty()) return "";
   routes::Values values = values_of(asked, config, match);
@@ -117,14 +146,24 @@ std::string show_call(const Parsed& asked,
     return "***";
   };
   values.secret = &hidden;
+  const routes::BodyRules& rules = match.rules->request_body;
+  const auto plan = routes::BodyPlan::make(rules, facts_of(asked.head.fields));
+  const auto body = change_body(rules, plan, values, data);
+  if (!body.body || body.is_refused) return "\nNo call is made: " + body.why + ".\n";
+  std::string lines = lines_of(asked, config);
+  drop_untrue(lines, change_of(plan));
   std::string head;
   std::string host = upstream->servers.front().authority;
   std::string why;
-  const auto made = match.rules->make_call(values, lines_of(asked, config), head, host, why);
+  const auto made = match.rules->make_call(values, lines, head, host, why);
   if (made != routes::RouteRules::Made::done) {
     return "\nNo call is made: " + why + ".\n";
   }
-  return "\nThe call to " + upstream->name + ":\n\n" + render_head(head, host, body_size);
+  std::string text = "\nThe call to " + upstream->name + ":\n\n";
+  text += render_head(head, host, body.body->size()) + *body.body;
+  if (!body.body->empty()) text += '\n';
+  if (!body.why.empty()) text += "\nNot all rules for its body apply: " + body.why + ".\n";
+  return text;
 }
 
 }  // namespace
@@ -155,7 +194,7 @@ Explanation explain(const config::Config& config,
   for (const routes::Reason& reason : routes::explain_match(config, table, what)) {
     out.text += (reason.is_taken ? "> " : "  ") + reason.route->name + ": " + reason.why + "\n";
   }
-  if (match) out.text += show_call(asked, config, match, question.data.size());
+  if (match) out.text += show_call(asked, config, match, question.data);
   return out;
 }
 

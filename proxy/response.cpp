@@ -3,6 +3,7 @@
 
 #include "jobs/document.hpp"
 #include "jobs/text.hpp"
+#include "proxy/documents.hpp"
 #include "proxy/transaction.hpp"
 
 namespace raincheck::proxy {
@@ -114,6 +115,14 @@ void Transaction::respond(int status, std::string_view fields, std::string_view 
 
 void Transaction::respond(const Problem& problem) {
   set_reason(problem.reason ? problem.reason : problem.type);
+  if (documents_of_) {
+    if (const auto shown = show_problem(*this, *documents_of_, problem)) {
+      const std::string type = "Content-Type: " + shown->content_type;
+      respond(problem.status, problem.fields + type + "\r\nCache-Control: no-store\r\n",
+              shown->body);
+      return;
+    }
+  }
   std::string body;
   jobs::append_problem(body, problem.type, reason_phrase(problem.status), problem.status,
                        problem.detail, problem.instance.empty() ? request_id_ : problem.instance,

@@ -112,7 +112,7 @@ awaitable<void> Runner::run(Job job) {
   const TimePoint began = context_.timers.now();
   const milliseconds to_live = job.finish_by - context_.timers.wall_now();
 
-  RouteCall routed(site_, *route, job.head, job.request_id, id_text(job.id));
+  RouteCall routed(context_.warnings, site_, *route, job.head, job.request_id, id_text(job.id));
   const auto made = routed.make();
   BodyWriter body(context_.store, site_.config().store.inline_max);
   Call call;
@@ -133,10 +133,12 @@ awaitable<void> Runner::run(Job job) {
   if (made == routes::RouteRules::Made::done) {
     reply = co_await exchange->run();
   } else {
-    // The submission was checked: it is ours to mend, and burns no attempt.
-    spdlog::error("a job on route {} cannot be called: {}", job.route, routed.why());
     reply.fault = Fault::internal;
     reply.detail = routed.why();
+  }
+  // The submission was checked: it is ours to mend, and burns no attempt.
+  if (reply.fault == Fault::internal) {
+    spdlog::error("a job on route {} cannot be called: {}", job.route, reply.detail);
   }
   co_await conclude(job, *route, std::move(reply), body, began, *exchange);
 }

@@ -78,7 +78,7 @@ Shard::Shard(std::size_t index, std::size_t count, Shared shared)
       tasks_(io_, timers_),
       upstreams_(shared_.site.config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      services_{ShardContext{io_, timers_, readiness_, buffers_, store_, codec_},
+      services_{ShardContext{io_, timers_, readiness_, buffers_, store_, codec_, warnings_},
                 shared_.site,
                 tasks_,
                 bulletin_,

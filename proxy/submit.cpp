@@ -9,6 +9,7 @@
 #include "jobs/idempotency.hpp"
 #include "jobs/prefer.hpp"
 #include "jobs/text.hpp"
+#include "proxy/call_body.hpp"
 #include "proxy/client_watch.hpp"
 #include "proxy/handlers.hpp"
 #include "proxy/held_call.hpp"
@@ -126,8 +127,11 @@ awaitable<void> Submission::run() {
   seen_ = {};
   describe();
   // What no attempt could send is refused now.
-  RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
+  RouteCall routed(services_.context.warnings, services_.site, route_, job_.head, job_.request_id,
+                   "");
   if (!may_call(transaction_, routed)) co_return;
+  const bool can_change = co_await may_change_body(transaction_, routed, job_.body);
+  if (!can_change) co_return;
   settle_key();
   const milliseconds wait = window();
   window_end_ = transaction_.arrived() + wait;

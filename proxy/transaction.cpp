@@ -63,6 +63,7 @@ void Transaction::reset(ClientConnection& client) {
   reason_ = "ok";
   route_ = {};
   cors_ = nullptr;
+  documents_of_ = nullptr;
   job_id_.clear();
   more_fields.clear();
   kept_head_.clear();
@@ -195,6 +196,7 @@ awaitable<void> Transaction::dispatch() {
   const SiteRoute& route = site.of(*match.route);
   set_route(route.config->name);
   set_cors(&route.rules->cors);
+  set_documents(&route);
   if (route.body_max != 0) limit_body(route.body_max);
   if (!body_fits()) {
     respond(too_large());

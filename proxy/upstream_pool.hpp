@@ -17,6 +17,7 @@
 #include "proxy/slots.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_connection.hpp"
+#include "proxy/warnings.hpp"
 
 namespace raincheck::proxy {
 
@@ -28,6 +29,7 @@ struct ShardContext {
   Buffers& buffers;
   store::Client& store;
   jobs::IdCodec& codec;
+  Warnings& warnings;
 };
 
 // Ends the making of a connection from another coroutine.

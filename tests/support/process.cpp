@@ -39,7 +39,7 @@ TestShard::TestShard(Process& process, std::size_t index)
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_},
+      services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_, warnings_},
                 process.site(),
                 tasks_,
                 bulletin_,
