@@ -27,7 +27,7 @@ Result<void> CallBody::pass(const BodyRewriter::Rewritten& unchanged) {
 
 // False: nothing changes it, or nothing can and it is passed on as it is.
 Result<bool> CallBody::has_to_change() {
-  if (!routed_ || body_.size == 0) return false;
+  if (!has_rules()) return false;
   const BodyPlan& plan = routed_->body_plan();
   if (plan.way == BodyPlan::Way::refused) return refuse(plan.status, plan.why);
   if (!plan.changes()) {
@@ -68,10 +68,11 @@ awaitable<Result<void>> CallBody::begin(const bool& is_aborted) {
 awaitable<Result<void>> CallBody::try_out() {
   const Result<bool> changes = has_to_change();
   if (!changes) co_return changes.error();
+  if (!*changes || !rules().refuses()) co_return Result<void>();
   const BodyPlan& plan = routed_->body_plan();
   const bool is_plain_text =
       plan.way == BodyPlan::Way::streamed && plan.coding == routes::ContentCoding::identity;
-  if (!*changes || !rules().refuses() || is_plain_text) co_return Result<void>();
+  if (is_plain_text) co_return Result<void>();
   const bool is_aborted = false;
   co_return co_await begin(is_aborted);
 }
@@ -162,7 +163,6 @@ Problem unchangeable_body(int status, const std::string& why) {
 awaitable<bool> may_change_body(Transaction& transaction,
                                 RouteCall& routed,
                                 const jobs::Body& body) {
-  if (routed.rules().request_body.is_empty()) co_return true;
   CallBody changed(transaction.services().store(), body, &routed);
   const Result<void> tried = co_await changed.try_out();
   if (tried) co_return true;

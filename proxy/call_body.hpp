@@ -24,6 +24,8 @@ class CallBody final : public BodySource {
   CallBody(store::Client& store, const jobs::Body& body, RouteCall* routed)
       : store_(store), body_(body), routed_(routed), size_(body.size) {}
 
+  // The rules of the route may have something to do with it; else begin() need not be called.
+  bool has_rules() const { return routed_ && body_.size != 0 && !rules().is_empty(); }
   // Once, before everything below. An error: there is no call to make, and not a byte was sent:
   // `internal` if the rules cannot be applied, and status() says whose fault that is.
   awaitable<jobs::Result<void>> begin(const bool& is_aborted);

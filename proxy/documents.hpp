@@ -13,7 +13,7 @@
 namespace raincheck::proxy {
 
 struct Shown {
-  std::string content_type = "application/json";
+  std::string_view content_type = "application/json";  // of the configuration
   std::string body;
 };
 

@@ -52,7 +52,8 @@ awaitable<Result<void>> PoolExchange::begin() {
   if (begun_) co_return *begun_;
   const TimePoint began = pool_.context().timers.now();
   const auto reuse = call_.may_resend ? UpstreamPool::Reuse::any : UpstreamPool::Reuse::recent;
-  Result<void> done = co_await body_.begin(abort_.requested);
+  Result<void> done;
+  if (body_.has_rules()) done = co_await body_.begin(abort_.requested);
   if (done) done = co_await connect(reuse);
   if (done) done = co_await ask();
   if (!done && worth_another_connection(done.error())) {

@@ -47,7 +47,9 @@ Problem pending_job(std::string fields) {
 }
 
 std::string content_fields(const Shown& shown) {
-  return "Content-Type: " + shown.content_type + "\r\nCache-Control: no-store\r\n";
+  std::string fields = "Content-Type: ";
+  fields.append(shown.content_type).append("\r\nCache-Control: no-store\r\n");
+  return fields;
 }
 
 class JobEndpoint {

@@ -40,27 +40,30 @@ awaitable<bool> PlainBody::begin(RouteCall* routed) {
   const bool has_rules = routed && transaction_.has_body();
   const BodyPlan& plan = has_rules ? routed->body_plan() : untouched;
   if (plan.way == BodyPlan::Way::refused) co_return refuse(plan.status, plan.why);
-  // Of a body whose length is not known only what is there, unless all of it is needed: its sender
-  // may be waiting for an answer.
-  const bool waits =
-      transaction_.head().framing == Framing::length || plan.way == BodyPlan::Way::whole;
-  const bool is_there = co_await read_first(read_max(plan), waits);
-  if (!is_there) co_return false;
+  whole_ = transaction_.body_at_hand();
+  if (!whole_) {
+    const bool is_there = co_await read_first(plan);
+    if (!is_there) co_return false;
+  }
   const bool is_good = change(plan);
   if (!whole_ && !rewriter_) first_ = std::move(read_);
   co_return is_good;
 }
 
 // False: the client was answered, or has gone.
-awaitable<bool> PlainBody::read_first(std::uint64_t size_max, bool waits) {
-  whole_ = transaction_.body_at_hand();
-  while (!whole_ && !transaction_.body_done() && read_.size() < size_max) {
+awaitable<bool> PlainBody::read_first(const BodyPlan& plan) {
+  const std::uint64_t size_max = read_max(plan);
+  // Of a body whose length is not known only what is there, unless all of it is needed: its sender
+  // may be waiting for an answer.
+  const bool waits =
+      transaction_.head().framing == Framing::length || plan.way == BodyPlan::Way::whole;
+  while (!transaction_.body_done() && read_.size() < size_max) {
     if (!waits && !read_.empty() && !transaction_.has_more_at_hand()) break;
     const Result<std::string_view> piece = co_await transaction_.read_body();
     if (!piece) co_return false;
     read_.append(*piece);
   }
-  if (!whole_ && transaction_.body_done()) whole_ = read_;
+  if (transaction_.body_done()) whole_ = read_;
   co_return true;
 }
 

@@ -36,7 +36,7 @@ class PlainBody {
   awaitable<jobs::Result<std::string_view>> next();
 
  private:
-  awaitable<bool> read_first(std::uint64_t size_max, bool waits);
+  awaitable<bool> read_first(const routes::BodyPlan& plan);
   std::uint64_t read_max(const routes::BodyPlan& plan) const;
   bool change(const routes::BodyPlan& plan);
   bool change_whole(const routes::BodyPlan& plan, const routes::BodyValues& values);

@@ -117,9 +117,10 @@ void Transaction::respond(const Problem& problem) {
   set_reason(problem.reason ? problem.reason : problem.type);
   if (documents_of_) {
     if (const auto shown = show_problem(*this, *documents_of_, problem)) {
-      const std::string type = "Content-Type: " + shown->content_type;
-      respond(problem.status, problem.fields + type + "\r\nCache-Control: no-store\r\n",
-              shown->body);
+      std::string fields = problem.fields;
+      fields.append("Content-Type: ").append(shown->content_type);
+      fields.append("\r\nCache-Control: no-store\r\n");
+      respond(problem.status, fields, shown->body);
       return;
     }
   }

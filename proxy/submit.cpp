@@ -130,8 +130,10 @@ awaitable<void> Submission::run() {
   RouteCall routed(services_.context.warnings, services_.site, route_, job_.head, job_.request_id,
                    "");
   if (!may_call(transaction_, routed)) co_return;
-  const bool can_change = co_await may_change_body(transaction_, routed, job_.body);
-  if (!can_change) co_return;
+  if (!route_.rules->request_body.is_empty()) {
+    const bool can_change = co_await may_change_body(transaction_, routed, job_.body);
+    if (!can_change) co_return;
+  }
   settle_key();
   const milliseconds wait = window();
   window_end_ = transaction_.arrived() + wait;

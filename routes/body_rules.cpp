@@ -42,6 +42,7 @@ bool applies(const config::BodyRules& rules,
 
 Form form_of(std::string_view media_type) {
   if (matches_any_media_type(script_types, media_type)) return Form::json;
+  if (matches_media_type("application/x-www-form-urlencoded", media_type)) return Form::entry;
   return matches_any_media_type(markup_types, media_type) ? Form::markup : Form::text;
 }
 

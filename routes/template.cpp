@@ -339,6 +339,8 @@ void append_escaped(std::string& out, const Found& found, Form form) {
     out += plain;
   } else if (form == Form::markup) {
     append_markup(out, plain);
+  } else if (form == Form::entry) {
+    append_encoded(out, plain);
   } else {
     std::string quoted;
     jobs::append_json_string(quoted, plain);
@@ -354,6 +356,7 @@ void append_in_form(std::string& out, const Found& found, Form form, bool is_in_
       return;
     case Form::json:
     case Form::markup:
+    case Form::entry:
       append_escaped(out, found, form);
       return;
     case Form::url:

@@ -58,6 +58,7 @@ enum class Form : std::uint8_t {
   markup,  // within text or an attribute of HTML or XML: escaped
   field,   // a field value: nothing with a control character
   url,     // path and, after a literal '?', query: everything but unreserved characters is encoded
+  entry,   // of a form (application/x-www-form-urlencoded), encoded likewise
 };
 
 struct Rendering {

@@ -236,6 +236,7 @@ class Attempts(RequestBodies):
     def test_the_stored_body_is_the_clients_and_secrets_are_read_at_each_attempt(self):
         path, environment = self.secret('first-secret')
         gate = Gate()
+        self.backend.on('/', answer())  # an echo would be stored as the result
         self.serve_with(environment=environment, upstream={'max_concurrency': 1},
                         json_patch=[{'op': 'add', 'path': '/token', 'value': '${credential:token}'}])
         self.backend.on('/always/gate', gate)
