@@ -32,7 +32,7 @@ awaitable<void> send(CallBody& body, std::vector<std::string>& sent) {
     body.rewind();
     while (true) {
       const Result<std::string_view> piece = co_await body.next();
-      REQUIRE(piece);
+      REQUIRE(piece.has_value());
       if (piece->empty()) break;
       all.append(*piece);
     }
@@ -44,7 +44,7 @@ awaitable<void> make(
     store::Client& store, proxy::RouteCall& routed, std::string bytes, bool is_trial, Made& made) {
   proxy::BodyWriter writer(store, 16);
   const Result<void> kept = co_await writer.append(bytes);
-  REQUIRE(kept);
+  REQUIRE(kept.has_value());
   const jobs::Body stored = writer.name();
   CallBody body(store, stored, &routed);
   const bool is_aborted = false;

@@ -71,6 +71,12 @@ std::string render(const raincheck::config::Document& config) {
 
 }  // namespace
 
+TEST_CASE("the words of documents are in the order of their names") {
+  for (std::size_t i = 0; i < document_words.size(); ++i) {
+    CHECK(static_cast<std::size_t>(document_words[i].name) == i);
+  }
+}
+
 TEST_CASE("values stand where the template has them, typed where they stand alone") {
   struct Row {
     std::string_view json;
