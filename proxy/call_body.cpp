@@ -11,7 +11,6 @@ using jobs::Fault;
 using jobs::Result;
 using routes::BodyPlan;
 using routes::BodyRewriter;
-using Outcome = routes::BodyRules::Outcome;
 
 Error CallBody::refuse(int status, std::string why) {
   status_ = status;
@@ -28,22 +27,9 @@ Result<void> CallBody::pass(const BodyRewriter::Rewritten& unchanged) {
 // False: nothing changes it, or nothing can and it is passed on as it is.
 Result<bool> CallBody::has_to_change() {
   if (!has_rules()) return false;
-  const BodyPlan& plan = routed_->body_plan();
-  if (plan.way == BodyPlan::Way::refused) return refuse(plan.status, plan.why);
-  if (!plan.changes()) {
-    if (!plan.why.empty()) routed_->warn_of_call(plan.why);
-    return false;
-  }
-  std::string why;
-  switch (routed_->body_values(values_, why)) {
-    case Outcome::done:
-      return true;
-    case Outcome::refused:
-      return refuse(422, std::move(why));
-    case Outcome::unreadable:
-      return refuse(500, std::move(why));
-  }
-  return false;
+  const RouteCall::BodyDecision decision = routed_->decide_body(values_);
+  if (decision.status != 0) return refuse(decision.status, decision.why);
+  return decision.is_changed;
 }
 
 awaitable<Result<void>> CallBody::begin(const bool& is_aborted) {

@@ -11,7 +11,6 @@ using jobs::Fault;
 using jobs::Result;
 using routes::BodyPlan;
 using routes::BodyRewriter;
-using Outcome = routes::BodyRules::Outcome;
 
 namespace {
 
@@ -22,41 +21,49 @@ constexpr std::size_t piece_bytes = 16 * 1024;
 }  // namespace
 
 // So much of the body is read before a slot is taken, if it is that long.
-std::uint64_t PlainBody::read_max(const BodyPlan& plan) const {
-  if (!plan.changes()) return first_bytes_max;
-  const std::uint64_t max_size = routed_->rules().request_body.max_size();
-  const bool has_length = transaction_.head().framing == Framing::length;
-  if (has_length) {
+std::uint64_t PlainBody::read_max() const {
+  if (!plan_) return first_bytes_max;
+  const std::uint64_t max_size = rules().max_size();
+  if (transaction_.head().framing == Framing::length) {
     const bool fits = transaction_.head().content_length <= max_size;
     return fits ? max_size : first_bytes_max;
   }
-  return plan.way == BodyPlan::Way::whole ? max_size + 1 : first_bytes_max;
+  return plan_->way == BodyPlan::Way::whole ? max_size + 1 : first_bytes_max;
 }
 
 awaitable<bool> PlainBody::begin(RouteCall* routed) {
-  static const BodyPlan untouched;
   routed_ = routed;
   is_chunked_ = transaction_.head().framing == Framing::chunked;
-  const bool has_rules = routed && transaction_.has_body();
-  const BodyPlan& plan = has_rules ? routed->body_plan() : untouched;
-  if (plan.way == BodyPlan::Way::refused) co_return refuse(plan.status, plan.why);
+  if (!decide()) co_return false;
   whole_ = transaction_.body_at_hand();
   if (!whole_) {
-    const bool is_there = co_await read_first(plan);
+    const bool is_there = co_await read_first();
     if (!is_there) co_return false;
   }
-  const bool is_good = change(plan);
+  const bool is_empty = whole_ && whole_->empty();
+  const bool is_good = !plan_ || is_empty || change();
   if (!whole_ && !rewriter_) first_ = std::move(read_);
   co_return is_good;
 }
 
+// False: the route refuses the body whatever is in it, and the client was told.
+bool PlainBody::decide() {
+  const RequestHead& head = transaction_.head();
+  const bool is_empty = head.framing == Framing::length && head.content_length == 0;
+  if (!routed_ || !transaction_.has_body() || is_empty || rules().is_empty()) return true;
+  const RouteCall::BodyDecision decision = routed_->decide_body(values_);
+  if (decision.status != 0) return refuse(decision.status, decision.why);
+  if (decision.is_changed) plan_ = &routed_->body_plan();
+  return true;
+}
+
 // False: the client was answered, or has gone.
-awaitable<bool> PlainBody::read_first(const BodyPlan& plan) {
-  const std::uint64_t size_max = read_max(plan);
+awaitable<bool> PlainBody::read_first() {
+  const std::uint64_t size_max = read_max();
   // Of a body whose length is not known only what is there, unless all of it is needed: its sender
   // may be waiting for an answer.
-  const bool waits =
-      transaction_.head().framing == Framing::length || plan.way == BodyPlan::Way::whole;
+  const bool needs_all = plan_ && plan_->way == BodyPlan::Way::whole;
+  const bool waits = needs_all || transaction_.head().framing == Framing::length;
   while (!transaction_.body_done() && read_.size() < size_max) {
     if (!waits && !read_.empty() && !transaction_.has_more_at_hand()) break;
     const Result<std::string_view> piece = co_await transaction_.read_body();
@@ -80,43 +87,27 @@ bool PlainBody::pass(const BodyRewriter::Rewritten& unchanged) {
 }
 
 // False: the route refuses it, and the client was told.
-bool PlainBody::change(const BodyPlan& plan) {
-  if (!plan.changes() || (whole_ && whole_->empty())) {
-    if (!plan.why.empty()) routed_->warn_of_call(plan.why);
-    return true;
-  }
-  routes::BodyValues values;
-  std::string why;
-  switch (routed_->body_values(values, why)) {
-    case Outcome::refused:
-      return refuse(422, why);
-    case Outcome::unreadable:
-      return refuse(500, why);
-    case Outcome::done:
-      break;
-  }
-  if (whole_) return change_whole(plan, values);
-  if (plan.way == BodyPlan::Way::streamed) return begin_stream(plan, std::move(values));
-  return pass(BodyRewriter(routed_->rules().request_body, plan, values).too_long());
+bool PlainBody::change() {
+  if (whole_) return change_whole();
+  if (plan_->way == BodyPlan::Way::streamed) return begin_stream();
+  return pass(BodyRewriter(rules(), *plan_, values_).too_long());
 }
 
-bool PlainBody::change_whole(const BodyPlan& plan, const routes::BodyValues& values) {
-  BodyRewriter rewriter(routed_->rules().request_body, plan, values);
-  BodyRewriter::Rewritten made = rewriter.rewrite(*whole_);
+bool PlainBody::change_whole() {
+  BodyRewriter::Rewritten made = BodyRewriter(rules(), *plan_, values_).rewrite(*whole_);
   if (made.body) {
     first_ = std::move(*made.body);
     whole_ = first_;
     return true;
   }
   // Only JSON has to be in memory.
-  const bool is_long = plan.way == BodyPlan::Way::streamed && made.status == 413;
-  return is_long ? begin_stream(plan, values) : pass(made);
+  const bool is_long = plan_->way == BodyPlan::Way::streamed && made.status == 413;
+  return is_long ? begin_stream() : pass(made);
 }
 
-bool PlainBody::begin_stream(const BodyPlan& plan, routes::BodyValues values) {
-  rewriter_.emplace(routed_->rules().request_body, plan, std::move(values));
+bool PlainBody::begin_stream() {
+  rewriter_.emplace(rules(), *plan_, values_);
   unread_ = whole_ ? *whole_ : read_;
-  first_.clear();
   const std::string_view piece = unread_.substr(0, piece_bytes);
   std::string bad = rewriter_->write(piece, first_);
   if (bad.empty()) {

@@ -36,17 +36,21 @@ class PlainBody {
   awaitable<jobs::Result<std::string_view>> next();
 
  private:
-  awaitable<bool> read_first(const routes::BodyPlan& plan);
-  std::uint64_t read_max(const routes::BodyPlan& plan) const;
-  bool change(const routes::BodyPlan& plan);
-  bool change_whole(const routes::BodyPlan& plan, const routes::BodyValues& values);
-  bool begin_stream(const routes::BodyPlan& plan, routes::BodyValues values);
+  const routes::BodyRules& rules() const { return routed_->rules().request_body; }
+  bool decide();
+  std::uint64_t read_max() const;
+  awaitable<bool> read_first();
+  bool change();
+  bool change_whole();
+  bool begin_stream();
   bool pass(const routes::BodyRewriter::Rewritten& unchanged);
   bool refuse(int status, const std::string& why);
   awaitable<jobs::Result<std::string_view>> read();
 
   Transaction& transaction_;
   RouteCall* routed_ = nullptr;
+  const routes::BodyPlan* plan_ = nullptr;  // null: nothing is to be changed
+  routes::BodyValues values_;
   std::optional<std::string_view> whole_;
   std::string first_;
   std::string read_;         // of the client's body, before anything was changed

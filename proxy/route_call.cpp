@@ -143,10 +143,22 @@ const routes::BodyPlan& RouteCall::body_plan() {
   return *body_plan_;
 }
 
-routes::BodyRules::Outcome RouteCall::body_values(routes::BodyValues& out, std::string& why) {
-  const auto outcome = route_.rules->request_body.render(body_plan(), values(), out, why);
-  if (outcome == routes::BodyRules::Outcome::done && !why.empty()) warn_of_call(why);
-  return outcome;
+RouteCall::BodyDecision RouteCall::decide_body(routes::BodyValues& rendered) {
+  const routes::BodyPlan& plan = body_plan();
+  if (plan.way == routes::BodyPlan::Way::refused) return {false, plan.status, plan.why};
+  BodyDecision out{plan.changes(), 0, plan.why};
+  if (out.is_changed) {
+    switch (route_.rules->request_body.render(plan, values(), rendered, out.why)) {
+      case routes::BodyRules::Outcome::done:
+        break;
+      case routes::BodyRules::Outcome::refused:
+        return {false, 422, out.why};
+      case routes::BodyRules::Outcome::unreadable:
+        return {false, 500, out.why};
+    }
+  }
+  if (!out.why.empty()) warn_of_call(out.why);
+  return out;
 }
 
 void RouteCall::warn_of_call(std::string_view why) const {

@@ -70,8 +70,13 @@ class RouteCall {
   const routes::RouteRules& rules() const { return *route_.rules; }
   // What `request_body` has to do with the request's body, if there is one.
   const routes::BodyPlan& body_plan();
-  // What it puts in, with secrets as they are now. Not done: there is no call to make.
-  routes::BodyRules::Outcome body_values(routes::BodyValues& out, std::string& why);
+  // What becomes of that body, and what is put in, with secrets as they are now.
+  struct BodyDecision {
+    bool is_changed = false;  // as body_plan() says; otherwise it goes on as it is
+    int status = 0;  // not 0: there is no call to make. 500 is our fault, else the sender's
+    std::string why;
+  };
+  BodyDecision decide_body(routes::BodyValues& values);
   // For one answer. Null: its body must not be sent on, and `why` says why.
   std::unique_ptr<routes::BodyRewriter> rewriter(const routes::BodyPlan& plan, std::string& why);
   // Why rules for bodies were not applied, or not all.

@@ -307,6 +307,17 @@ void append_to_url(std::string& out, const Found& found, bool is_in_query) {
   append_encoded(out, plain);
 }
 
+// XML has no way to write most control characters.
+void append_markup(std::string& out, char c) {
+  const bool is_written =
+      static_cast<unsigned char>(c) >= ' ' || c == '\t' || c == '\n' || c == '\r';
+  if (is_written) {
+    out += c;
+  } else {
+    out += "\xef\xbf\xbd";
+  }
+}
+
 void append_markup(std::string& out, std::string_view text) {
   for (const char c : text) {
     switch (c) {
@@ -326,7 +337,7 @@ void append_markup(std::string& out, std::string_view text) {
         out += "&#39;";
         break;
       default:
-        out += c;
+        append_markup(out, c);
     }
   }
 }

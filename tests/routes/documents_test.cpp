@@ -103,6 +103,7 @@ TEST_CASE("what is put into a text is escaped as its type needs") {
   const std::string_view written = "<a b='${error.detail}'>${job.attempts}${cookie.x}</a>";
   CHECK(render(text("text/xml; charset=utf-8", written)) ==
         "<a b='&quot;&lt;&amp;&#39;&gt;\n\\'>0</a>");
+  CHECK(render(text("text/xml", "${header.X-A:-\x01}")) == "\xef\xbf\xbd");
   CHECK(render(text("application/soap+xml", written)) == render(text("text/html", written)));
   CHECK(render(text("application/json", R"({"d":"${error.detail}"})")) == R"({"d":"\"<&'>\n\\"})");
   CHECK(render(text("text/plain", "${error.detail}")) == "\"<&'>\n\\");
