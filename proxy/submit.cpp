@@ -29,6 +29,9 @@ using store::Insert;
 
 namespace {
 
+// A trial's ${job.id}: the job has none before it is stored.
+constexpr const char* id_to_come = "00000000000000000000000000000000";
+
 jobs::Prefer prefer_of(const RequestHead& head) {
   std::vector<std::string_view> values;
   for (const Field& field : head.fields) {
@@ -128,7 +131,7 @@ awaitable<void> Submission::run() {
   describe();
   // What no attempt could send is refused now.
   RouteCall routed(services_.context.warnings, services_.site, route_, job_.head, job_.request_id,
-                   "");
+                   id_to_come);
   if (!may_call(transaction_, routed)) co_return;
   if (!route_.rules->request_body.is_empty()) {
     const bool can_change = co_await may_change_body(transaction_, routed, job_.body);

@@ -217,6 +217,13 @@ class Refused(RequestBodies):
         self.assertIn('decoded', self.refused(b'{"a":0}', {**fields, 'Content-Encoding': 'gzip'}, 415))
         self.assertIn('part', self.refused(b'{"a":0}', {**fields, 'Content-Range': 'bytes 0-6/9'}, 422))
 
+    def test_a_job_that_is_not_there_yet_lacks_no_id(self):
+        self.serve(routes=[route('/always/*', request_body={'on_failure': 'refuse', 'json_patch': [
+            {'op': 'add', 'path': '/job', 'value': '${job.id}'}]})])
+        job = self.submit('/always/x', b'{}', JSON)
+        self.assertEqual('succeeded', job.ended())
+        self.assertEqual({'job': job.id}, json.loads(self.backend.seen()[-1].body))
+
     def test_a_large_coded_text_is_tried_before_the_202(self):
         self.serve_with(replace=REPLACE, on_failure='refuse')
         body = gzip.compress(os.urandom(100_000))[:-9]
