@@ -52,6 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool has_json = data[1] / 3 % 2 == 1;
   const BodyRules rules = BodyRules::compile(settings(has_json), "request_body", {}, problems);
   const BodyPlan plan = BodyPlan::make(rules, {types[data[1] % 3], codings[data[0] % 4], false});
+  if (!plan.changes()) return 0;
   Values values;
   values.request_id = "\"<a>";
   BodyValues rendered;
