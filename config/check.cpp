@@ -196,6 +196,26 @@ void check_success(const Success& success, Reading& reading, const std::string& 
   }
 }
 
+void check_document(const Document& document, Reading& reading, const std::string& path) {
+  if (reading.is_refused_within(path)) return;
+  const bool has_json = !document.json.json.empty();
+  const bool has_text = document.text.has_value();
+  if (has_json && has_text) {
+    reading.refuse(document.text->place, path + ".text", "cannot stand beside 'json'");
+  } else if (has_text && document.content_type.empty()) {
+    reading.refuse(document.text->place, path + ".content_type",
+                   "is required with 'text': what is put in is escaped as it needs");
+  } else if (!has_json && !has_text && !document.content_type.empty()) {
+    reading.refuse(reading.place(path), path, "needs 'json' or 'text'");
+  }
+}
+
+void check_documents(const Documents& documents, Reading& reading, const std::string& path) {
+  check_document(documents.accepted, reading, path + ".accepted");
+  check_document(documents.status, reading, path + ".status");
+  check_document(documents.error, reading, path + ".error");
+}
+
 // The setting itself was written, not only one around it.
 bool is_written(const Reading& reading, const std::string& path) {
   const Place here = reading.place(path);
@@ -267,7 +287,9 @@ void check_routes(const Config& config, Reading& reading) {
     }
     check_async(route.async, reading, path);
     check_success(route.async.success, reading, path + ".async.success");
+    check_body_rules(route.request_body, reading, path + ".request_body");
     check_body_rules(route.response_body, reading, path + ".response_body");
+    check_documents(route.documents, reading, path + ".documents");
     check_cors(route.cors, reading, path);
     check_authorize(config, route.authorize, reading, path);
     check_order(reading, path + ".retry", "backoff", route.retry.backoff, "max_backoff",

@@ -339,6 +339,29 @@ struct BodyRules {
   std::vector<Replacement> replace;
 };
 
+// What a client is shown in place of a document of ours: JSON or a text. Neither: ours.
+struct Document {
+  std::string content_type;  // default: application/json; of a text none
+  TemplateJson json;
+  std::optional<TemplateText> text;
+};
+
+// What ${job.status} says of a job.
+struct StateWords {
+  std::string queued = "queued";
+  std::string running = "running";
+  std::string succeeded = "succeeded";
+  std::string failed = "failed";
+  std::string canceled = "canceled";
+};
+
+struct Documents {
+  Document accepted;
+  Document status;
+  Document error;
+  StateWords states;
+};
+
 struct Route {
   std::string name;  // default: the text of its match
   Match match;
@@ -351,7 +374,9 @@ struct Route {
   RouteLimits limits;
   Validate validate;
   Authorize authorize;
+  BodyRules request_body;
   BodyRules response_body;
+  Documents documents;
   Cors cors;
   Place place;
 };

@@ -253,6 +253,33 @@ void describe(V& v, BodyRules& b) {
 }
 
 template <class V>
+void describe(V& v, Document& d) {
+  v.field("content_type", d.content_type, Text{check_content_type, "^[^/ ]+/[^/ ]+"},
+          "Its Content-Type, such as 'text/xml; charset=utf-8'. Default: application/json. What is "
+          "put into a text is escaped as this type needs.");
+  v.any("json", d.json, "The document: any value, whose strings may hold ${...}.");
+  v.field("text", d.text, RequestText{true}, "The document as a text that may hold ${...}.");
+}
+
+template <class V>
+void describe(V& v, StateWords& s) {
+  const Text word{check_state_word, "."};
+  v.field("queued", s.queued, word, "Of a job that waits.");
+  v.field("running", s.running, word, "Of a job whose call is under way.");
+  v.field("succeeded", s.succeeded, word, "Of a job that ended well.");
+  v.field("failed", s.failed, word, "Of a job that failed.");
+  v.field("canceled", s.canceled, word, "Of a job that was canceled.");
+}
+
+template <class V>
+void describe(V& v, Documents& d) {
+  v.section("accepted", d.accepted, "The body of the 202.");
+  v.section("status", d.status, "What a poll is shown, pending or final.");
+  v.section("error", d.error, "What a client is shown of every error that is ours.");
+  v.section("states", d.states, "The words of ${job.status}.");
+}
+
+template <class V>
 void describe(V& v, Cors& c) {
   v.list("allow_origins", c.allow_origins, Many<Text>{{check_allowed_origin}},
          "Origins whose pages may call: https://app.example.com, https://*.example.com for every "
@@ -282,9 +309,11 @@ void describe(V& v, Route& r) {
   v.section("rewrite", r.rewrite, "What the backend is asked for.");
   v.section("request_headers", r.request_headers, "What is changed in the header of calls.");
   v.section("response_headers", r.response_headers, "What is changed in the header of answers.");
+  v.section("request_body", r.request_body, "What is changed in the bodies of calls.");
   v.section("response_body", r.response_body, "What is changed in the bodies of responses.");
+  v.section("documents", r.documents,
+            "What clients are shown in place of our own documents: templates.");
   v.section("cors", r.cors, "Which pages of other origins may use this route from a browser.");
-  v.unbuilt("request_body");
 }
 
 }  // namespace raincheck::config

@@ -171,6 +171,7 @@ struct NameRule {
 // them.
 struct RequestText {
   static constexpr bool is_template = true;
+  bool may_have_lines = false;
 
   Shape shape() const { return {Shape::Type::text, {}, "", {}, {}}; }
   std::string show(const TemplateText& value) const { return value.written; }

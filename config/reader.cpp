@@ -42,10 +42,14 @@ bool Reading::is_scalar(const yaml::Value& value, const std::string& path) {
 }
 
 std::optional<TemplateText> Reading::template_text(const yaml::Value& value,
-                                                   const std::string& path) {
+                                                   const std::string& path,
+                                                   bool may_have_lines) {
   if (!is_scalar(value, path)) return std::nullopt;
+  const auto is_refused = [&](char c) {
+    return is_control(c) && !(may_have_lines && (c == '\n' || c == '\t'));
+  };
   InterpolatedTemplate out = interpolate_template(value.text, environment_);
-  if (out.problem.empty() && std::any_of(value.text.begin(), value.text.end(), is_control)) {
+  if (out.problem.empty() && std::any_of(value.text.begin(), value.text.end(), is_refused)) {
     out.problem = "must not hold control characters";
   }
   if (!out.problem.empty()) {

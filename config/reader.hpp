@@ -36,7 +36,9 @@ class Reading {
     bool is_secret = false;  // it came from a file or credential, and no message may show it
   };
   std::optional<Text> text(const yaml::Value& value, const std::string& path);
-  std::optional<TemplateText> template_text(const yaml::Value& value, const std::string& path);
+  std::optional<TemplateText> template_text(const yaml::Value& value,
+                                            const std::string& path,
+                                            bool may_have_lines = false);
 
   // Where the setting was written, or else the nearest setting around it that was.
   Place place(std::string path) const;
@@ -243,7 +245,8 @@ class Reader {
   template <class T, class K>
   void read_scalar(const yaml::Value& value, const std::string& path, T& target, const K& kind) {
     if constexpr (requires { K::is_template; }) {
-      if (auto text = reading_.template_text(value, path)) target = std::move(*text);
+      if (auto text = reading_.template_text(value, path, kind.may_have_lines))
+        target = std::move(*text);
     } else {
       with_scalar(value, path,
                   [&](const Scalar& scalar) { return read_into(scalar, target, kind); });

@@ -267,6 +267,21 @@ std::string check_media_type(std::string_view text) {
          quoted(text);
 }
 
+std::string check_content_type(std::string_view text) {
+  const std::string_view type = text.substr(0, text.find(';'));
+  const bool is_text =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  const bool is_good = is_text && type.find('*') == type.npos && check_media_type(type).empty();
+  return is_good ? ""
+                 : "must be a media type such as 'text/xml; charset=utf-8', not " + quoted(text);
+}
+
+std::string check_state_word(std::string_view text) {
+  if (text.empty()) return "must not be empty";
+  if (text.size() > 128) return "must not be longer than 128 bytes";
+  return "";
+}
+
 std::string check_json_pointer(std::string_view text) {
   if (!text.empty() && text.front() != '/') {
     return "must be a JSON Pointer, which begins with '/', unlike " + quoted(text);

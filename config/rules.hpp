@@ -31,6 +31,8 @@ std::string check_copied_field(
 std::string check_file_path(std::string_view text);
 std::string check_include(std::string_view text);
 std::string check_media_type(std::string_view text);      // a pattern: text/*, application/*+json
+std::string check_content_type(std::string_view text);    // of a document: with parameters
+std::string check_state_word(std::string_view text);      // of a job, as clients know it
 std::string check_json_pointer(std::string_view text);    // RFC 6901
 std::string check_pattern(std::string_view text);         // RE2
 std::string check_parameter_name(std::string_view text);  // of a query

@@ -118,8 +118,12 @@ Decision decide_timeout(const Outcome& outcome, const Attempt& attempt, const Ru
              : late;
 }
 
-Decision decide_protocol_error(const Outcome& outcome, const Attempt& attempt, const Rules& rules) {
-  const Decision garbled = fail(ErrorType::upstream_protocol_error);
+// An answer came that is none: it is a failure of the backend's, as a 502 is.
+Decision decide_unusable(ErrorType error,
+                         const Outcome& outcome,
+                         const Attempt& attempt,
+                         const Rules& rules) {
+  const Decision garbled = fail(error);
   return attempt.may_resend && lists(rules, 502) ? retry_or(garbled, outcome, attempt, rules)
                                                  : garbled;
 }
@@ -162,6 +166,8 @@ Decision decide_followed(const Outcome& outcome, const Attempt& attempt, const R
       return ask(outcome, attempt, false);
     case Fault::response_too_large:
       return fail(ErrorType::response_too_large);
+    case Fault::rewrite_failed:
+      return fail(ErrorType::rewrite_failed);
     case Fault::stopping:
     case Fault::client_gone:
       return requeue(attempt.now, true);
@@ -183,7 +189,9 @@ Decision decide(const Outcome& outcome, const Attempt& attempt, const Rules& rul
     case Fault::upstream_timeout:
       return decide_timeout(outcome, attempt, rules);
     case Fault::upstream_protocol_error:
-      return decide_protocol_error(outcome, attempt, rules);
+      return decide_unusable(ErrorType::upstream_protocol_error, outcome, attempt, rules);
+    case Fault::rewrite_failed:
+      return decide_unusable(ErrorType::rewrite_failed, outcome, attempt, rules);
     case Fault::response_too_large:
       return fail(ErrorType::response_too_large);
     case Fault::overloaded:

@@ -93,6 +93,8 @@ std::string_view error_detail(ErrorType type) {
       return "The job could not be done within its time limit.";
     case ErrorType::route_removed:
       return "The job's route is not configured any more.";
+    case ErrorType::rewrite_failed:
+      return "The backend's response cannot be changed as its route demands.";
   }
   return "";
 }
@@ -108,6 +110,7 @@ int error_status(ErrorType type) {
     case ErrorType::upstream_unreachable:
     case ErrorType::upstream_protocol_error:
     case ErrorType::response_too_large:
+    case ErrorType::rewrite_failed:
       return 502;
     case ErrorType::upstream_timeout:
     case ErrorType::expired:

@@ -15,6 +15,7 @@ int fault_status(Fault fault) {
     case Fault::upstream_lost:
     case Fault::upstream_protocol_error:
     case Fault::response_too_large:
+    case Fault::rewrite_failed:
       return 502;
     case Fault::upstream_timeout:
       return 504;
@@ -46,6 +47,8 @@ const char* fault_name(Fault fault) {
       return "upstream_protocol_error";
     case Fault::response_too_large:
       return "response_too_large";
+    case Fault::rewrite_failed:
+      return "rewrite_failed";
     case Fault::client_gone:
       return "client_gone";
   }

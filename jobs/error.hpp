@@ -22,7 +22,8 @@ enum class Fault : std::uint8_t {
   upstream_timeout,      // a time limit of the upstream passed
   upstream_protocol_error,  // the answer is not HTTP, or was cut short
   response_too_large,
-  client_gone,  // the client's connection ended or failed
+  rewrite_failed,  // the rules of the route cannot be applied to the answer, which it refuses then
+  client_gone,     // the client's connection ended or failed
 };
 
 struct Error {

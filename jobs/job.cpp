@@ -40,6 +40,8 @@ const char* name(ErrorType type) {
       return "expired";
     case ErrorType::route_removed:
       return "route_removed";
+    case ErrorType::rewrite_failed:
+      return "rewrite_failed";
   }
   return "";
 }

@@ -34,6 +34,7 @@ enum class ErrorType : std::uint8_t {
   outcome_unknown,  // the request may have been executed and must not be sent again
   expired,          // queue_timeout or job_timeout passed
   route_removed,
+  rewrite_failed,  // the backend answered, but the route's rules cannot be applied to its answer
 };
 
 const char* name(State state);

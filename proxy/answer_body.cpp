@@ -13,11 +13,6 @@ namespace {
 
 constexpr std::chrono::milliseconds room_pause{50};
 
-BodyChange change_of(const BodyPlan& plan) {
-  return plan.coding == routes::ContentCoding::identity ? BodyChange::changed
-                                                        : BodyChange::encoded_again;
-}
-
 }  // namespace
 
 AnswerBody::AnswerBody(ShardContext& context,
@@ -98,15 +93,15 @@ std::string AnswerBody::judge() const {
 
 awaitable<Result<void>> AnswerBody::begin() {
   if (plan_.way == BodyPlan::Way::untouched) {
-    if (!plan_.why.empty()) routed_->log_body(plan_.why);
+    if (!plan_.why.empty()) routed_->warn_of_answer(plan_.why);
     co_return Result<void>();
   }
   if (plan_.way == BodyPlan::Way::refused) {
-    co_return Error(Fault::upstream_protocol_error, plan_.why);
+    co_return Error(Fault::rewrite_failed, plan_.why);
   }
   std::string why;
   rewriter_ = routed_->rewriter(plan_, why);
-  if (!rewriter_) co_return Error(Fault::upstream_protocol_error, std::move(why));
+  if (!rewriter_) co_return Error(Fault::rewrite_failed, std::move(why));
   if (plan_.way == BodyPlan::Way::whole) co_return co_await collect();
   is_streamed_ = true;
   size_.reset();
@@ -160,8 +155,8 @@ awaitable<Result<void>> AnswerBody::collect() {
 
 // The body goes on as it is, if the route does not refuse it.
 Result<void> AnswerBody::pass(const routes::BodyRewriter::Rewritten& unchanged) {
-  if (unchanged.is_refused) return Error(Fault::upstream_protocol_error, unchanged.why);
-  routed_->log_body(unchanged.why);
+  if (unchanged.is_refused) return Error(Fault::rewrite_failed, unchanged.why);
+  routed_->warn_of_answer(unchanged.why);
   return {};
 }
 
@@ -182,7 +177,7 @@ awaitable<Result<std::string_view>> AnswerBody::next_rewritten() {
     if (!piece) co_return piece.error();
     is_over_ = piece->empty();
     std::string bad = is_over_ ? rewriter_->finish(given_) : rewriter_->write(*piece, given_);
-    if (!bad.empty()) co_return Error(Fault::upstream_protocol_error, std::move(bad));
+    if (!bad.empty()) co_return Error(Fault::rewrite_failed, std::move(bad));
     // A stream that comes slowly is not held back until its coder has enough.
     if (!is_over_ && given_.empty() && !connection_.has_body_at_hand()) rewriter_->flush(given_);
   }

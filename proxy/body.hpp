@@ -48,8 +48,16 @@ class BodyWriter {
   std::unique_ptr<store::SpoolWriter> writer_;
 };
 
-// Gives a body piece by piece, from `offset` and `size` bytes long. The body must outlive it.
-class BodyReader {
+// Gives a body piece by piece.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  // The next piece, valid until the next call; empty at the end.
+  virtual awaitable<jobs::Result<std::string_view>> next() = 0;
+};
+
+// A stored body, from `offset` and `size` bytes long. The body must outlive it.
+class BodyReader final : public BodySource {
  public:
   static constexpr std::size_t piece_bytes = 256 * 1024;
 
@@ -60,8 +68,7 @@ class BodyReader {
 
   std::uint64_t left() const { return left_; }
   bool in_memory() const { return body_.spool == 0; }
-  // The next piece, valid until the next call; empty at the end.
-  awaitable<jobs::Result<std::string_view>> next();
+  awaitable<jobs::Result<std::string_view>> next() override;
 
  private:
   store::Client& store_;

@@ -52,7 +52,9 @@ awaitable<Result<void>> PoolExchange::begin() {
   if (begun_) co_return *begun_;
   const TimePoint began = pool_.context().timers.now();
   const auto reuse = call_.may_resend ? UpstreamPool::Reuse::any : UpstreamPool::Reuse::recent;
-  Result<void> done = co_await connect(reuse);
+  Result<void> done;
+  if (body_.has_rules()) done = co_await body_.begin(abort_.requested);
+  if (done) done = co_await connect(reuse);
   if (done) done = co_await ask();
   if (!done && worth_another_connection(done.error())) {
     done = co_await connect(UpstreamPool::Reuse::none);
@@ -110,16 +112,16 @@ void PoolExchange::judge(const Result<void>& answered) {
 awaitable<Result<void>> PoolExchange::send() {
   const std::string_view host =
       call_.host.empty() ? std::string_view(connection_->server().authority) : call_.host;
-  const std::string head = render_head(call_.head, host, call_.body->size);
-  if (call_.body->spool == 0) co_return co_await connection_->send(head, call_.body->bytes);
+  const std::string head = render_head(call_.head, host, body_.size());
+  if (body_.in_memory()) co_return co_await connection_->send(head, body_.bytes());
   // Read before anything is sent: a file that cannot be opened now is no call that may have been
   // executed.
-  BodyReader body(pool_.context().store, *call_.body);
-  const Result<std::string_view> first = co_await body.next();
+  body_.rewind();
+  const Result<std::string_view> first = co_await body_.next();
   if (!first) co_return first.error();
   const Result<void> begun = co_await connection_->send(head, std::string_view());
   if (!begun) co_return begun;
-  co_return co_await connection_->send(body, *first);
+  co_return co_await connection_->send(body_, *first);
 }
 
 // A kept-alive connection that the backend had already given up tells nothing about the backend.

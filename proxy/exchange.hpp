@@ -2,6 +2,7 @@
 // BodyWriter. Lives on one shard, in the attempt that runs it.
 #pragma once
 
+#include "proxy/call_body.hpp"
 #include "proxy/upstream_pool.hpp"
 
 namespace raincheck::proxy {
@@ -10,7 +11,8 @@ class AnswerBody;
 
 class PoolExchange final : public Exchange {
  public:
-  PoolExchange(UpstreamPool& pool, const Call& call) : pool_(pool), call_(call) {}
+  PoolExchange(UpstreamPool& pool, const Call& call)
+      : pool_(pool), call_(call), body_(pool.context().store, *call.body, call.routed) {}
   ~PoolExchange() override;
 
   awaitable<Reply> run() override;
@@ -37,6 +39,7 @@ class PoolExchange final : public Exchange {
 
   UpstreamPool& pool_;
   const Call call_;
+  CallBody body_;
   Reply reply_;
   std::optional<jobs::Result<void>> begun_;
   std::unique_ptr<UpstreamConnection> connection_;

@@ -10,6 +10,7 @@
 #include "proxy/explain_checks.hpp"
 #include "proxy/fields.hpp"
 #include "proxy/request_parser.hpp"
+#include "proxy/route_call.hpp"
 #include "routes/auth_fields.hpp"
 #include "routes/listing.hpp"
 #include "routes/path.hpp"
@@ -113,11 +114,39 @@ routes::Values values_of(const Parsed& asked,
   return values;
 }
 
+// The body as the backend would get it; without one there is no call. `why` says why it stays as it
+// is, or why there is none.
+routes::BodyRewriter::Rewritten change_body(const routes::BodyRules& rules,
+                                            const routes::BodyPlan& plan,
+                                            const routes::Values& values,
+                                            const std::string& data) {
+  using Way = routes::BodyPlan::Way;
+  if (plan.way == Way::refused) return {std::nullopt, plan.why, true, plan.status};
+  if (!plan.changes() || data.empty()) return {data, plan.why, false, 0};
+  routes::BodyValues rendered;
+  std::string why;
+  if (rules.render(plan, values, rendered, why) != routes::BodyRules::Outcome::done) {
+    return {std::nullopt, why, true, 422};
+  }
+  routes::BodyRewriter rewriter(rules, plan, std::move(rendered));
+  if (plan.way == Way::whole) {
+    routes::BodyRewriter::Rewritten made = rewriter.rewrite(data);
+    if (!made.body && !made.is_refused) made.body = data;
+    if (made.why.empty()) made.why = why;
+    return made;
+  }
+  std::string out;
+  std::string bad = rewriter.write(data, out);
+  if (bad.empty()) bad = rewriter.finish(out);
+  if (bad.empty()) return {out, why, false, 0};
+  return {data, bad, rules.refuses(), 415};
+}
+
 // The checks, what follows, and the call.
 std::string show_route(const Parsed& asked,
                        const config::Config& config,
                        const routes::RouteMatch& match,
-                       std::string_view body) {
+                       const std::string& data) {
   const config::Upstream* const upstream = find_upstream(config, match.route->upstream);
   if (upstream == nullptr || upstream->servers.empty()) return "";
   routes::Values values = values_of(asked, config, match);
@@ -125,18 +154,25 @@ std::string show_route(const Parsed& asked,
     return "***";
   };
   values.secret = &hidden;
-  const std::string lines = lines_of(asked, config);
+  const routes::BodyRules& rules = match.rules->request_body;
+  const auto plan = routes::BodyPlan::make(rules, facts_of(asked.head.fields));
+  std::string lines = lines_of(asked, config);
   Fields fields;
   fields.assign(lines);
   values.fields = &fields;
+  const auto body = change_body(rules, plan, values, data);
+  std::string call_lines = lines;
+  drop_untrue(call_lines, change_of(plan));
   std::string head;
   std::string host = upstream->servers.front().authority;
   std::string why;
-  const auto made = match.rules->make_call(values, lines, head, host, why);
-  const Checked checked{asked.head, asked.target, body, head, made, why};
+  const auto made = match.rules->make_call(values, call_lines, head, host, why);
+  const Checked checked{asked.head, asked.target, data, head, made, why, body};
   std::string out = show(check_all(checked, config, match));
-  if (made != routes::RouteRules::Made::done) return out;
-  return out + "\nThe call to " + upstream->name + ":\n\n" + render_head(head, host, body.size());
+  if (made != routes::RouteRules::Made::done || !body.body || body.is_refused) return out;
+  out += "\nThe call to " + upstream->name + ":\n\n";
+  out += render_head(head, host, body.body->size()) + *body.body;
+  return body.body->empty() ? out : out + "\n";
 }
 
 // As a client would write it.

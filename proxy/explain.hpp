@@ -1,5 +1,5 @@
 // What would happen to a request, without any being sent: which route takes it and why the others
-// do not, and the head that the backend would get. Made by the same functions as real calls; for
+// do not, and the call that the backend would get. Made by the same functions as real calls; for
 // the command line. Pure.
 #pragma once
 

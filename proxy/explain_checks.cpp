@@ -34,6 +34,7 @@ class Checker {
     }
     rules();
     if (is_job_) credentials();
+    request_body();
     cors();
     out_.follows = refused_ != 0 ? fmt::format("it is refused with {}", refused_) : outcome();
     return std::move(out_);
@@ -123,6 +124,17 @@ class Checker {
   void credentials() {
     if (!has_connection_auth(request_.call)) return;
     judge(400, "credentials", "NTLM and Negotiate authenticate a connection, which a job outlives");
+  }
+
+  void request_body() {
+    if (match_.rules->request_body.is_empty()) return;
+    const routes::BodyRewriter::Rewritten& changed = request_.changed;
+    if (!changed.body || changed.is_refused) {
+      return judge(changed.status, "request_body", changed.why);
+    }
+    if (!changed.why.empty()) return tell("request_body", "not all rules apply: " + changed.why);
+    judge(0, "request_body",
+          *changed.body == request_.body ? "the body stays as it is" : "the body is changed");
   }
 
   void cors() {

@@ -32,7 +32,8 @@ struct Checked {
   std::string_view body;
   std::string_view call;  // as the route makes it, in the form of RouteCall::head()
   routes::RouteRules::Made made;
-  std::string_view why;  // it is not made
+  std::string_view why;                            // it is not made
+  const routes::BodyRewriter::Rewritten& changed;  // the body by `request_body`
 };
 
 // For a route that takes the request. What only a running process knows (a full queue, a key that

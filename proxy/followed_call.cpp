@@ -34,7 +34,7 @@ bool changes_its_target(std::string_view call) {
 // One GET, made anew each time, so that the secrets of the rules are those of today.
 struct FollowedCall::Question {
   explicit Question(const FollowedCall& of)
-      : routed(of.site_, of.route_, of.job_.head, of.job_.request_id, of.id_),
+      : routed(of.context_.warnings, of.site_, of.route_, of.job_.head, of.job_.request_id, of.id_),
         body(of.context_.store, of.site_.config().store.inline_max) {}
 
   RouteCall routed;
@@ -69,7 +69,7 @@ FollowedCall::~FollowedCall() = default;
 void FollowedCall::begin(Reply accepted) {
   reply_ = std::move(accepted);
   stage_ = FollowStage::call;
-  RouteCall routed(site_, route_, job_.head, job_.request_id, id_);
+  RouteCall routed(context_.warnings, site_, route_, job_.head, job_.request_id, id_);
   (void)routed.make();
   const std::string_view line = routed.head().substr(0, routed.head().find("\r\n"));
   target_ = line.substr(line.find(' ') + 1);
@@ -167,7 +167,7 @@ bool FollowedCall::aim() {
     target_ = monitor_.result;
     return true;
   }
-  RouteCall routed(site_, route_, job_.head, job_.request_id, id_);
+  RouteCall routed(context_.warnings, site_, route_, job_.head, job_.request_id, id_);
   const auto own = routed.own_url(target_, step.url);
   if (!own) return go_astray("the result is elsewhere than at this upstream");
   monitor_.server = server_of(*own);
@@ -177,7 +177,7 @@ bool FollowedCall::aim() {
 
 bool FollowedCall::aim_at_monitor() {
   const routes::FollowStep& step = reply_.step;
-  RouteCall routed(site_, route_, job_.head, job_.request_id, id_);
+  RouteCall routed(context_.warnings, site_, route_, job_.head, job_.request_id, id_);
   const auto own = routed.own_url(target_, step.url);
   if (!own) return go_astray("the backend says to ask elsewhere than at this upstream");
   if (stage_ == FollowStage::call) {

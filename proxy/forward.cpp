@@ -7,6 +7,7 @@
 #include "proxy/exchange.hpp"
 #include "proxy/handlers.hpp"
 #include "proxy/pinned.hpp"
+#include "proxy/plain_body.hpp"
 #include "proxy/relay.hpp"
 
 namespace raincheck::proxy {
@@ -16,10 +17,6 @@ using jobs::Fault;
 using jobs::Result;
 
 namespace {
-
-// So much of a body is there before a slot is taken for its call: a client that sends slowly holds
-// nothing of the backend's.
-constexpr std::size_t first_bytes_max = 64 * 1024;
 
 // RFC 9110 section 9.2.2.
 bool is_idempotent(std::string_view method) {
@@ -45,12 +42,12 @@ class Forward {
         services_(transaction.services()),
         upstream_(upstream),
         route_(route),
+        body_(transaction),
         upload_ended_(services_.context.io, services_.context.timers) {}
 
   awaitable<void> run();
 
  private:
-  awaitable<bool> take_first();
   awaitable<bool> take_slot(TimePoint deadline);
   awaitable<void> call(TimePoint deadline);
   awaitable<Result<void>> exchange(UpstreamPool::Reuse reuse);
@@ -62,7 +59,7 @@ class Forward {
   awaitable<void> tunnel();
   awaitable<void> pump(Connection& from, InputBuffer& input, Connection& to);
   awaitable<void> backward();
-  bool make_call();
+  void describe();
   std::string_view head() const;
   std::string render(std::string_view authority) const;
   bool resendable() const;
@@ -74,29 +71,28 @@ class Forward {
   std::string stored_;  // the request, in the form in which it would be stored
   std::optional<RouteCall> routed_;
   std::optional<std::uint64_t> key_;  // RouteCall::balance_key()
+  PlainBody body_;
   TimePoint deadline_ = never;
   TimePoint tunnel_awake_{};  // when something last moved, either way
   std::unique_ptr<UpstreamConnection> connection_;
-  bool is_pinned_ = false;                      // to the client's connection
-  std::optional<std::string_view> small_body_;  // all of it, when it is small
-  std::string first_;                           // what was read of it before the call began
+  bool is_pinned_ = false;  // to the client's connection
   bool uploading_ = false;
   bool client_gone_ = false;
   Signal upload_ended_;
 };
 
-// False: the rules of the route do not allow it, and the client was told.
-bool Forward::make_call() {
+void Forward::describe() {
   stored_.reserve(1024);
   transaction_.append_stored(stored_);
   const std::string& id = transaction_.request_id();
   if (!route_) {
-    key_ = RouteCall(services_.site, services_.site.unmatched(), stored_, id, "").balance_key();
-    return true;
+    key_ = RouteCall(services_.context.warnings, services_.site, services_.site.unmatched(),
+                     stored_, id, "")
+               .balance_key();
+    return;
   }
-  routed_.emplace(services_.site, *route_, stored_, id, "");
+  routed_.emplace(services_.context.warnings, services_.site, *route_, stored_, id, "");
   key_ = routed_->balance_key();
-  return may_call(transaction_, *routed_);
 }
 
 // In the form in which it would be stored, as the rules of the route have it.
@@ -109,13 +105,7 @@ std::string Forward::render(std::string_view authority) const {
   if (routed_ && !routed_->host().empty()) authority = routed_->host();
   std::string out;
   append_call(out, this->head(), authority);
-  if (small_body_ && head.framing != Framing::none) {
-    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", small_body_->size());
-  } else if (head.framing == Framing::length) {
-    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", head.content_length);
-  } else if (head.framing == Framing::chunked) {
-    out.append("Transfer-Encoding: chunked\r\n");
-  }
+  body_.append_framing(out);
   if (!head.upgrade.empty()) {
     out.append("Connection: Upgrade\r\nUpgrade: ").append(head.upgrade).append("\r\n");
   }
@@ -124,7 +114,7 @@ std::string Forward::render(std::string_view authority) const {
 }
 
 bool Forward::resendable() const {
-  return small_body_ && is_idempotent(transaction_.head().method);
+  return body_.whole() && is_idempotent(transaction_.head().method);
 }
 
 awaitable<void> Forward::run() {
@@ -133,9 +123,11 @@ awaitable<void> Forward::run() {
     const bool allowed = co_await authorize(transaction_, *route_);
     if (!allowed) co_return;
   }
-  const bool begun = co_await take_first();
+  describe();
+  RouteCall* const routed = routed_ ? &*routed_ : nullptr;
+  const bool begun = co_await body_.begin(routed);
   if (!begun) co_return;
-  if (!make_call()) co_return;
+  if (routed && !may_call(transaction_, *routed)) co_return;
   const TimePoint deadline = services_.timers().now() + upstream_.config->timeouts.attempt;
   const bool taken = co_await take_slot(deadline);
   if (!taken) co_return;
@@ -149,22 +141,6 @@ awaitable<void> Forward::run() {
   // We have hung up before the slot is free.
   connection_.reset();
   upstream_.slots->give();
-}
-
-// False: the client was answered, or has gone.
-awaitable<bool> Forward::take_first() {
-  small_body_ = transaction_.body_at_hand();
-  // Of a body whose length is not known only what is there: its sender may be waiting for an
-  // answer.
-  const bool known = transaction_.head().framing == Framing::length;
-  while (!small_body_ && !transaction_.body_done() && first_.size() < first_bytes_max) {
-    if (!known && !first_.empty() && !transaction_.has_more_at_hand()) break;
-    const Result<std::string_view> piece = co_await transaction_.read_body();
-    if (!piece) co_return false;
-    first_.append(*piece);
-  }
-  if (!small_body_ && transaction_.body_done()) small_body_ = first_;
-  co_return true;
 }
 
 awaitable<bool> Forward::take_slot(TimePoint deadline) {
@@ -194,7 +170,7 @@ awaitable<void> Forward::call(TimePoint deadline) {
   deadline_ = deadline;
   Result<void> done = co_await exchange(reuse);
   const bool stale = !done && done.error().fault == Fault::upstream_lost && connection_ &&
-                     connection_->reused && !connection_->answered() && small_body_ &&
+                     connection_->reused && !connection_->answered() && body_.whole() &&
                      (resendable() || !connection_->sent());
   if (stale && !client_gone_) done = co_await exchange(UpstreamPool::Reuse::none);
   CallEnd end;
@@ -274,14 +250,15 @@ awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
 awaitable<Result<void>> Forward::ask() {
   const std::string head = render(connection_->server().authority);
   std::string begin;
-  if (!small_body_ && transaction_.head().framing == Framing::chunked) {
-    begin = fmt::format("{:x}\r\n{}\r\n", first_.size(), first_);
+  std::string_view body = body_.whole().value_or(body_.first());
+  if (!body_.whole() && body_.is_chunked() && !body.empty()) {
+    begin = fmt::format("{:x}\r\n{}\r\n", body.size(), body);
+    body = begin;
   }
-  const std::string_view body = small_body_ ? *small_body_ : begin.empty() ? first_ : begin;
   const Result<void> sent = co_await connection_->send(head, body);
   if (!sent) co_return sent;
   const bool upgrade = !transaction_.head().upgrade.empty();
-  if (small_body_) {
+  if (body_.whole()) {
     ClientWatch watch(transaction_.connection(), services_.timers(), [this] {
       client_gone_ = true;
       connection_->connection().abort();
@@ -307,11 +284,11 @@ awaitable<void> Forward::upload() {
 }
 
 awaitable<Result<void>> Forward::upload_pieces() {
-  const bool chunked = transaction_.head().framing == Framing::chunked;
+  const bool chunked = body_.is_chunked();
   const auto progress = upstream_.config->timeouts.write;
   Connection& backend = connection_->connection();
   while (true) {
-    const Result<std::string_view> piece = co_await transaction_.read_body();
+    const Result<std::string_view> piece = co_await body_.next();
     if (!piece) co_return piece.error();
     std::string begin;
     if (chunked) begin = fmt::format("{:x}\r\n", piece->size());
@@ -445,6 +422,9 @@ Problem problem_of(const Error& error) {
       return Problem(status, "upstream_protocol_error", "The backend's answer is not valid HTTP.");
     case Fault::response_too_large:
       return Problem(status, "response_too_large", "The backend's answer is too large.");
+    case Fault::rewrite_failed:
+      return Problem(status, "rewrite_failed",
+                     "The backend's answer cannot be changed as its route demands.");
     case Fault::client_gone:
       return Problem(400, "client_gone", "The request ended early.", "client_closed");
   }

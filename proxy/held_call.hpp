@@ -17,7 +17,7 @@ struct HeldCall {
       : head(asked.head),
         body(asked.body),
         request_id(asked.request_id),
-        routed(services.site, route, head, request_id, ""),
+        routed(services.context.warnings, services.site, route, head, request_id, ""),
         answer(services.store(), services.site.config().store.inline_max),
         answered(services.context.io, services.context.timers),
         verdict(services.context.io, services.context.timers) {}

@@ -10,6 +10,7 @@
 #include "proxy/accept.hpp"
 #include "proxy/byte_range.hpp"
 #include "proxy/client_watch.hpp"
+#include "proxy/documents.hpp"
 #include "proxy/handlers.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/job_view.hpp"
@@ -46,6 +47,12 @@ Problem pending_job(std::string fields) {
   return Problem(404, "pending", "The job has no result yet.", "pending", std::move(fields));
 }
 
+std::string content_fields(const Shown& shown) {
+  std::string fields = "Content-Type: ";
+  fields.append(shown.content_type).append("\r\nCache-Control: no-store\r\n");
+  return fields;
+}
+
 class JobEndpoint {
  public:
   JobEndpoint(Transaction& transaction, jobs::JobId id, std::string_view id_text)
@@ -69,8 +76,11 @@ class JobEndpoint {
   awaitable<bool> wait_for_change(milliseconds wait);
   void give_status();
   awaitable<void> give_final();
-  std::string document(const jobs::Estimate& estimate) const {
-    return document_of(services_, job_, id_text_, urls_, estimate);
+  // What a client is shown of the job, and, appended to `fields`, how that is coded.
+  std::string document(const jobs::Estimate& estimate, std::string& fields) const {
+    Shown shown = show_status(services_, ShownJob{job_, id_text_, urls_, estimate});
+    fields.append(content_fields(shown));
+    return std::move(shown.body);
   }
 
   Transaction& transaction_;
@@ -89,19 +99,21 @@ std::string retry_after_field(const jobs::Estimate& estimate) {
 }
 
 // Two documents with the same tag tell the same but for their estimates, which move all the time.
-std::string etag_of(const Job& job) {
-  return fmt::format("\"{}-{}\"", version_of(job), job.ahead);
+std::string etag_of(const Job& job, const SiteRoute* route) {
+  return fmt::format("\"{}-{}{}\"", version_of(job), job.ahead,
+                     route ? route->rules->documents.status_tag() : "");
 }
 
 bool matches(std::string_view if_none_match, std::string_view etag) {
   return if_none_match == "*" || if_none_match.find(etag) != std::string_view::npos;
 }
 
-// From now on its route says which pages may read the answer.
+// From now on its route says which pages may read the answer, and what problems look like.
 void JobEndpoint::take(Job&& job) {
   job_ = std::move(job);
   const SiteRoute* const route = services_.site.find(job_.route);
   transaction_.set_cors(route ? &route->rules->cors : nullptr);
+  transaction_.set_documents(route);
 }
 
 // False: there is none to speak of, and the client was told.
@@ -216,10 +228,10 @@ awaitable<void> JobEndpoint::status() {
 
 void JobEndpoint::give_status() {
   const jobs::Estimate estimate = estimate_of(services_, job_);
-  const std::string body = document(estimate);
-  const std::string etag = etag_of(job_);
+  std::string fields;
+  const std::string body = document(estimate, fields);
+  const std::string etag = etag_of(job_, services_.site.find(job_.route));
   const int pending_status = async_of(services_, job_).pending_status;
-  std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\n";
   fields.append("ETag: ").append(etag).append("\r\n").append(retry_after_field(estimate));
   if (pending_status == 202) fields.append("Location: ").append(urls_.status).append("\r\n");
   transaction_.set_reason("pending");
@@ -238,9 +250,9 @@ awaitable<void> JobEndpoint::give_final() {
     if (present) co_await give_result(transaction_, job_);
     co_return;
   }
-  std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\nLocation: ";
-  fields.append(urls_.result).append("\r\n");
-  const std::string body = document(jobs::Estimate{});
+  std::string fields;
+  const std::string body = document(jobs::Estimate{}, fields);
+  fields.append("Location: ").append(urls_.result).append("\r\n");
   transaction_.respond(async.redirect_status, fields, body);
 }
 
@@ -273,8 +285,9 @@ awaitable<void> JobEndpoint::cancel() {
     services_.bulletin.publish(JobChange{id_.place.key(), true});
     if (canceled->was == State::running) services_.abort_everywhere(id_.place.key());
   }
-  const std::string body = document(jobs::Estimate{});
-  transaction_.respond(200, "Content-Type: application/json\r\nCache-Control: no-store\r\n", body);
+  std::string fields;
+  const std::string body = document(jobs::Estimate{}, fields);
+  transaction_.respond(200, fields, body);
 }
 
 awaitable<void> JobEndpoint::erase() {
@@ -286,6 +299,9 @@ awaitable<void> JobEndpoint::erase() {
   } else if (erased->presence != Presence::present) {
     transaction_.respond(no_job(erased->presence));
   } else if (!jobs::is_final(erased->was)) {
+    // Its route says how that is told.
+    const bool is_there = co_await find(false);
+    if (!is_there) co_return;
     transaction_.respond(
         Problem(409, "pending", "The job has not ended: cancel it first.", "pending"));
   } else {
@@ -339,13 +355,17 @@ void accept(Transaction& transaction, const SiteRoute& route, const Job& job) {
   const jobs::IdText id = services.codec().encode(job.id);
   const JobUrls urls(services.site.config(), jobs::view(id));
   const jobs::Estimate estimate = estimate_of(services, job);
-  const std::string body = document_of(services, job, jobs::view(id), urls, estimate);
-  std::string fields = "Content-Type: application/json\r\nCache-Control: no-store\r\nLocation: ";
-  fields.append(urls.status).append("\r\n").append(retry_after_field(estimate));
+  const Shown shown =
+      show_accepted(transaction, route, ShownJob{job, jobs::view(id), urls, estimate});
+  std::string fields = content_fields(shown);
+  fields.append("Location: ")
+      .append(urls.status)
+      .append("\r\n")
+      .append(retry_after_field(estimate));
   transaction.set_reason("accepted");
   transaction.set_job(jobs::view(id));
   transaction.set_route(route.config->name);
-  transaction.respond(202, fields, body);
+  transaction.respond(202, fields, shown.body);
 }
 
 namespace {

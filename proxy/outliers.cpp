@@ -25,6 +25,7 @@ Verdict verdict_of(std::optional<Fault> fault, int status) {
     case Fault::store_failed:
     case Fault::stopping:
     case Fault::response_too_large:
+    case Fault::rewrite_failed:
     case Fault::client_gone:
       return Verdict::nothing;
   }

@@ -3,6 +3,7 @@
 
 #include "jobs/document.hpp"
 #include "jobs/text.hpp"
+#include "proxy/documents.hpp"
 #include "proxy/transaction.hpp"
 
 namespace raincheck::proxy {
@@ -130,6 +131,15 @@ void Transaction::respond(int status, std::string_view fields, std::string_view 
 
 void Transaction::respond(const Problem& problem) {
   set_reason(problem.reason ? problem.reason : problem.type);
+  if (documents_of_) {
+    if (const auto shown = show_problem(*this, *documents_of_, problem)) {
+      std::string fields = problem.fields;
+      fields.append("Content-Type: ").append(shown->content_type);
+      fields.append("\r\nCache-Control: no-store\r\n");
+      respond(problem.status, fields, shown->body);
+      return;
+    }
+  }
   std::string body;
   jobs::append_problem(body, problem.type, reason_phrase(problem.status), problem.status,
                        problem.detail, problem.instance.empty() ? request_id_ : problem.instance,

@@ -1,7 +1,5 @@
 #include "proxy/route_call.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <functional>
 #include <optional>
 
@@ -41,12 +39,54 @@ const std::function<std::optional<std::string>(std::string_view)>& secrets() {
 
 }  // namespace
 
-RouteCall::RouteCall(const Site& site,
+BodyChange change_of(const routes::BodyPlan& plan) {
+  if (!plan.changes()) return BodyChange::none;
+  return plan.coding == routes::ContentCoding::identity ? BodyChange::changed
+                                                        : BodyChange::encoded_again;
+}
+
+void drop_untrue(std::string& lines, BodyChange change) {
+  if (change == BodyChange::none) return;
+  routes::Fields fields;
+  fields.assign(lines);
+  std::string weakened;
+  std::string kept;
+  for (const routes::Field& field : fields) {
+    std::string_view value = field.value;
+    switch (routes::fate_of_field(field.name, change == BodyChange::encoded_again)) {
+      case routes::FieldFate::removed:
+        continue;
+      case routes::FieldFate::weakened: {
+        const std::optional<std::string> weak = routes::weak_etag(value);
+        if (!weak) continue;
+        weakened = *weak;
+        value = weakened;
+        break;
+      }
+      case routes::FieldFate::kept:
+        break;
+    }
+    (void)append_field(kept, field.name, value);
+  }
+  lines = std::move(kept);
+}
+
+routes::BodyFacts facts_of(const routes::Fields& fields) {
+  routes::BodyFacts facts;
+  facts.content_type = fields.find("Content-Type").value_or("");
+  facts.content_encoding = fields.find("Content-Encoding").value_or("");
+  facts.is_partial = fields.find("Content-Range").has_value();
+  return facts;
+}
+
+RouteCall::RouteCall(Warnings& warnings,
+                     const Site& site,
                      const SiteRoute& route,
                      std::string_view stored,
                      std::string_view request_id,
                      std::string job_id)
-    : site_(site),
+    : warnings_(warnings),
+      site_(site),
       route_(route),
       stored_(stored),
       request_id_(request_id),
@@ -74,6 +114,16 @@ const routes::Values& RouteCall::values() {
   return values_;
 }
 
+bool RouteCall::show(const routes::Document& document,
+                     const routes::DocumentValues& of,
+                     std::string& out) {
+  routes::Values with = values();
+  with.document = &of;
+  // A request about a job has a path of ours.
+  if (!with.pattern->matches(with.target.path)) with.pattern = nullptr;
+  return document.render(with, out);
+}
+
 std::unique_ptr<routes::BodyRewriter> RouteCall::rewriter(const routes::BodyPlan& plan,
                                                           std::string& why) {
   const routes::BodyRules& body = route_.rules->response_body;
@@ -81,25 +131,52 @@ std::unique_ptr<routes::BodyRewriter> RouteCall::rewriter(const routes::BodyPlan
   if (body.render(plan, values(), rendered, why) != routes::BodyRules::Outcome::done) {
     return nullptr;
   }
-  if (!why.empty()) log_body(why);
+  if (!why.empty()) warn_of_answer(why);
   return std::make_unique<routes::BodyRewriter>(body, plan, std::move(rendered));
 }
 
-void RouteCall::log_body(std::string_view why) const {
-  spdlog::warn("route {}: the body of an answer is not changed as its rules say: {}",
-               route_.config->name, why);
+const routes::BodyPlan& RouteCall::body_plan() {
+  if (body_plan_) return *body_plan_;
+  body_plan_.emplace();
+  const routes::BodyRules& body = route_.rules->request_body;
+  if (!body.is_empty()) *body_plan_ = routes::BodyPlan::make(body, facts_of(*values().fields));
+  return *body_plan_;
+}
+
+RouteCall::BodyDecision RouteCall::decide_body(routes::BodyValues& rendered) {
+  const routes::BodyPlan& plan = body_plan();
+  if (plan.way == routes::BodyPlan::Way::refused) return {false, plan.status, plan.why};
+  BodyDecision out{plan.changes(), 0, plan.why};
+  if (out.is_changed) {
+    switch (route_.rules->request_body.render(plan, values(), rendered, out.why)) {
+      case routes::BodyRules::Outcome::done:
+        break;
+      case routes::BodyRules::Outcome::refused:
+        return {false, 422, out.why};
+      case routes::BodyRules::Outcome::unreadable:
+        return {false, 500, out.why};
+    }
+  }
+  if (!out.why.empty()) warn_of_call(out.why);
+  return out;
+}
+
+void RouteCall::warn_of_call(std::string_view why) const {
+  warnings_.unchanged_body(route_.config->name, "a call", why);
+}
+
+void RouteCall::warn_of_answer(std::string_view why) const {
+  warnings_.unchanged_body(route_.config->name, "an answer", why);
 }
 
 RouteRules::Made RouteCall::make() {
   const bool changes_answers = !route_.rules->response_body.is_empty();
-  is_changed_ = route_.rules->changes_calls() || changes_answers;
+  const BodyChange body = change_of(body_plan());
+  is_changed_ = route_.rules->changes_calls() || changes_answers || body != BodyChange::none;
   if (!is_changed_) return RouteRules::Made::done;
-  std::string_view lines = stored_.substr(stored_.find("\r\n") + 2);
-  std::string answerable;
-  if (changes_answers) {
-    answerable = ask_for_changeable(lines);
-    lines = answerable;
-  }
+  std::string lines(stored_.substr(stored_.find("\r\n") + 2));
+  if (changes_answers) lines = ask_for_changeable(lines);
+  drop_untrue(lines, body);
   return route_.rules->make_call(values(), lines, head_, host_, why_);
 }
 
@@ -111,41 +188,11 @@ std::optional<std::uint64_t> RouteCall::balance_key() {
   return hash_text(text);
 }
 
-namespace {
-
-// What is no longer true of a body that was changed.
-void drop_untrue(std::string& lines, bool is_encoded_again) {
-  routes::Fields fields;
-  fields.assign(lines);
-  std::string weakened;
-  std::string kept;
-  for (const routes::Field& field : fields) {
-    std::string_view value = field.value;
-    switch (routes::fate_of_field(field.name, is_encoded_again)) {
-      case routes::FieldFate::removed:
-        continue;
-      case routes::FieldFate::weakened: {
-        const std::optional<std::string> weak = routes::weak_etag(value);
-        if (!weak) continue;
-        weakened = *weak;
-        value = weakened;
-        break;
-      }
-      case routes::FieldFate::kept:
-        break;
-    }
-    (void)append_field(kept, field.name, value);
-  }
-  lines = std::move(kept);
-}
-
-}  // namespace
-
 void RouteCall::change_answer(std::string& lines,
                               bool concerned,
                               routes::Found found,
                               BodyChange change) {
-  if (change != BodyChange::none) drop_untrue(lines, change == BodyChange::encoded_again);
+  drop_untrue(lines, change);
   if (!concerned && route_.rules->response_headers.is_empty()) return;
   std::string changed;
   route_.rules->make_answer(values(), found, lines, changed);

@@ -1,5 +1,6 @@
-// What the rules of a route make of one call: the head that its backend gets, the server
-// of a `hash` that it belongs to, and the fields of the answer as the client gets them. The same
+// What the rules of a route make of one call: the head that its backend gets and what is put into
+// its body, the server of a `hash` that it belongs to, and the fields of the answer as the client
+// gets them. The same
 // for a job, from what was stored of its request, and for a plain call. Lives on the shard of the
 // call, as long as that; never waits, but reads the secrets that a rule adds, each time anew.
 #pragma once
@@ -12,18 +13,28 @@
 
 #include "jobs/error.hpp"
 #include "proxy/site.hpp"
+#include "proxy/warnings.hpp"
 #include "routes/url_map.hpp"
 
 namespace raincheck::proxy {
 
-// What was done to the body of an answer.
+// What was done to the body of a message.
 enum class BodyChange { none, changed, encoded_again };
+
+BodyChange change_of(const routes::BodyPlan& plan);
+
+// Takes out of field lines what is no longer true once the body was changed.
+void drop_untrue(std::string& lines, BodyChange change);
+
+// What the fields of a request say of its body.
+routes::BodyFacts facts_of(const routes::Fields& fields);
 
 class RouteCall {
  public:
   // `stored` is "METHOD target\r\n" and the end-to-end field lines of the request, with ours. All
   // must outlive this. `job_id` is empty for a call that is no job.
-  RouteCall(const Site& site,
+  RouteCall(Warnings& warnings,
+            const Site& site,
             const SiteRoute& route,
             std::string_view stored,
             std::string_view request_id,
@@ -35,7 +46,8 @@ class RouteCall {
   routes::RouteRules::Made make();
   const std::string& why() const { return why_; }
 
-  // In the form of `stored`.
+  // In the form of `stored`. Of a body that rules change, or should, it says no more what they may
+  // make untrue, before the body is read: a true digest that is missing does no harm.
   std::string_view head() const { return is_changed_ ? std::string_view(head_) : stored_; }
   // What goes into Host; empty: the server's own.
   std::string_view host() const { return host_; }
@@ -55,15 +67,31 @@ class RouteCall {
                      routes::Found found,
                      BodyChange change = BodyChange::none);
 
+  // One of the route's documents, with what the request gives. False: see Document::render().
+  bool show(const routes::Document& document,
+            const routes::DocumentValues& values,
+            std::string& out);
+
   const routes::RouteRules& rules() const { return *route_.rules; }
+  // What `request_body` has to do with the request's body, if there is one.
+  const routes::BodyPlan& body_plan();
+  // What becomes of that body, and what is put in, with secrets as they are now.
+  struct BodyDecision {
+    bool is_changed = false;  // as body_plan() says; otherwise it goes on as it is
+    int status = 0;  // not 0: there is no call to make. 500 is our fault, else the sender's
+    std::string why;
+  };
+  BodyDecision decide_body(routes::BodyValues& values);
   // For one answer. Null: its body must not be sent on, and `why` says why.
   std::unique_ptr<routes::BodyRewriter> rewriter(const routes::BodyPlan& plan, std::string& why);
   // Why rules for bodies were not applied, or not all.
-  void log_body(std::string_view why) const;
+  void warn_of_call(std::string_view why) const;
+  void warn_of_answer(std::string_view why) const;
 
  private:
   const routes::Values& values();
 
+  Warnings& warnings_;
   const Site& site_;
   const SiteRoute& route_;
   const std::string_view stored_;
@@ -76,6 +104,7 @@ class RouteCall {
   bool has_values_ = false;
   routes::Fields fields_;
   routes::Values values_;
+  std::optional<routes::BodyPlan> body_plan_;
 };
 
 }  // namespace raincheck::proxy

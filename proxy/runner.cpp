@@ -124,7 +124,7 @@ awaitable<void> Runner::run(Job job) {
 
 awaitable<void> Runner::call(const Job& job, const SiteRoute& route, TimePoint began) {
   const milliseconds to_live = job.finish_by - context_.timers.wall_now();
-  RouteCall routed(site_, route, job.head, job.request_id, id_text(job.id));
+  RouteCall routed(context_.warnings, site_, route, job.head, job.request_id, id_text(job.id));
   const auto made = routed.make();
   BodyWriter body(context_.store, site_.config().store.inline_max);
   Call call;
@@ -145,10 +145,12 @@ awaitable<void> Runner::call(const Job& job, const SiteRoute& route, TimePoint b
   if (made == routes::RouteRules::Made::done) {
     reply = co_await exchange->run();
   } else {
-    // The submission was checked: it is ours to mend, and burns no attempt.
-    spdlog::error("a job on route {} cannot be called: {}", job.route, routed.why());
     reply.fault = Fault::internal;
     reply.detail = routed.why();
+  }
+  // The submission was checked: it is ours to mend, and burns no attempt.
+  if (reply.fault == Fault::internal) {
+    spdlog::error("a job on route {} cannot be called: {}", job.route, reply.detail);
   }
   if (is_to_follow(reply)) {
     co_await follow(job, route, std::move(reply), began);

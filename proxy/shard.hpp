@@ -104,6 +104,7 @@ class Shard {
   Timers timers_;
   Readiness readiness_;
   Buffers buffers_;
+  Warnings warnings_{timers_};
   store::Client store_;
   Bulletin bulletin_;
   AccessLog log_;

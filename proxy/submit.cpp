@@ -9,6 +9,7 @@
 #include "jobs/idempotency.hpp"
 #include "jobs/prefer.hpp"
 #include "jobs/text.hpp"
+#include "proxy/call_body.hpp"
 #include "proxy/client_watch.hpp"
 #include "proxy/handlers.hpp"
 #include "proxy/held_call.hpp"
@@ -28,6 +29,9 @@ using jobs::State;
 using store::Insert;
 
 namespace {
+
+// A trial's ${job.id}: the job has none before it is stored.
+constexpr const char* id_to_come = "00000000000000000000000000000000";
 
 bool may_resend(config::Resend resend, std::string_view method) {
   switch (resend) {
@@ -129,8 +133,13 @@ awaitable<void> Submission::run() {
   }
   describe();
   // What no attempt could send is refused now.
-  RouteCall routed(services_.site, route_, job_.head, job_.request_id, "");
+  RouteCall routed(services_.context.warnings, services_.site, route_, job_.head, job_.request_id,
+                   id_to_come);
   if (!may_call(transaction_, routed) || !may_be_job(transaction_, routed)) co_return;
+  if (!route_.rules->request_body.is_empty()) {
+    const bool can_change = co_await may_change_body(transaction_, routed, job_.body);
+    if (!can_change) co_return;
+  }
   settle_key();
   const milliseconds wait = window_of(route_.config->async, prefer_);
   window_end_ = transaction_.arrived() + wait;

@@ -70,6 +70,7 @@ void Transaction::reset(ClientConnection& client) {
   cors_ = nullptr;
   copied_names_ = nullptr;
   copied_.clear();
+  documents_of_ = nullptr;
   job_id_.clear();
   more_fields.clear();
   kept_head_.clear();
@@ -221,6 +222,7 @@ awaitable<void> Transaction::dispatch() {
   const SiteRoute& route = site.of(*match.route);
   set_route(route.config->name);
   set_cors(&route.rules->cors);
+  set_documents(&route);
   if (route.body_max != 0) limit_body(route.body_max);
   if (!body_fits()) {
     respond(too_large());

@@ -141,11 +141,14 @@ class Transaction {
     copied_names_ = &names;
     copied_ = std::move(lines);
   }
+  // Problems are shown as the documents of this route say. Null: as they are.
+  void set_documents(const SiteRoute* route) { documents_of_ = route; }
 
   // For the access log.
   void set_reason(const char* reason) { reason_ = reason; }
   void set_route(std::string_view name) { route_ = name; }
   void set_job(std::string_view id) { job_id_.assign(id); }
+  const std::string& job() const { return job_id_; }
   std::uint64_t bytes_out() const { return bytes_out_; }
   std::uint64_t body_bytes() const { return body_read_; }
   void add_bytes_out(std::uint64_t bytes) { bytes_out_ += bytes; }
@@ -205,6 +208,7 @@ class Transaction {
   const routes::Cors* cors_ = nullptr;
   const std::vector<std::string>* copied_names_ = nullptr;  // copy_fields()
   std::string copied_;
+  const SiteRoute* documents_of_ = nullptr;
   std::string job_id_;
 };
 

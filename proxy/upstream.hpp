@@ -22,15 +22,15 @@ class RouteCall;
 
 struct Call {
   std::string_view head;
-  std::string_view host;  // for Host; empty: the server's own
-  const jobs::Body* body = nullptr;
+  std::string_view host;             // for Host; empty: the server's own
+  const jobs::Body* body = nullptr;  // the client's, before any rule
   bool may_resend = false;
   TimePoint deadline = never;  // of the attempt
   bool ends_early = false;     // the deadline is the job's own: it says nothing of the backend
   std::optional<std::uint64_t> key;  // RouteCall::balance_key()
   std::string_view server;           // host:port to ask before all others; empty: any
   BodyWriter* into = nullptr;        // takes the response's body, if that is the result
-  RouteCall* routed = nullptr;       // changes the answer; null: nothing does
+  RouteCall* routed = nullptr;       // changes the body and the answer; null: nothing does
   // Reads the answer, to what is asked for, with FollowedAnswer::knows_result. Null: any answer is
   // the result.
   const routes::FollowRules* follow = nullptr;

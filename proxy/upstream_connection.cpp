@@ -73,7 +73,7 @@ awaitable<Result<void>> UpstreamConnection::send(std::string_view head, std::str
   co_return Result<void>();
 }
 
-awaitable<Result<void>> UpstreamConnection::send(BodyReader& body, std::string_view piece) {
+awaitable<Result<void>> UpstreamConnection::send(BodySource& body, std::string_view piece) {
   request_whole_ = false;
   while (!piece.empty()) {
     const Io io =

@@ -31,7 +31,7 @@ class UpstreamConnection {
   awaitable<jobs::Result<void>> send(std::string_view head, std::string_view body);
   // A large body, of which `piece` is the first, not empty, and `body` has the rest. Ends early, in
   // order, when the backend answers before it has read everything.
-  awaitable<jobs::Result<void>> send(BodyReader& body, std::string_view piece);
+  awaitable<jobs::Result<void>> send(BodySource& body, std::string_view piece);
 
   // The head of the final answer. Interim ones (1xx) are read over, but for a 101 that was asked
   // for. The views in head() last until the next call.

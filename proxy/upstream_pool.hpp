@@ -18,6 +18,7 @@
 #include "proxy/slots.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_connection.hpp"
+#include "proxy/warnings.hpp"
 
 namespace raincheck::proxy {
 
@@ -30,6 +31,7 @@ struct ShardContext {
   store::Client& store;
   jobs::IdCodec& codec;
   BodyBudget& bodies;
+  Warnings& warnings;
 };
 
 // Ends the making of a connection from another coroutine.

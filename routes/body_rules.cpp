@@ -25,11 +25,6 @@ const std::vector<std::string> script_types = {"application/json", "application/
 const std::vector<std::string> markup_types = {"text/html", "text/xml", "application/xml",
                                                "application/*+xml", "image/svg+xml"};
 
-Form form_of(std::string_view type) {
-  if (matches_any_media_type(script_types, type)) return Form::json;
-  return matches_any_media_type(markup_types, type) ? Form::markup : Form::text;
-}
-
 std::vector<std::string> needles_of(const std::vector<config::Replacement>& replacements) {
   std::vector<std::string> needles;
   for (const config::Replacement& replacement : replacements) needles.push_back(replacement.from);
@@ -44,6 +39,12 @@ bool applies(const config::BodyRules& rules,
 }
 
 }  // namespace
+
+Form form_of(std::string_view media_type) {
+  if (matches_any_media_type(script_types, media_type)) return Form::json;
+  if (matches_media_type("application/x-www-form-urlencoded", media_type)) return Form::entry;
+  return matches_any_media_type(markup_types, media_type) ? Form::markup : Form::text;
+}
 
 BodyRules BodyRules::compile(const config::BodyRules& rules,
                              const std::string& setting,
@@ -103,8 +104,7 @@ BodyRules::Outcome BodyRules::render(const BodyPlan& plan,
   why.clear();
   for (const std::string& reason : unapplied.reasons) why += (why.empty() ? "" : "; ") + reason;
   if (unapplied.is_unreadable) return Outcome::unreadable;
-  const bool is_refused = !why.empty() && config_.on_failure == config::OnFailure::refuse;
-  return is_refused ? Outcome::refused : Outcome::done;
+  return !why.empty() && refuses() ? Outcome::refused : Outcome::done;
 }
 
 BodyPlan BodyPlan::make(const BodyRules& rules, const BodyFacts& facts) {
@@ -118,11 +118,14 @@ BodyPlan BodyPlan::make(const BodyRules& rules, const BodyFacts& facts) {
     plan.coding = *coding;
   } else {
     plan.why = "the coding of the body is not known: " + std::string(facts.content_encoding);
+    plan.status = 415;
   }
-  if (facts.is_partial) plan.why = "the body is a part of another one";
+  if (facts.is_partial) {
+    plan.why = "the body is a part of another one";
+    plan.status = 422;
+  }
   if (!plan.why.empty()) {
-    plan.way =
-        rules.config_.on_failure == config::OnFailure::refuse ? Way::refused : Way::untouched;
+    plan.way = rules.refuses() ? Way::refused : Way::untouched;
   } else {
     plan.way = plan.has_json ? Way::whole : Way::streamed;
   }
@@ -138,12 +141,16 @@ BodyRewriter::BodyRewriter(const BodyRules& rules, const BodyPlan& plan, BodyVal
   if (plan.has_text) replacer_.emplace(rules.needles_, values_.replace);
 }
 
-BodyRewriter::Rewritten BodyRewriter::failed(std::string why) const {
-  return {std::nullopt, std::move(why), rules_.config_.on_failure == config::OnFailure::refuse};
+BodyRewriter::Rewritten BodyRewriter::failed(int status, std::string why) const {
+  return {std::nullopt, std::move(why), rules_.refuses(), status};
 }
 
 BodyRewriter::Rewritten BodyRewriter::too_long() const {
-  return failed("the body is longer than max_size");
+  return failed(413, "the body is longer than max_size");
+}
+
+BodyRewriter::Rewritten BodyRewriter::undecodable(std::string why) const {
+  return failed(415, std::move(why));
 }
 
 // Hands what is decoded to take(text), at most 64 KiB at once, as long as it returns true.
@@ -209,13 +216,20 @@ BodyRewriter::Rewritten BodyRewriter::rewrite(std::string_view body) {
     text += piece;
     return text.size() <= rules_.max_size();
   });
+  int status = text.size() > rules_.max_size() ? 413 : 415;
   if (why.empty() && !is_complete()) why = cut_short;
-  if (why.empty() && plan_.has_json) why = change_json(text);
-  if (why.empty() && replacer_) why = replace_texts(text);
-  if (!why.empty()) return failed(std::move(why));
+  if (why.empty() && plan_.has_json) {
+    why = change_json(text);
+    status = 422;
+  }
+  if (why.empty() && replacer_) {
+    why = replace_texts(text);
+    status = 413;
+  }
+  if (!why.empty()) return failed(status, std::move(why));
   std::string out;
   encode(text, End::finished, out);
-  return {std::move(out), "", false};
+  return {std::move(out), "", false, 0};
 }
 
 // A body without a byte is complete, whatever its coding is said to be.

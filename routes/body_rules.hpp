@@ -1,4 +1,4 @@
-// What a route does to bodies: `response_body` of the configuration, compiled.
+// What a route does to bodies: `request_body` and `response_body` of the configuration, compiled.
 // JSON rules need the whole body, text substitution streams. The order is json_patch, merge_patch,
 // replace. Immutable, any thread; the bytes are the caller's to read and send.
 #pragma once
@@ -32,7 +32,7 @@ class BodyRules {
  public:
   BodyRules() = default;  // changes nothing
 
-  // `setting` is the name of the rules within their route: "response_body".
+  // `setting` is the name of the rules within their route: "request_body" or "response_body".
   static BodyRules compile(const config::BodyRules& rules,
                            const std::string& setting,
                            const Scope& scope,
@@ -40,6 +40,8 @@ class BodyRules {
 
   bool is_empty() const { return !has_json_rules() && needles_.size() == 0; }
   std::uint64_t max_size() const { return config_.max_size; }
+  // What they cannot be applied to is refused, not passed on as it is.
+  bool refuses() const { return config_.on_failure == config::OnFailure::refuse; }
 
   enum class Outcome : unsigned char {
     done,
@@ -72,6 +74,9 @@ class BodyRules {
   std::vector<Template> texts_;  // one for each needle
 };
 
+// The form of what is put into a body of that media type.
+Form form_of(std::string_view media_type);
+
 // What is known of a message before its body.
 struct BodyFacts {
   std::string_view content_type;
@@ -94,6 +99,10 @@ struct BodyPlan {
   Form form = Form::text;  // of what they put in, so that no value breaks out of its place
   ContentCoding coding = ContentCoding::identity;
   std::string why;  // for the log, if a rule should apply and cannot
+  int status = 0;   // then, for who sent the body: 415, or 422
+
+  // The body becomes another one, or should.
+  bool changes() const { return way == Way::whole || way == Way::streamed; }
 };
 
 // One body on its way. The rules must outlive it.
@@ -108,10 +117,13 @@ class BodyRewriter {
     std::optional<std::string> body;
     std::string why;
     bool is_refused = false;
+    int status = 0;  // for who sent it: 413 too long, 415 not in its coding, 422
   };
   Rewritten rewrite(std::string_view body);
   // What became longer than max_size() and so cannot be rewritten.
   Rewritten too_long() const;
+  // What write() or finish() says against.
+  Rewritten undecodable(std::string why) const;
 
   // A body in pieces. What is returned says why the body cannot be decoded; empty: all is well.
   // Something may have been sent by then, so the message can only be cut short.
@@ -126,7 +138,7 @@ class BodyRewriter {
   std::string decode(std::string_view in, const Take& take);
   void encode(std::string_view in, End end, std::string& out);
   bool is_complete() const;
-  Rewritten failed(std::string why) const;
+  Rewritten failed(int status, std::string why) const;
   std::string change_json(std::string& text) const;
   std::string replace_texts(std::string& text);
 

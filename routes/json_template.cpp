@@ -11,8 +11,7 @@ Rendering put_strings(Json& json,
                       const Values& values,
                       std::size_t& next) {
   if (json.kind == Json::Kind::string && next < strings.size()) {
-    json.text.clear();
-    return strings[next++].render(values, Form::text, json.text);
+    return strings[next++].render_json(values, json);
   }
   for (Json& item : json.items) {
     if (const Rendering rendering = put_strings(item, strings, values, next); !rendering) {

@@ -13,12 +13,14 @@ void RouteRules::compile(const config::Route& route,
   rewrite = Rewrite::compile(route.rewrite, pattern, problems);
   request_headers =
       HeaderRules::compile(route.request_headers, "request_headers", of_call, problems);
+  request_body = BodyRules::compile(route.request_body, "request_body", of_call, problems);
   success = SuccessCheck(route.async.success);
   follow = FollowRules(route.async.follow);
   urls = UrlMap::compile(route.response_headers, upstream, rewrite, pattern, problems);
   response_headers =
       HeaderRules::compile(route.response_headers.changes, "response_headers", of_answer, problems);
   response_body = BodyRules::compile(route.response_body, "response_body", of_answer, problems);
+  documents = Documents::compile(route.documents, pattern, problems);
   cors = Cors(route.cors);
 }
 

@@ -1,7 +1,7 @@
 // Everything that one route asks of messages and changes in them on their way, compiled when the
 // configuration is loaded and immutable then: what is asked of a request, the path and host of its
-// call and its fields; what is a success, and of the answer first what the backend says of
-// itself (UrlMap), then fields and body. Owned by the RouteTable; any thread.
+// call, its fields and its body; what is a success, and of the answer first what the backend says
+// of itself (UrlMap), then fields and body. Owned by the RouteTable; any thread.
 #pragma once
 
 #include <string>
@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "routes/body_rules.hpp"
 #include "routes/cors.hpp"
+#include "routes/documents.hpp"
 #include "routes/follow.hpp"
 #include "routes/header_rules.hpp"
 #include "routes/json_schema.hpp"
@@ -62,12 +63,14 @@ struct RouteRules {
   RequestCheck validate;
   Rewrite rewrite;
   HeaderRules request_headers;
+  BodyRules request_body;
   SuccessCheck success;
   FollowRules follow;
   UrlMap urls;
   HeaderRules response_headers;
   BodyRules response_body;
-  Cors cors;  // said when an answer is given, not when it is stored
+  Documents documents;  // in place of our own
+  Cors cors;            // said when an answer is given, not when it is stored
 };
 
 }  // namespace raincheck::routes

@@ -62,6 +62,7 @@ std::string unknown(std::string_view name) {
   if (name.starts_with("tls.")) return written(name) + " is not built yet in this version";
   std::vector<std::string> known;
   for (const Word& word : words) known.emplace_back(word.text);
+  for (const DocumentWord& word : document_words) known.emplace_back(word.text);
   for (const Word& family : families) known.emplace_back(family.text);
   const std::size_t joint = name.find_first_of(".:");
   std::string nearest = config::nearest(name, known);
@@ -102,6 +103,22 @@ std::string check_subject(const Piece& piece, const Scope& scope) {
   return "";
 }
 
+std::string check_document_name(const DocumentWord& word, const Scope& scope) {
+  const bool is_error = is_of_error(word.name);
+  if (is_error ? scope.error : scope.job) return "";
+  return written(word.text) + " cannot be used here: it is known only in documents of " +
+         (is_error ? "errors" : "a job");
+}
+
+// What only a request has cannot be told without one.
+std::string check_request(const Piece& piece, const Scope& scope) {
+  const bool is_of_request =
+      (Name::request_method <= piece.name && piece.name <= Name::client_address) ||
+      (Name::path <= piece.name && piece.name <= Name::cookie);
+  if (scope.has_request || !is_of_request) return "";
+  return written(piece.text) + " cannot be used here: the job's request is not at hand";
+}
+
 // What stands between ${ and }.
 Piece parse_name(std::string_view inner, const Scope& scope, std::string& why) {
   Piece piece;
@@ -112,13 +129,22 @@ Piece parse_name(std::string_view inner, const Scope& scope, std::string& why) {
   for (const Word& word : words) {
     if (word.text != piece.text) continue;
     piece.name = word.name;
+    why = check_request(piece, scope);
+    return piece;
+  }
+  for (const DocumentWord& word : document_words) {
+    if (word.text != piece.text) continue;
+    piece.name = Name::document;
+    piece.document = word.name;
+    why = check_document_name(word, scope);
     return piece;
   }
   for (const Word& family : families) {
     if (!piece.text.starts_with(family.text)) continue;
     piece.name = family.name;
     piece.subject = piece.text.substr(family.text.size());
-    why = check_subject(piece, scope);
+    why = check_request(piece, scope);
+    if (why.empty()) why = check_subject(piece, scope);
     return piece;
   }
   why = unknown(piece.text);
@@ -236,6 +262,9 @@ Found find(const Piece& piece, const Values& values, std::string& buffer) {
       return find_cookie(fields, piece.subject);
     case Name::secret:
       return find_secret(values, piece, buffer);
+    case Name::document:
+      if (values.document == nullptr) return {};
+      return unless_empty((*values.document)[piece.document]);
   }
   return {};
 }
@@ -278,6 +307,17 @@ void append_to_url(std::string& out, const Found& found, bool is_in_query) {
   append_encoded(out, plain);
 }
 
+// XML has no way to write most control characters.
+void append_markup(std::string& out, char c) {
+  const bool is_written =
+      static_cast<unsigned char>(c) >= ' ' || c == '\t' || c == '\n' || c == '\r';
+  if (is_written) {
+    out += c;
+  } else {
+    out += "\xef\xbf\xbd";
+  }
+}
+
 void append_markup(std::string& out, std::string_view text) {
   for (const char c : text) {
     switch (c) {
@@ -297,7 +337,7 @@ void append_markup(std::string& out, std::string_view text) {
         out += "&#39;";
         break;
       default:
-        out += c;
+        append_markup(out, c);
     }
   }
 }
@@ -310,6 +350,8 @@ void append_escaped(std::string& out, const Found& found, Form form) {
     out += plain;
   } else if (form == Form::markup) {
     append_markup(out, plain);
+  } else if (form == Form::entry) {
+    append_encoded(out, plain);
   } else {
     std::string quoted;
     jobs::append_json_string(quoted, plain);
@@ -325,6 +367,7 @@ void append_in_form(std::string& out, const Found& found, Form form, bool is_in_
       return;
     case Form::json:
     case Form::markup:
+    case Form::entry:
       append_escaped(out, found, form);
       return;
     case Form::url:
@@ -382,8 +425,8 @@ Rendering Template::render(const Values& values, Form form, std::string& out) co
     const bool is_given = found.is_there && !(found.text.empty() && piece.fallback);
     if (!is_given) {
       if (piece.name == Name::secret) return stop(Outcome::unreadable, piece);
-      if (!piece.fallback) return stop(Outcome::missing, piece);
-      found = {true, *piece.fallback, Coding::plain};
+      if (!piece.fallback && values.document == nullptr) return stop(Outcome::missing, piece);
+      found = {true, piece.fallback ? std::string_view(*piece.fallback) : "", Coding::plain};
     }
     const std::size_t at = out.size();
     append_in_form(out, found, form, is_in_query);
@@ -394,6 +437,23 @@ Rendering Template::render(const Values& values, Form form, std::string& out) co
     if (piece.name == Name::literal && piece.text.find('?') != piece.text.npos) is_in_query = true;
   }
   return {};
+}
+
+Rendering Template::render_json(const Values& values, Json& out) const {
+  out.kind = Json::Kind::string;
+  out.text.clear();
+  const Rendering rendering = render(values, Form::text, out.text);
+  const bool is_alone = pieces_.size() == 1 && pieces_.front().name != Name::literal;
+  if (!rendering || !is_alone || values.document == nullptr) return rendering;
+  const Piece& piece = pieces_.front();
+  const bool is_number = piece.name == Name::document &&
+                         document_words.at(static_cast<std::size_t>(piece.document)).is_number;
+  if (out.text.empty() && !piece.fallback) {
+    out.kind = Json::Kind::null;
+  } else if (is_number && parse_json(out.text).value.value_or(Json()).kind == Json::Kind::number) {
+    out.kind = Json::Kind::number;
+  }
+  return rendering;
 }
 
 bool Template::is_constant() const {

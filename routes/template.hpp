@@ -12,6 +12,7 @@
 //   ${path.NAME}       ${query.NAME}       ${header.NAME}     ${cookie.NAME}    ${path.*}: the rest
 //   of /a/*
 //   ${file:/PATH}      ${credential:NAME}  where the rule may hold secrets
+//   those of document_values.hpp           in documents, where what is missing is empty
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,9 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "routes/document_values.hpp"
 #include "routes/fields.hpp"
+#include "routes/json.hpp"
 #include "routes/path.hpp"
 #include "routes/path_pattern.hpp"
 
@@ -45,6 +48,7 @@ struct Values {
   std::string_view public_url;  // without a trailing slash
   // The content of "file:/PATH" or "credential:NAME"; nothing: it cannot be read now.
   const std::function<std::optional<std::string>(std::string_view reference)>* secret = nullptr;
+  const DocumentValues* document = nullptr;  // of a document, in which nothing is ever missing
 };
 
 // What values become on their way into the text.
@@ -54,6 +58,7 @@ enum class Form : std::uint8_t {
   markup,  // within text or an attribute of HTML or XML: escaped
   field,   // a field value: nothing with a control character
   url,     // path and, after a literal '?', query: everything but unreserved characters is encoded
+  entry,   // of a form (application/x-www-form-urlencoded), encoded likewise
 };
 
 struct Rendering {
@@ -74,6 +79,10 @@ struct Rendering {
 struct Scope {
   const PathPattern* pattern = nullptr;  // whose parameters ${path.NAME} are
   bool secrets = false;                  // ${file:...} and ${credential:...}
+  // In documents.
+  bool job = false;         // ${job.status} and so on
+  bool error = false;       // ${error.type} and so on
+  bool has_request = true;  // false: the request is not at hand
 };
 
 class Template {
@@ -85,6 +94,10 @@ class Template {
 
   // Appends the text to `out`; on failure `out` is as it was.
   [[nodiscard]] Rendering render(const Values& values, Form form, std::string& out) const;
+
+  // The same as a JSON string, in whose place stands, in a document, a number or null where the
+  // template is nothing but one ${name} that has such a value or none.
+  [[nodiscard]] Rendering render_json(const Values& values, Json& out) const;
 
   // The same text for every request.
   bool is_constant() const;
@@ -110,12 +123,14 @@ class Template {
     header,  // .NAME
     cookie,  // .NAME
     secret,  // file:/PATH or credential:NAME
+    document,
   };
   struct Piece {
     Name name = Name::literal;
     std::string text;     // literal: itself; else what stands between ${ and } without the default
     std::string subject;  // NAME of a family
     std::optional<std::string> fallback;
+    DocumentName document{};
   };
   const std::vector<Piece>& pieces() const { return pieces_; }
 

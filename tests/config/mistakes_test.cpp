@@ -408,7 +408,6 @@ TEST_CASE("what is known but not built in this version is refused in words") {
   for (const std::string key : {"rate_limit", "tls"}) {
     expect(upstream_with(key + ": x"), key);
   }
-  expect(route_with("request_body: {}"), "request_body");
   for (const std::string key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {
     expect(route_with("async: { " + key + ": x }"), key);
   }

@@ -188,7 +188,7 @@ def files_under(top):
 def route(match='/reports/*', upstream='legacy', **settings):
     """A route of a configuration. Keys other than those of a route belong to its `async` part."""
     of_route = ('name', 'retry', 'limits', 'request_headers', 'response_headers', 'rewrite', 'validate', 'request_body',
-                'response_body', 'cors', 'authorize')
+                'response_body', 'cors', 'authorize', 'documents')
     result = {'match': match, 'upstream': upstream}
     result.update({key: settings.pop(key) for key in of_route if key in settings})
     if settings:

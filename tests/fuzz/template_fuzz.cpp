@@ -1,5 +1,5 @@
-// Fuzzes texts with parts of a request: nothing breaks out of a field, a rewritten path or a host,
-// whatever the text and the request are, and the rule backwards gives normal forms.
+// Fuzzes texts with parts of a request: nothing breaks out of a field, a rewritten path, a host or
+// a document, whatever the text and the request are, and the rule backwards gives normal forms.
 //
 // The first line is the text, the second the target, the rest field lines.
 #include <cstddef>
@@ -10,6 +10,7 @@
 
 #include "config/interpolate.hpp"
 #include "routes/authority.hpp"
+#include "routes/documents.hpp"
 #include "routes/header_rules.hpp"
 #include "routes/rewrite.hpp"
 #include "tests/fuzz/fuzz.hpp"
@@ -79,6 +80,26 @@ void check_rewrite(const config::TemplateText& text,
   }
 }
 
+// Whatever the values are, a document keeps its structure.
+void check_document(const config::TemplateText& text,
+                    const routes::PathPattern& pattern,
+                    routes::Values values) {
+  config::Documents settings;
+  settings.error.json = {R"({"a":["x"]})", {text}};
+  std::vector<routes::RuleProblem> problems;
+  const auto documents = routes::Documents::compile(settings, pattern, problems);
+  if (!problems.empty()) return;
+  routes::DocumentValues of;
+  of[routes::DocumentName::error_status] = "404";
+  of[routes::DocumentName::error_detail] = values.target.text;
+  values.document = &of;
+  std::string out;
+  if (!documents.error.render(values, out)) return;
+  const routes::ParsedJson json = routes::parse_json(out);
+  require(json && json.value->items.size() == 1, "a document with its one member");
+  require(json.value->items.front().items.size() == 1, "whose list has its one value");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -110,5 +131,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   values.host = "api.example.com";
   check_field(text.text, routes::Scope{&pattern, false}, values);
   check_rewrite(text.text, pattern, values);
+  check_document(text.text, pattern, values);
   return 0;
 }

@@ -82,7 +82,7 @@ constexpr Fault faults[] = {
     Fault::internal,           Fault::overloaded,       Fault::store_full,
     Fault::store_failed,       Fault::stopping,         Fault::upstream_unreachable,
     Fault::upstream_lost,      Fault::upstream_timeout, Fault::upstream_protocol_error,
-    Fault::response_too_large, Fault::client_gone,
+    Fault::response_too_large, Fault::rewrite_failed,   Fault::client_gone,
 };
 
 }  // namespace
@@ -126,6 +126,9 @@ TEST_CASE("a first attempt is decided by what came of it and whether it may be s
       {"garbage", broken(Fault::upstream_protocol_error, true), false, Then::fail,
        ErrorType::upstream_protocol_error},
       {"garbage, resend", broken(Fault::upstream_protocol_error, true), true, Then::retry},
+      {"refused by its rules", broken(Fault::rewrite_failed, true), false, Then::fail,
+       ErrorType::rewrite_failed},
+      {"refused by its rules, resend", broken(Fault::rewrite_failed, true), true, Then::retry},
       {"too large", broken(Fault::response_too_large, true), true, Then::fail,
        ErrorType::response_too_large},
 

@@ -43,7 +43,7 @@ constexpr ErrorType errors[] = {
     ErrorType::upstream_unreachable,    ErrorType::upstream_timeout,
     ErrorType::upstream_protocol_error, ErrorType::response_too_large,
     ErrorType::outcome_unknown,         ErrorType::expired,
-    ErrorType::route_removed,
+    ErrorType::route_removed,           ErrorType::rewrite_failed,
 };
 
 }  // namespace

@@ -22,7 +22,10 @@ std::string explain(const Question& question, bool is_asked_well = true) {
       "    upstream: a\n    rewrite: { path: '/x/${path.id}', host: b }\n"
       "    request_headers:\n      remove: [Cookie, X-Forwarded-*]\n"
       "      set: { Authorization: 'Bearer ${credential:t}', X-Id: '${path.id} ${header.Cookie}' "
-      "}\n",
+      "}\n"
+      "    request_body:\n      on_failure: refuse\n      json_patch:\n"
+      "        - { op: add, path: /token, value: '${credential:t}' }\n"
+      "      replace: [{ from: old, to: '${path.id}' }]\n",
       environment);
   CAPTURE(config::tests::complaints(loaded));
   REQUIRE(loaded.ok);
@@ -46,12 +49,12 @@ TEST_CASE("the head that a backend would get is shown, without secrets") {
       "ok size: 5 bytes of body, of 10MiB at most\n"
       "-- mode: always\n"
       "ok idempotency key: none, and none is required in Idempotency-Key\n"
-      "-- validate: no rules\n\n"
+      "-- validate: no rules\nok request_body: the body stays as it is\n\n"
       "What follows: 202, a job\n\n"
       "The call to a:\n\n"
       "POST /x/a?q=1 HTTP/1.1\r\nHost: b\r\nAccept: x\r\nAuthorization: Bearer ***\r\n"
       "Via: 1.1 raincheck-ID\r\nX-Request-Id: REQUEST-ID\r\nX-Id: a a=b\r\n"
-      "Content-Length: 5\r\n\r\n");
+      "Content-Length: 5\r\n\r\n12345\n");
 }
 
 TEST_CASE(
@@ -80,7 +83,7 @@ TEST_CASE(
         "The call to a:\n\n"
         "PUT /r?q=1 HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\nX-Original-URI: /\r\n"
         "Range: bytes=1-\r\nX-User: ***\r\nVia: 1.1 raincheck-ID\r\n"
-        "X-Request-Id: REQUEST-ID\r\nX-Who: ***\r\nContent-Length: 2\r\n\r\n");
+        "X-Request-Id: REQUEST-ID\r\nX-Who: ***\r\nContent-Length: 2\r\n\r\n12\n");
 }
 
 TEST_CASE("what the gate refuses never comes to a route") {
@@ -194,4 +197,18 @@ TEST_CASE("what is no call and what is no request is said in words") {
   CHECK(explain({"P T", "/r/a", {}, ""}, false) == "'P T' is not a method");
   CHECK(explain({"POST", "http://a b/", {}, ""}, false) == "the URL has no valid host");
   CHECK(explain({"POST", "/r/a", {"x"}, ""}, false) == "'x' is not a header: write 'Name: value'");
+}
+
+TEST_CASE("the body that a backend would get is shown, or why there is no call") {
+  const std::string json = explain(
+      {"POST", "/r/a", {"Content-Type: application/json", "Content-MD5: x"}, R"({"is":"old"})"});
+  CHECK(json.find("Content-MD5") == std::string::npos);
+  CHECK(json.ends_with("Content-Length: 24\r\n\r\n{\"is\":\"a\",\"token\":\"***\"}\n"));
+  CHECK(explain({"POST", "/r/a", {"Content-Type: text/plain"}, "old bold"})
+            .ends_with("Content-Length: 4\r\n\r\na ba\n"));
+  CHECK(explain({"POST", "/r/a", {"Content-Type: application/json"}, "<old>"})
+            .find("\nno request_body: the body is not JSON: ") != std::string::npos);
+  CHECK(explain({"POST", "/r/a", {"Content-Type: text/plain", "Content-Encoding: zstd"}, "old"})
+            .find("\nno request_body: the coding of the body is not known: zstd: 415\n") !=
+        std::string::npos);
 }

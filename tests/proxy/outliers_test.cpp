@@ -142,8 +142,9 @@ TEST_CASE("no connection, none or no valid answer in time and gateway errors are
                             Fault::upstream_timeout, Fault::upstream_protocol_error}) {
     CHECK(verdict_of(fault, 0) == Verdict::bad);
   }
-  for (const Fault fault : {Fault::internal, Fault::overloaded, Fault::store_full,
-                            Fault::store_failed, Fault::stopping, Fault::client_gone}) {
+  for (const Fault fault :
+       {Fault::internal, Fault::overloaded, Fault::store_full, Fault::store_failed, Fault::stopping,
+        Fault::rewrite_failed, Fault::client_gone}) {
     CHECK(verdict_of(fault, 0) == Verdict::nothing);
   }
   for (const int status : {502, 503, 504}) CHECK(verdict_of({}, status) == Verdict::bad);

@@ -152,6 +152,30 @@ TEST_CASE("a body that no rule can change passes or is refused, as the route say
       0);
 }
 
+TEST_CASE("who sent what cannot be changed hears a status") {
+  const auto status = [](const raincheck::config::BodyRules& config, const BodyFacts& facts,
+                         std::string_view body) {
+    const BodyRules rules = compile(config);
+    const BodyPlan plan = BodyPlan::make(rules, facts);
+    if (!plan.changes()) return plan.status;
+    const Values values = request("u", "r");
+    return BodyRewriter(rules, plan, render(rules, plan, values)).rewrite(body).status;
+  };
+  raincheck::config::BodyRules rules = both_rules();
+  rules.max_size = 30;
+  const std::string good = R"({"self":"x"})";
+  CHECK(status(rules, {"application/json", "", false}, good) == 0);
+  CHECK(status(rules, {"application/json", "", false}, good + std::string(30, ' ')) == 413);
+  CHECK(status(rules, {"application/json", "gzip", false}, good) == 415);
+  CHECK(status(rules, {"application/json", "gzip", false},
+               encode(ContentCoding::gzip, good + std::string(30, ' '))) == 413);
+  CHECK(status(rules, {"application/json", "zstd", false}, good) == 415);
+  CHECK(status(rules, {"application/json", "", true}, good) == 422);
+  CHECK(status(rules, {"application/json", "", false}, "{}") == 422);
+  CHECK(status(rules, {"application/json", "", false}, "{") == 422);
+  CHECK(status(rules, {"image/png", "zstd", true}, good) == 0);
+}
+
 TEST_CASE("JSON is patched, merged, and then its text replaced") {
   CHECK(rewritten(both_rules(), {"application/json", "", false},
                   R"({ "self": "x", "internal": 1, "n": 1.50, "u": "http://old/secret" })",
@@ -210,6 +234,7 @@ TEST_CASE("a secret that cannot be read stops the call, and is put in if it can 
 
 TEST_CASE("what a request says cannot leave the place that a rule gives it") {
   raincheck::config::BodyRules config;
+  config.content_types = {"*/*"};
   config.replace = {{"OLD", text_of("<b>${request.id}</b>\""), {}}};
   const BodyRules rules = compile(config);
   const auto text = [&](std::string_view type) {
@@ -220,6 +245,7 @@ TEST_CASE("what a request says cannot leave the place that a rule gives it") {
   CHECK(text("application/javascript") == text("application/problem+json"));
   CHECK(text("text/html; charset=utf-8") == "<b>&quot;&lt;&#39;&amp;&gt;\n</b>\"");
   CHECK(text("application/xhtml+xml") == text("text/html"));
+  CHECK(text("application/x-www-form-urlencoded") == "<b>%22%3C%27%26%3E%0A</b>\"");
   CHECK(text("text/plain") == "<b>\"<'&>\n</b>\"");
 }
 

@@ -215,6 +215,7 @@ void Model::check_reason(const KnownJob& job, const store::Finish& finish) {
     case ErrorType::upstream_timeout:
     case ErrorType::upstream_protocol_error:
     case ErrorType::response_too_large:
+    case ErrorType::rewrite_failed:
       if (!job.unclear) complain("failed for what burns no attempt: " + name_of(job));
       break;
     case ErrorType::expired:

@@ -39,17 +39,17 @@ TestShard::TestShard(Process& process, std::size_t index)
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      services_{
-          proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_, process.bodies_},
-          process.site(),
-          tasks_,
-          bulletin_,
-          log_,
-          entropy_,
-          process.pending_,
-          upstreams_,
-          {},
-          draining_},
+      services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_,
+                                    process.bodies_, warnings_},
+                process.site(),
+                tasks_,
+                bulletin_,
+                log_,
+                entropy_,
+                process.pending_,
+                upstreams_,
+                {},
+                draining_},
       transactions_(services_) {}
 
 void TestShard::connect() {

@@ -69,6 +69,7 @@ class TestShard {
   proxy::Timers timers_;
   proxy::Readiness readiness_;
   proxy::Buffers buffers_;
+  proxy::Warnings warnings_{timers_};
   store::Client store_;
   proxy::Bulletin bulletin_;
   proxy::AccessLog log_;

@@ -1,0 +1,36 @@
+#include "proxy/warnings.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+namespace raincheck::proxy {
+
+std::optional<std::uint64_t> WarningLimit::admit(std::string_view kind, TimePoint now) {
+  const auto found = kinds_.find(kind);
+  if (found == kinds_.end()) {
+    kinds_.emplace(kind, Kind{now + every, 0});
+    return 0;
+  }
+  Kind& known = found->second;
+  if (now < known.next) {
+    ++known.left_out;
+    return std::nullopt;
+  }
+  known.next = now + every;
+  return std::exchange(known.left_out, 0);
+}
+
+void Warnings::unchanged_body(std::string_view route,
+                              std::string_view whose,
+                              std::string_view why) {
+  // What follows the colon speaks of the message: where its JSON ends, what its coding is called.
+  const std::string kind = fmt::format("{} {} {}", route, whose, why.substr(0, why.find(':')));
+  const auto left_out = limit_.admit(kind, timers_.now());
+  if (!left_out) return;
+  std::string more;
+  if (*left_out != 0) more = fmt::format(" ({} more since the last time)", *left_out);
+  spdlog::warn("route {}: the body of {} is not changed as its rules say: {}{}", route, whose, why,
+               more);
+}
+
+}  // namespace raincheck::proxy
