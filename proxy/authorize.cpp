@@ -135,7 +135,7 @@ awaitable<Result<void>> Authorization::ask(const bool& gone) {
   end.done = answered;
   end.client_gone = gone;
   end.is_question = true;
-  log_call(transaction_, *service_.config, &route_, began, end);
+  log_call(transaction_, *service_.config, route_, began, end);
   if (answered && connection->body_done()) {
     service_.pool->release(std::move(connection));
     service_.slots->give();

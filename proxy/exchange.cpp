@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "jobs/date.hpp"
 #include "proxy/answer_body.hpp"
 #include "proxy/fields.hpp"
 #include "routes/url_map.hpp"
@@ -134,6 +135,11 @@ awaitable<Result<void>> PoolExchange::receive() {
   const ResponseHead& head = connection_->head();
   reply_.status = head.status;
   append_response_fields(reply_.head, head);
+  // When it came, not when it is collected (RFC 9110 section 6.6.1).
+  if (!head.fields.find("Date")) {
+    const std::string now = jobs::http_date(pool_.context().timers.wall_now());
+    (void)append_field(reply_.head, "Date", now);
+  }
   if (const auto after = head.fields.find("Retry-After")) reply_.retry_after = *after;
   const bool concerned = routes::UrlMap::concerns(head.fields);
   AnswerBody body(pool_.context(), *connection_, call_.routed, method_of(call_.head) == "HEAD");

@@ -32,6 +32,7 @@ class Checker {
       key();
       validate();
     }
+    authorize();
     rules();
     if (is_job_) credentials();
     request_body();
@@ -108,6 +109,12 @@ class Checker {
         return problem.name.empty() ? "body: " : problem.name + " ";
     }
     return "";
+  }
+
+  void authorize() {
+    const config::Authorize& settings = match_.route->authorize;
+    if (settings.is_empty()) return;
+    tell("authorize", settings.service + settings.target + " is asked, and decides");
   }
 
   void rules() {

@@ -37,10 +37,10 @@ awaitable<void> outlast(std::unique_ptr<UpstreamConnection> connection,
 
 class Forward {
  public:
-  Forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route)
+  Forward(Transaction& transaction, const SiteRoute& route)
       : transaction_(transaction),
         services_(transaction.services()),
-        upstream_(upstream),
+        upstream_(services_.upstreams[route.upstream]),
         route_(route),
         body_(transaction),
         upload_ended_(services_.context.io, services_.context.timers) {}
@@ -60,14 +60,13 @@ class Forward {
   awaitable<void> pump(Connection& from, InputBuffer& input, Connection& to);
   awaitable<void> backward();
   void describe();
-  std::string_view head() const;
   std::string render(std::string_view authority) const;
   bool resendable() const;
 
   Transaction& transaction_;
   Services& services_;
   ShardUpstream& upstream_;
-  const SiteRoute* route_;
+  const SiteRoute& route_;
   std::string stored_;  // the request, in the form in which it would be stored
   std::optional<RouteCall> routed_;
   std::optional<std::uint64_t> key_;  // RouteCall::balance_key()
@@ -84,27 +83,16 @@ class Forward {
 void Forward::describe() {
   stored_.reserve(1024);
   transaction_.append_stored(stored_);
-  const std::string& id = transaction_.request_id();
-  if (!route_) {
-    key_ = RouteCall(services_.context.warnings, services_.site, services_.site.unmatched(),
-                     stored_, id, "")
-               .balance_key();
-    return;
-  }
-  routed_.emplace(services_.context.warnings, services_.site, *route_, stored_, id, "");
+  routed_.emplace(services_.context.warnings, services_.site, route_, stored_,
+                  transaction_.request_id(), "");
   key_ = routed_->balance_key();
-}
-
-// In the form in which it would be stored, as the rules of the route have it.
-std::string_view Forward::head() const {
-  return routed_ ? routed_->head() : std::string_view(stored_);
 }
 
 std::string Forward::render(std::string_view authority) const {
   const RequestHead& head = transaction_.head();
-  if (routed_ && !routed_->host().empty()) authority = routed_->host();
+  if (!routed_->host().empty()) authority = routed_->host();
   std::string out;
-  append_call(out, this->head(), authority);
+  append_call(out, routed_->head(), authority);
   body_.append_framing(out);
   if (!head.upgrade.empty()) {
     out.append("Connection: Upgrade\r\nUpgrade: ").append(head.upgrade).append("\r\n");
@@ -119,15 +107,14 @@ bool Forward::resendable() const {
 
 awaitable<void> Forward::run() {
   if (services_.draining) transaction_.close_after();
-  if (route_ && !route_->config->authorize.is_empty()) {
-    const bool allowed = co_await authorize(transaction_, *route_);
+  if (!route_.config->authorize.is_empty()) {
+    const bool allowed = co_await authorize(transaction_, route_);
     if (!allowed) co_return;
   }
   describe();
-  RouteCall* const routed = routed_ ? &*routed_ : nullptr;
-  const bool begun = co_await body_.begin(routed);
+  const bool begun = co_await body_.begin(*routed_);
   if (!begun) co_return;
-  if (routed && !may_call(transaction_, *routed)) co_return;
+  if (!may_call(transaction_, *routed_)) co_return;
   const TimePoint deadline = services_.timers().now() + upstream_.config->timeouts.attempt;
   const bool taken = co_await take_slot(deadline);
   if (!taken) co_return;
@@ -199,7 +186,7 @@ void Forward::let_go() {
 awaitable<Result<void>> Forward::connect(UpstreamPool::Reuse reuse) {
   AbortRequest abort;
   connection_ = transaction_.pinned().take(*upstream_.config);
-  is_pinned_ = connection_ != nullptr || has_connection_auth(head());
+  is_pinned_ = connection_ != nullptr || has_connection_auth(routed_->head());
   if (connection_) {
     const bool has_slot = co_await upstream_.pool->claim(*connection_, deadline_, abort);
     if (!has_slot) {
@@ -226,8 +213,7 @@ awaitable<Result<void>> Forward::exchange(UpstreamPool::Reuse reuse) {
     if (connection_->head().status == 101) {
       co_await tunnel();
     } else {
-      RouteCall* const routed = routed_ ? &*routed_ : nullptr;
-      co_await relay(transaction_, *connection_, routed);
+      co_await relay(transaction_, *connection_, *routed_);
     }
   }
   if (uploading_) {
@@ -305,10 +291,8 @@ awaitable<Result<void>> Forward::upload_pieces() {
 awaitable<void> Forward::tunnel() {
   std::string fields;
   append_response_fields(fields, connection_->head());
-  if (routed_) {
-    const bool concerned = routes::UrlMap::concerns(connection_->head().fields);
-    routed_->change_answer(fields, concerned, routes::Found::in_place);
-  }
+  const bool concerned = routes::UrlMap::concerns(connection_->head().fields);
+  routed_->change_answer(fields, concerned, routes::Found::in_place);
   fields.append("Connection: Upgrade\r\nUpgrade: ")
       .append(connection_->head().upgrade)
       .append("\r\n");
@@ -365,8 +349,8 @@ awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& 
 
 }  // namespace
 
-awaitable<void> forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route) {
-  Forward call(transaction, upstream, route);
+awaitable<void> forward(Transaction& transaction, const SiteRoute& route) {
+  Forward call(transaction, route);
   co_await call.run();
 }
 

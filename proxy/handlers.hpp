@@ -17,8 +17,8 @@ awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& rou
 // on, and the client was told, or has gone.
 awaitable<bool> authorize(Transaction& transaction, const SiteRoute& route);
 
-// A plain call, streamed both ways. `route` may be null: the default upstream.
-awaitable<void> forward(Transaction& transaction, ShardUpstream& upstream, const SiteRoute* route);
+// A plain call, streamed both ways.
+awaitable<void> forward(Transaction& transaction, const SiteRoute& route);
 
 // What a job takes.
 constexpr std::string_view job_methods = "GET, HEAD, DELETE";

@@ -31,8 +31,8 @@ std::uint64_t PlainBody::read_max() const {
   return plan_->way == BodyPlan::Way::whole ? max_size + 1 : first_bytes_max;
 }
 
-awaitable<bool> PlainBody::begin(RouteCall* routed) {
-  routed_ = routed;
+awaitable<bool> PlainBody::begin(RouteCall& routed) {
+  routed_ = &routed;
   is_chunked_ = transaction_.head().framing == Framing::chunked;
   if (!decide()) co_return false;
   whole_ = transaction_.body_at_hand();
@@ -50,7 +50,7 @@ awaitable<bool> PlainBody::begin(RouteCall* routed) {
 bool PlainBody::decide() {
   const RequestHead& head = transaction_.head();
   const bool is_empty = head.framing == Framing::length && head.content_length == 0;
-  if (!routed_ || !transaction_.has_body() || is_empty || rules().is_empty()) return true;
+  if (!transaction_.has_body() || is_empty || rules().is_empty()) return true;
   const RouteCall::BodyDecision decision = routed_->decide_body(values_);
   if (decision.status != 0) return refuse(decision.status, decision.why);
   if (decision.is_changed) plan_ = &routed_->body_plan();

@@ -20,9 +20,8 @@ class PlainBody {
   PlainBody(const PlainBody&) = delete;
   PlainBody& operator=(const PlainBody&) = delete;
 
-  // Reads what has to be known first. `routed` may be null: nothing is changed. False: the client
-  // was answered, or has gone.
-  awaitable<bool> begin(RouteCall* routed);
+  // Reads what has to be known first. False: the client was answered, or has gone.
+  awaitable<bool> begin(RouteCall& routed);
 
   // All of it, if that is in memory: the call can be sent again.
   const std::optional<std::string_view>& whole() const { return whole_; }

@@ -5,12 +5,17 @@
 
 namespace raincheck::proxy {
 
-awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, RouteCall* routed) {
+awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, RouteCall& routed) {
   const ResponseHead& head = upstream.head();
   std::string fields;
   append_response_fields(fields, head);
+  // RFC 9110 section 6.6.1.
+  if (!head.fields.find("Date")) {
+    Services& services = transaction.services();
+    (void)append_field(fields, "Date", services.date.at(services.timers().wall_now()));
+  }
   const bool concerned = routes::UrlMap::concerns(head.fields);
-  AnswerBody body(transaction.services().context, upstream, routed,
+  AnswerBody body(transaction.services().context, upstream, &routed,
                   transaction.head().method == "HEAD");
   const std::string& request_id_name = transaction.services().site.config().request_id.header;
   const bool names_request = head.fields.find(request_id_name).has_value();
@@ -29,7 +34,7 @@ awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, Ro
     upstream.connection().abort();
     co_return;
   }
-  if (routed) routed->change_answer(fields, concerned, routes::Found::in_place, body.change());
+  routed.change_answer(fields, concerned, routes::Found::in_place, body.change());
   fields.append(transaction.more_fields);
   if (!names_request) {
     fields.append(request_id_name).append(": ").append(transaction.request_id()).append("\r\n");
@@ -60,7 +65,7 @@ awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, Ro
 
 void log_call(Transaction& transaction,
               const config::Upstream& upstream,
-              const SiteRoute* route,
+              const SiteRoute& route,
               TimePoint began,
               const CallEnd& end) {
   Services& services = transaction.services();
@@ -71,7 +76,7 @@ void log_call(Transaction& transaction,
   line.time = services.timers().wall_now() - line.duration;
   line.request_id = transaction.request_id();
   line.trace_id = transaction.trace_id();
-  if (route) line.route = route->config->name;
+  line.route = route.config->name;
   line.upstream = upstream.name;
   if (end.connection) line.server = end.connection->server().authority;
   if (end.connection && end.connection->head_read()) line.status = end.connection->head().status;

@@ -10,7 +10,7 @@ namespace raincheck::proxy {
 
 // Its fields are changed as the rules of the route say, if there is one, and those of the
 // transaction are added. Afterwards the connection may be released if it is reusable.
-awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, RouteCall* routed);
+awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, RouteCall& routed);
 
 // How a call that held its client's connection ended, for the access log.
 struct CallEnd {
@@ -23,7 +23,7 @@ struct CallEnd {
 // The attempt line of a plain call, of a hybrid one that was answered in line, or of a question.
 void log_call(Transaction& transaction,
               const config::Upstream& upstream,
-              const SiteRoute* route,
+              const SiteRoute& route,
               TimePoint began,
               const CallEnd& end);
 

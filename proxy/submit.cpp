@@ -444,7 +444,7 @@ awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
   }
   bool whole = false;
   if (begun) {
-    co_await relay(transaction_, *connection, &call->routed);
+    co_await relay(transaction_, *connection, call->routed);
     whole = connection->body_done();
   } else {
     transaction_.respond(problem_of(begun.error()));
@@ -452,7 +452,7 @@ awaitable<void> Submission::in_line(std::shared_ptr<HeldCall> call) {
   CallEnd end;
   end.connection = connection.get();
   end.done = begun;
-  log_call(transaction_, *upstream_.config, &route_, call->began, end);
+  log_call(transaction_, *upstream_.config, route_, call->began, end);
   if (whole) {
     upstream_.pool->release(std::move(connection));
     upstream_.slots->give();
@@ -473,7 +473,7 @@ awaitable<void> submit_or_forward(Transaction& transaction, const SiteRoute& rou
   const jobs::Prefer prefer = prefer_of(transaction.head().fields);
   if (async.mode == config::Mode::prefer) transaction.more_fields.append("Vary: Prefer\r\n");
   if (makes_job(async, prefer, transaction.head())) return submit(transaction, route, prefer);
-  return forward(transaction, transaction.services().upstreams[route.upstream], &route);
+  return forward(transaction, route);
 }
 
 }  // namespace raincheck::proxy

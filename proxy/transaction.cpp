@@ -263,9 +263,7 @@ routes::Asked Transaction::asked() const {
 awaitable<void> Transaction::no_route(const routes::RouteMatch& match) {
   const Site& site = services_.site;
   if (site.default_upstream()) {
-    if (body_fits()) {
-      return forward(*this, services_.upstreams[*site.default_upstream()], &site.unmatched());
-    }
+    if (body_fits()) return forward(*this, site.unmatched());
     respond(too_large());
   } else if (match.is_path_known) {
     const std::string allowed = site.table().allowed_methods(asked());

@@ -189,9 +189,22 @@ class Result(EndToEnd):
         before = [(r.status, sorted(r.fields), r.digest) for r in (small.result(), large.result())]
         self.proxy.restart()
         after = [(r.status, sorted(r.fields), r.digest) for r in (small.result(), large.result())]
-        varying = ('Date', 'X-Request-Id')
-        strip = lambda seen: [(s, [f for f in fields if f[0] not in varying], d) for s, fields, d in seen]
+        strip = lambda seen: [(s, [f for f in fields if f[0] != 'X-Request-Id'], d) for s, fields, d in seen]
         self.assertEqual(strip(before), strip(after))
+
+    def test_an_answer_without_a_date_has_that_of_its_arrival(self):
+        self.serve(default_upstream='legacy')
+        told = 'Tue, 15 Nov 1994 08:12:31 GMT'
+        self.backend.on('/reports/told', answer(200, b'x', {'Date': told}))
+        job = self.submit().wait()
+        first = job.result().all('Date')
+        self.assertEqual((1, True), (len(first), first[0].endswith(' GMT')))
+        self.proxy.restart()
+        self.assertEqual(first, job.result().all('Date'), 'it is part of the result')
+        self.assertEqual([told], self.submit('/reports/told').wait().result().all('Date'))
+        self.backend.on('/plain/told', answer(200, b'x', {'Date': told}))
+        self.assertEqual([told], self.request('GET', '/plain/told').all('Date'))
+        self.assertEqual(1, len(self.request('GET', '/plain/untold').all('Date')))
 
     def test_a_pending_result_is_404_with_retry_after(self):
         self.serve()

@@ -256,6 +256,17 @@ def request(port, method, target, fields=(), body=None, timeout=20):
         return client.request(method, target, fields, body)
 
 
+def unread(port):
+    """Bytes on their way to a local server that it has not read yet."""
+    server, total = f':{port:04X}', 0
+    with open('/proc/net/tcp', encoding='ascii') as table:
+        for line in list(table)[1:]:
+            _, local, remote, _, queues = line.split()[:5]
+            sent, received = (int(queue, 16) for queue in queues.split(':'))
+            total += received * local.endswith(server) + sent * remote.endswith(server)
+    return total
+
+
 def wait_until(condition, what, within=10):
     """Polls until `condition` returns something true, which it returns. Never a fixed sleep."""
     deadline, pause = time.monotonic() + within, 0.002
