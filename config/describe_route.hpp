@@ -82,7 +82,8 @@ void describe(V& v, Async& a) {
           "always: every call becomes a job; prefer: only with Prefer: respond-async; never: plain "
           "proxy.");
   v.field("wait", a.wait, Duration{Zero::allowed},
-          "Hybrid: answer in line when the backend is done by then, else 202. 0s: 202 at once.");
+          "Hybrid: answer in line when the backend begins its answer by then, else 202. 0s: 202 at "
+          "once.");
   v.field("dialect", a, Dialect{},
           "The wire form: native (poll answers 200, then 302 to the result) or location (202, then "
           "the result itself).");
