@@ -193,7 +193,9 @@ UpstreamPool::Rank UpstreamPool::rank_of(const Site& site, TimePoint now) {
   if (outliers_.has_returned(site.index, now)) {
     spdlog::info("upstream {}: server {} is called again", upstream_.name, site.server.authority);
   }
-  return site.passed_over_until > now ? Rank::passed_over : Rank::good;
+  // A check has found it up since: its calls begin again, slowly if that is asked for.
+  const bool is_back = site.slots.back_at() > site.passed_over_until - passed_over_for;
+  return site.passed_over_until > now && !is_back ? Rank::passed_over : Rank::good;
 }
 
 std::uint32_t UpstreamPool::weight_of(const Site& site, TimePoint now) const {

@@ -110,6 +110,22 @@ class Servers(TwoServers):
                 self.assertEqual(200, client.request('GET', '/x').status)
         self.assertEqual(4, self.other.count('/x'))
 
+    def test_a_server_that_a_check_finds_up_is_called_at_once(self):
+        self.other.refuse()
+        self.serve_both(health_check={'path': '/health', 'interval': '500ms', 'timeout': '400ms',
+                                      'rise': 1, 'fall': 3})
+        with self.client() as client:  # one, for each thread remembers for itself
+            for _ in range(4):
+                self.assertEqual(200, client.request('GET', '/x').status)
+            self.assertEqual(0, self.logged('is down'), 'the calls met it before the checks did')
+            wait_until(lambda: self.logged('is down'), 'down')
+            self.other.accept()
+            wait_until(lambda: self.logged('is up again'), 'up')
+            before = self.counts()
+            for _ in range(20):
+                self.assertEqual(200, client.request('GET', '/x').status)
+        self.assertEqual(10, self.counts()[1] - before[1])
+
     def test_the_least_busy_server_is_called(self):
         self.serve_both(lb_policy='least_conn')
         gate = self.backend.on('/x', Gate())
