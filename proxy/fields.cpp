@@ -178,6 +178,15 @@ void append_response_fields(std::string& out, const ResponseHead& head) {
   }
 }
 
+bool says_length(std::string_view method) {
+  return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
+void append_upgrade(std::string& out, std::string_view protocol) {
+  if (protocol.empty()) return;
+  out.append("Connection: Upgrade\r\nUpgrade: ").append(protocol).append("\r\n");
+}
+
 bool names_us(const RequestHead& head, std::string_view pseudonym) {
   bool found = false;
   head.fields.for_each_element("Via", [&found, pseudonym](std::string_view element) {

@@ -41,6 +41,12 @@ struct Identity {
 // that is not valid is left out, and tracestate with it.
 void append_request_fields(std::string& out, const RequestHead& head, const Identity& identity);
 
+// A request of this method has a Content-Length even without a body (RFC 9110 section 8.6).
+bool says_length(std::string_view method);
+
+// The fields that ask for another protocol, or agree to one; nothing if `protocol` is empty.
+void append_upgrade(std::string& out, std::string_view protocol);
+
 // The end-to-end fields of a response, without Content-Length: the caller writes framing.
 void append_response_fields(std::string& out, const ResponseHead& head);
 

@@ -89,14 +89,11 @@ void Forward::describe() {
 }
 
 std::string Forward::render(std::string_view authority) const {
-  const RequestHead& head = transaction_.head();
   if (!routed_->host().empty()) authority = routed_->host();
   std::string out;
   append_call(out, routed_->head(), authority);
   body_.append_framing(out);
-  if (!head.upgrade.empty()) {
-    out.append("Connection: Upgrade\r\nUpgrade: ").append(head.upgrade).append("\r\n");
-  }
+  append_upgrade(out, transaction_.head().upgrade);
   out.append("\r\n");
   return out;
 }
@@ -293,9 +290,7 @@ awaitable<void> Forward::tunnel() {
   append_response_fields(fields, connection_->head());
   const bool concerned = routes::UrlMap::concerns(connection_->head().fields);
   routed_->change_answer(fields, concerned, routes::Found::in_place);
-  fields.append("Connection: Upgrade\r\nUpgrade: ")
-      .append(connection_->head().upgrade)
-      .append("\r\n");
+  append_upgrade(fields, connection_->head().upgrade);
   const Io io = co_await transaction_.begin_tunnel(fields);
   if (io != Io::ok) co_return;
   connection_->take_head();

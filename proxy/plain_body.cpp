@@ -123,10 +123,10 @@ bool PlainBody::begin_stream() {
 }
 
 void PlainBody::append_framing(std::string& head) const {
-  const Framing framing = transaction_.head().framing;
+  const bool has_body = transaction_.head().framing != Framing::none;
   if (is_chunked_ && !whole_) {
     head.append("Transfer-Encoding: chunked\r\n");
-  } else if (framing != Framing::none) {
+  } else if (has_body || says_length(transaction_.head().method)) {
     const std::uint64_t size = whole_ ? whole_->size() : transaction_.head().content_length;
     fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", size);
   }

@@ -44,6 +44,14 @@ class Plain(EndToEnd):
         self.assertEqual((200, 'close'), (answered.status, answered.get('Connection', '').lower()))
         self.assertTrue(client.ends())
 
+    def test_a_call_without_a_body_says_so_where_one_is_expected(self):
+        for method, length in (('POST', '0'), ('PUT', '0'), ('PATCH', '0'), ('GET', None), ('DELETE', None)):
+            with self.subTest(method), self.client() as client:
+                client.send(f'{method} /plain/x HTTP/1.1\r\nHost: a\r\n\r\n'.encode())
+                self.assertEqual(200, client.answer(method).status)
+                call = self.backend.seen()[-1]
+                self.assertEqual((method, length), (call.method, call.get('Content-Length')))
+
     def test_an_http_1_0_client_is_served(self):
         client = self.client()
         client.send(b'GET /plain/x HTTP/1.0\r\nHost: a\r\n\r\n')
