@@ -11,7 +11,9 @@
 #include "proxy/fields.hpp"
 #include "proxy/request_parser.hpp"
 #include "proxy/route_call.hpp"
+#include "proxy/submission_terms.hpp"
 #include "routes/auth_fields.hpp"
+#include "routes/default_route.hpp"
 #include "routes/listing.hpp"
 #include "routes/path.hpp"
 
@@ -32,6 +34,9 @@ struct Parsed {
 };
 
 void parse_url(std::string_view url, Parsed& out) {
+  if (!is_field_value(url) || url.find_first_of(" \t") != url.npos) {
+    out.why = "the URL holds a space or a control character";
+  }
   const std::size_t scheme = url.find("://");
   if (url.starts_with('/') || scheme == url.npos) {
     out.head.target = url;
@@ -61,18 +66,12 @@ void parse_fields(const std::vector<std::string>& headers, Parsed& out) {
   }
 }
 
-Parsed parse(const Question& question, std::string& buffer) {
+Parsed parse(const Question& question) {
   Parsed out;
   out.head.method = question.method;
   if (!is_token(question.method)) out.why = "'" + question.method + "' is not a method";
   parse_url(question.url, out);
   parse_fields(question.headers, out);
-  std::string_view why;
-  if (const auto target = routes::normalize(out.head.target, buffer, why)) {
-    out.target = *target;
-  } else if (out.why.empty()) {
-    out.why = std::string(why);
-  }
   return out;
 }
 
@@ -108,7 +107,8 @@ routes::Values values_of(const Parsed& asked,
   values.pattern = match.pattern;
   values.client_address = client_address_shown;
   values.request_id = request_id_shown;
-  values.job_id = match.route->async.mode == config::Mode::never ? "" : "JOB-ID";
+  const bool is_job = makes_job(match.route->async, prefer_of(asked.head.fields), asked.head);
+  values.job_id = is_job ? "JOB-ID" : "";
   values.route_name = match.route->name;
   values.public_url = config.public_url;
   return values;
@@ -142,13 +142,37 @@ routes::BodyRewriter::Rewritten change_body(const routes::BodyRules& rules,
   return {data, bad, rules.refuses(), 415};
 }
 
-// The checks, what follows, and the call.
-std::string show_route(const Parsed& asked,
+// The request with what a positive answer brings, which nobody knows, in place of its own fields.
+Parsed with_copied(Parsed asked, const config::Authorize& authorize) {
+  for (const std::string& name : authorize.copy_headers) {
+    asked.head.fields.erase_if(
+        [&name](const Field& field) { return is_same_name(field.name, name); });
+    asked.head.fields.push_back({name, "***"});
+  }
+  return asked;
+}
+
+// The question whether the call may be made.
+std::string show_question(const Parsed& asked,
+                          const config::Config& config,
+                          const config::Authorize& authorize) {
+  const config::Upstream* const service = find_upstream(config, authorize.service);
+  if (service == nullptr || service->servers.empty()) return "";
+  const std::string lines = lines_of(asked, config);
+  const routes::AuthSubject subject{asked.head.method, asked.target.text, lines};
+  const std::string head = routes::auth_question(authorize.method, authorize.target, subject);
+  return "\nThe question to " + service->name + ", which comes first:\n\n" +
+         render_head(head, service->servers.front().authority, 0);
+}
+
+// The checks, what follows, and what the backends get.
+std::string show_route(const Parsed& question,
                        const config::Config& config,
                        const routes::RouteMatch& match,
                        const std::string& data) {
   const config::Upstream* const upstream = find_upstream(config, match.route->upstream);
   if (upstream == nullptr || upstream->servers.empty()) return "";
+  const Parsed asked = with_copied(question, match.route->authorize);
   routes::Values values = values_of(asked, config, match);
   const std::function<std::optional<std::string>(std::string_view)> hidden = [](std::string_view) {
     return "***";
@@ -168,10 +192,15 @@ std::string show_route(const Parsed& asked,
   std::string why;
   const auto made = match.rules->make_call(values, call_lines, head, host, why);
   const Checked checked{asked.head, asked.target, data, head, made, why, body};
-  std::string out = show(check_all(checked, config, match));
-  if (made != routes::RouteRules::Made::done || !body.body || body.is_refused) return out;
+  const Checks checks = check_all(checked, config, match);
+  std::string out = show(checks);
+  if (checks.asks) out += show_question(question, config, match.route->authorize);
+  if (checks.refused != 0) return out;
   out += "\nThe call to " + upstream->name + ":\n\n";
-  out += render_head(head, host, body.body->size()) + *body.body;
+  std::string call = render_head(head, host, body.body->size());
+  call.resize(call.size() - std::string_view("\r\n").size());
+  append_upgrade(call, asked.head.upgrade);
+  out += call + "\r\n" + *body.body;
   return body.body->empty() ? out : out + "\n";
 }
 
@@ -208,27 +237,17 @@ std::string show_preflight(const Parsed& asked,
   return "a preflight for route '" + match.route->name + "', answered here with 204:\n\n" + lines;
 }
 
-// The request with what a positive answer brings, which nobody knows, in place of its own fields.
-Parsed with_copied(Parsed asked, const config::Authorize& authorize) {
-  for (const std::string& name : authorize.copy_headers) {
-    asked.head.fields.erase_if(
-        [&name](const Field& field) { return is_same_name(field.name, name); });
-    asked.head.fields.push_back({name, "***"});
-  }
-  return asked;
+std::string refused_with(int status, std::string_view detail) {
+  return fmt::format("Refused with {}: {}\n", status, detail);
 }
 
-// The question whether the call may be made.
-std::string show_question(const Parsed& asked,
-                          const config::Config& config,
-                          const config::Authorize& authorize) {
-  const config::Upstream* const service = find_upstream(config, authorize.service);
-  if (service == nullptr || service->servers.empty()) return "";
-  const std::string lines = lines_of(asked, config);
-  const routes::AuthSubject subject{asked.head.method, asked.target.text, lines};
-  const std::string head = routes::auth_question(authorize.method, authorize.target, subject);
-  return "\nThe question to " + service->name + ", which comes first:\n\n" +
-         render_head(head, service->servers.front().authority, 0);
+// For a request that no route takes, where nothing else does.
+std::string show_refusal(bool is_path_known,
+                         const routes::RouteTable& table,
+                         const routes::Asked& asked) {
+  std::string out = "\nWhat follows: it is refused with ";
+  if (!is_path_known) return out + "404\n";
+  return out + "405, and Allow: " + table.allowed_methods(asked) + "\n";
 }
 
 }  // namespace
@@ -236,16 +255,21 @@ std::string show_question(const Parsed& asked,
 Explanation explain(const config::Config& config,
                     const routes::RouteTable& table,
                     const Question& question) {
-  std::string buffer;
-  Parsed asked = parse(question, buffer);
+  Parsed asked = parse(question);
   if (!asked.why.empty()) return {false, asked.why};
   const std::string bytes = write(asked, question.data.size());
   RequestParser gate;
   if (gate.parse(bytes, gate_limits(config)) != Parse::done) {
     const Rejection& rejection = gate.rejection();
-    return {true, fmt::format("Refused with {}: {}\n", rejection.status, rejection.detail)};
+    return {true, refused_with(rejection.status, rejection.detail)};
   }
   asked.head = gate.head();
+  if (asked.head.target == "*") return {true, "Answered here with 204: it asks for no path\n"};
+  std::string buffer;
+  std::string_view why;
+  const auto target = routes::normalize(asked.head.target, buffer, why);
+  if (!target) return {true, refused_with(400, why)};
+  asked.target = *target;
   const routes::Asked what = {asked.head.method, asked.head.authority, asked.target.path,
                               asked.target.query, &asked.head.fields};
   const std::string& base = config.jobs.base_path;
@@ -269,9 +293,13 @@ Explanation explain(const config::Config& config,
     out.text += (reason.is_taken ? "> " : "  ") + reason.route->name + ": " + reason.why + "\n";
   }
   if (match) {
-    out.text += show_question(asked, config, match.route->authorize);
+    out.text += show_route(asked, config, match, question.data);
+  } else if (config.default_upstream.empty()) {
+    out.text += show_refusal(match.is_path_known, table, what);
+  } else {
+    const routes::DefaultRoute route(*find_upstream(config, config.default_upstream));
     out.text +=
-        show_route(with_copied(asked, match.route->authorize), config, match, question.data);
+        show_route(asked, config, {&route.config, nullptr, &route.rules, false}, question.data);
   }
   return out;
 }

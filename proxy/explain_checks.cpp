@@ -37,7 +37,8 @@ class Checker {
     if (is_job_) credentials();
     request_body();
     cors();
-    out_.follows = refused_ != 0 ? fmt::format("it is refused with {}", refused_) : outcome();
+    const int refused = out_.refused;
+    out_.follows = refused != 0 ? fmt::format("it is refused with {}", refused) : outcome();
     return std::move(out_);
   }
 
@@ -47,7 +48,7 @@ class Checker {
   }
   // `status` 0: it passes.
   void judge(int status, const char* name, std::string text) {
-    if (refused_ == 0) refused_ = status;
+    if (out_.refused == 0) out_.refused = status;
     if (status != 0) text += fmt::format(": {}", status);
     out_.checks.push_back(
         {status == 0 ? Verdict::passed : Verdict::refused, name, std::move(text)});
@@ -94,9 +95,12 @@ class Checker {
     const routes::RequestVerdict verdict =
         check_request(request_.head, request_.target.query, check, body);
     if (verdict) return judge(0, "validate", "the request is what the route asks for");
+    std::string problems;
     for (const routes::RequestProblem& problem : verdict.problems) {
-      judge(verdict.status, "validate", fmt::format("{}{}", where(problem), problem.message));
+      if (!problems.empty()) problems += "; ";
+      problems += where(problem) + problem.message;
     }
+    judge(verdict.status, "validate", std::move(problems));
   }
 
   static std::string where(const routes::RequestProblem& problem) {
@@ -114,6 +118,7 @@ class Checker {
   void authorize() {
     const config::Authorize& settings = match_.route->authorize;
     if (settings.is_empty()) return;
+    out_.asks = out_.refused == 0;
     tell("authorize", settings.service + settings.target + " is asked, and decides");
   }
 
@@ -169,7 +174,6 @@ class Checker {
   const config::Async& async_;
   const jobs::Prefer prefer_;
   const bool is_job_;
-  int refused_ = 0;
   Checks out_;
 };
 

@@ -23,6 +23,8 @@ struct Check {
 
 struct Checks {
   std::vector<Check> checks;
+  int refused = 0;      // the status of the first that refuses; 0: none does
+  bool asks = false;    // whether it may be made, of the route's authorization service
   std::string follows;  // "202, a job", "400"
 };
 

@@ -65,13 +65,10 @@ Site::Site(config::Config config, store::Backend& backend)
 
 void Site::build_unmatched() {
   default_upstream_ = upstream_index(config_.default_upstream);
-  unmatched_config_.async.mode = config::Mode::never;
-  std::vector<routes::RuleProblem> none;  // defaults have no mistakes
-  unmatched_rules_.compile(unmatched_config_, &config_.upstreams[*default_upstream_],
-                           routes::PathPattern(), nullptr, none);
-  unmatched_.config = &unmatched_config_;
+  default_route_.emplace(config_.upstreams[*default_upstream_]);
+  unmatched_.config = &default_route_->config;
   unmatched_.upstream = *default_upstream_;
-  unmatched_.rules = &unmatched_rules_;
+  unmatched_.rules = &default_route_->rules;
 }
 
 std::size_t Site::upstream_index(std::string_view name) const {

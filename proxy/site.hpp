@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "jobs/decide.hpp"
 #include "proxy/trusted_proxies.hpp"
+#include "routes/default_route.hpp"
 #include "routes/route_table.hpp"
 #include "store/backend.hpp"
 
@@ -84,8 +85,7 @@ class Site {
   routes::RouteTable table_;
   std::deque<SiteRoute> routes_;
   routes::Cors cors_of_jobs_;
-  config::Route unmatched_config_;
-  routes::RouteRules unmatched_rules_;
+  std::optional<routes::DefaultRoute> default_route_;
   SiteRoute unmatched_;
   std::vector<std::vector<store::Lane>> lanes_;
   std::vector<store::Lane> abandoned_;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/config/support.hpp"
@@ -87,6 +88,11 @@ TEST_CASE(
 }
 
 TEST_CASE("what the gate refuses never comes to a route") {
+  CHECK(explain({"POST", "/r/a\\b", {}, ""}) ==
+        "Refused with 400: The target has a character that is not allowed.\n");
+  CHECK(explain({"POST", "/r/%00", {}, ""}) ==
+        "Refused with 400: the path holds an encoded slash, backslash or NUL\n");
+  CHECK(explain({"OPTIONS", "*", {}, ""}) == "Answered here with 204: it asks for no path\n");
   CHECK(explain({"POST", "/r/a", {"Transfer-Encoding: gzip"}, ""})
             .find("Refused with 400: The last transfer coding is not chunked") == 0);
   CHECK(explain({"TRACE", "/r/a", {}, ""}).find("Refused with 405: ") == 0);
@@ -149,16 +155,89 @@ TEST_CASE("each check of the route is told with what would follow") {
         "ok validate: ", "What follows: it is refused with 400\n"}},
       {"everything is wrong, and the first counts",
        {"POST", "/r/1?format=doc", {async, "Content-Type: text/plain"}, std::string(21, 'x')},
-       {"no size: 21 bytes of body, of 20B at most: 413",
-        "no idempotency key: ", "no validate: header Content-Type must be application/json: 415",
-        "no validate: header X-Customer is required: 415",
-        "no validate: parameter format must match the pattern pdf|csv: 415",
+       {"no size: 21 bytes of body, of 20B at most: 413", "no idempotency key: ",
+        "no validate: header Content-Type must be application/json; header X-Customer is "
+        "required; parameter format must match the pattern pdf|csv: 415\n",
         "What follows: it is refused with 413\n"}},
       {"a plain call is asked for nothing",
        {"POST", "/r/1?format=doc", {}, "x"},
        {"-- mode: prefer, and Prefer does not ask for respond-async",
         "What follows: a plain call, for whose answer the client waits\n"}},
   });
+}
+
+TEST_CASE("what is refused shows no call, and asks nobody whether it may be made") {
+  const config::Loaded loaded = config::tests::load_alone(
+      "upstreams: { a: http://a }\nroutes:\n  - match: /r\n    upstream: a\n"
+      "    limits: { body: 2B }\n    async: { idempotency_key: { required: true } }\n"
+      "    validate: { headers: { X-Need: required } }\n"
+      "    authorize: { url: 'http://auth:9/check' }\n");
+  CAPTURE(config::tests::complaints(loaded));
+  REQUIRE(loaded.ok);
+  const routes::RouteTable table(loaded.config);
+  const std::string need = "X-Need: x";
+  const auto told = [&](const Question& question) {
+    return proxy::explain(loaded.config, table, question).text;
+  };
+  const std::vector<std::pair<Question, std::string>> refused = {
+      {{"POST", "/r", {key, need}, "123"}, "413"},
+      {{"POST", "/r", {need}, "12"}, "400"},
+      {{"POST", "/r", {key}, "12"}, "400"},
+  };
+  for (const auto& [question, status] : refused) {
+    const std::string text = told(question);
+    CAPTURE(text);
+    CHECK(text.ends_with("What follows: it is refused with " + status + "\n"));
+  }
+  const std::string text = told({"POST", "/r", {key, need}, "12"});
+  CHECK(text.find("\nThe question to ") != text.npos);
+  CHECK(text.find("\nThe call to ") != text.npos);
+}
+
+TEST_CASE("what no route takes goes to the default upstream as it is") {
+  const config::Loaded loaded = config::tests::load_alone(
+      "upstreams: { a: http://a, b: http://b }\ndefault_upstream: b\n"
+      "listeners: [{ address: '127.0.0.1:80', limits: { body: 2B } }]\n"
+      "routes: [{ name: r, match: POST /r, upstream: a }]\n");
+  CAPTURE(config::tests::complaints(loaded));
+  REQUIRE(loaded.ok);
+  const routes::RouteTable table(loaded.config);
+  const std::string text = proxy::explain(loaded.config, table, {"PUT", "/r", {}, "12"}).text;
+  CHECK(text.find("Path /r: no route, so the default upstream 'b'\n") == 0);
+  CHECK(text.find("\nWhat follows: a plain call, for whose answer the client waits\n\n"
+                  "The call to b:\n\nPUT /r HTTP/1.1\r\nHost: b\r\n") != text.npos);
+  CHECK(text.ends_with("Content-Length: 2\r\n\r\n12\n"));
+  CHECK(proxy::explain(loaded.config, table, {"PUT", "/r", {}, "123"})
+            .text.ends_with("What follows: it is refused with 413\n"));
+}
+
+TEST_CASE("a plain call is shown with the upgrade that it asks for") {
+  const config::Loaded loaded = config::tests::load_alone(
+      "upstreams: { a: http://a }\nroutes: [{ match: /r, upstream: a }]\n");
+  REQUIRE(loaded.ok);
+  const routes::RouteTable table(loaded.config);
+  const Question question{"GET", "/r", {"Connection: Upgrade", "Upgrade: websocket"}, ""};
+  const std::string text = proxy::explain(loaded.config, table, question).text;
+  CHECK(
+      text.ends_with("X-Request-Id: REQUEST-ID\r\nConnection: Upgrade\r\n"
+                     "Upgrade: websocket\r\n\r\n"));
+}
+
+TEST_CASE("only a call that becomes a job has the id of one") {
+  const config::Loaded loaded = config::tests::load_alone(
+      "upstreams: { a: http://a }\nroutes:\n  - match: /r\n    upstream: a\n"
+      "    async: { mode: prefer }\n"
+      "    request_headers: { set: { X-Job: '<${job.id}>' } }\n");
+  CAPTURE(config::tests::complaints(loaded));
+  REQUIRE(loaded.ok);
+  const routes::RouteTable table(loaded.config);
+  const auto told = [&](const std::vector<std::string>& headers) {
+    return proxy::explain(loaded.config, table, {"GET", "/r", headers, ""}).text;
+  };
+  CHECK(told({async}).find("X-Job: <JOB-ID>\r\n") != std::string::npos);
+  CHECK(told({}).find("JOB-ID") == std::string::npos);
+  CHECK(told({async, "Connection: Upgrade", "Upgrade: websocket"}).find("JOB-ID") ==
+        std::string::npos);
 }
 
 TEST_CASE("how a call is made is told, and what browsers hear") {
@@ -190,10 +269,18 @@ TEST_CASE("how a call is made is told, and what browsers hear") {
 }
 
 TEST_CASE("what is no call and what is no request is said in words") {
-  CHECK(explain({"GET", "/r/a", {}, ""}) == "Path /r/a: no route\n\n  r: its methods are POST\n");
+  CHECK(explain({"GET", "/r/a", {}, ""}) ==
+        "Path /r/a: no route\n\n  r: its methods are POST\n\n"
+        "What follows: it is refused with 405, and Allow: POST\n");
+  CHECK(explain({"GET", "/s", {}, ""}) ==
+        "Path /s: no route\n\n  r: its path is /r/{id}\n\n"
+        "What follows: it is refused with 404\n");
   CHECK(explain({"GET", "/_jobs/x", {}, ""}) ==
         "Path /_jobs/x belongs to jobs: no route is asked\n");
-  CHECK(explain({"POST", "/r/a\\b", {}, ""}, false) == "the path holds a backslash");
+  CHECK(explain({"POST", "/r/a b", {}, ""}, false) ==
+        "the URL holds a space or a control character");
+  CHECK(explain({"POST", "/r/a\r\nX: y", {}, ""}, false) ==
+        "the URL holds a space or a control character");
   CHECK(explain({"P T", "/r/a", {}, ""}, false) == "'P T' is not a method");
   CHECK(explain({"POST", "http://a b/", {}, ""}, false) == "the URL has no valid host");
   CHECK(explain({"POST", "/r/a", {"x"}, ""}, false) == "'x' is not a header: write 'Name: value'");
