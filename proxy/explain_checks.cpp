@@ -163,9 +163,13 @@ class Checker {
   std::string outcome() const {
     if (!is_job_) return "a plain call, for whose answer the client waits";
     const jobs::milliseconds window = window_of(async_, prefer_);
-    if (window.count() == 0) return "202, a job";
-    return fmt::format("the answer, if there is one within {}; else 202, a job",
-                       config::format_duration(window));
+    std::string out = "202, a job";
+    if (window.count() != 0) {
+      out = fmt::format("the answer, if there is one within {}; else 202, a job",
+                        config::format_duration(window));
+    }
+    if (async_.follow.enabled) out += "; if the backend answers 202, it is asked for the result";
+    return out;
   }
 
   const Checked& request_;

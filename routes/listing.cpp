@@ -13,7 +13,7 @@
 namespace raincheck::routes {
 namespace {
 
-using Row = std::array<std::string, 6>;
+using Row = std::array<std::string, 7>;
 
 template <class List, class Show>
 std::string joined(const List& list, const char* between, const Show& show) {
@@ -114,15 +114,16 @@ std::string lacking(const config::Match& match, const Asked& asked) {
 }  // namespace
 
 std::string list_routes(const config::Config& config) {
-  std::vector<Row> rows{{"NAME", "MATCH", "MODE", "UPSTREAM", "REWRITE", "AUTHORIZE"}};
+  std::vector<Row> rows{{"NAME", "MATCH", "MODE", "FOLLOW", "UPSTREAM", "REWRITE", "AUTHORIZE"}};
   for (const config::Route* route : most_specific_first(config)) {
     rows.push_back({route->name, config::format_match(route->match), mode_of(route->async),
-                    route->upstream, rewrite_of(route->rewrite), authorize_of(route->authorize)});
+                    route->async.follow.enabled ? "yes" : "-", route->upstream,
+                    rewrite_of(route->rewrite), authorize_of(route->authorize)});
   }
   if (!config.default_upstream.empty()) {
-    rows.push_back({"-", "everything else", "never", config.default_upstream, "-", "-"});
+    rows.push_back({"-", "everything else", "never", "-", config.default_upstream, "-", "-"});
   }
-  std::array<std::size_t, 6> widths{};
+  std::array<std::size_t, 7> widths{};
   for (const Row& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
   }

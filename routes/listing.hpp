@@ -10,8 +10,8 @@
 
 namespace raincheck::routes {
 
-// One line for each route, the most specific first, under a heading: name, match, mode, upstream,
-// rewrite.
+// One line for each route, the most specific first, under a heading: name, match, mode, follow,
+// upstream, rewrite, authorize.
 std::string list_routes(const config::Config& config);
 
 // Why a route takes a request, or does not.

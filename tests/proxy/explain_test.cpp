@@ -116,7 +116,8 @@ void check(const std::vector<Case>& cases) {
       "    validate:\n      content_types: [application/json]\n"
       "      headers: { X-Customer: required }\n      query: { format: pdf|csv }\n"
       "    cors: { allow_origins: ['https://good.example'] }\n"
-      "  - name: w\n    match: /w\n    upstream: a\n    async: { wait: 2s }\n";
+      "  - name: w\n    match: /w\n    upstream: a\n    async: { wait: 2s }\n"
+      "  - { name: f, match: /f, upstream: a, async: { follow: true } }\n";
   const config::Loaded loaded = config::load_text("x.yaml", routes, config::Environment::empty());
   CAPTURE(config::tests::complaints(loaded));
   REQUIRE(loaded.ok);
@@ -249,6 +250,9 @@ TEST_CASE("how a call is made is told, and what browsers hear") {
        {"GET", "/w", {"Authorization: NTLM abc"}, ""},
        {"no credentials: NTLM and Negotiate", "What follows: it is refused with 400\n"}},
       {"a window", {"GET", "/w", {}, ""}, {"the answer, if there is one within 2s; else 202"}},
+      {"a backend that answers 202 itself",
+       {"GET", "/f", {}, ""},
+       {"What follows: 202, a job; if the backend answers 202, it is asked for the result\n"}},
       {"a window that is asked for",
        {"GET", "/w", {"Prefer: wait=5"}, ""},
        {"the answer, if there is one within 5s; else 202"}},

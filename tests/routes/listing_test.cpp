@@ -18,7 +18,7 @@ constexpr std::string_view text =
     "routes:\n"
     "  - { match: '/*', upstream: a, async: { mode: never } }\n"
     "  - { name: one, match: 'POST /r/{id}', upstream: a, rewrite: { path: '/x/${path.id}' }, "
-    "authorize: { url: 'http://auth:9/check' } }\n"
+    "async: { follow: true }, authorize: { url: 'http://auth:9/check' } }\n"
     "  - { name: two, match: { path: /r/new, headers: { X-A: b }, query: { q: '1' } }, upstream: "
     "a, "
     "rewrite: { host: h, path: /y } }\n"
@@ -44,12 +44,12 @@ TEST_CASE("the table of routes begins with the most specific") {
   CAPTURE(config::tests::complaints(loaded));
   REQUIRE(loaded.ok);
   CHECK(list_routes(loaded.config) ==
-        "NAME   MATCH             MODE    UPSTREAM  REWRITE        AUTHORIZE\n"
-        "three  *.org/*           prefer  a         -              -\n"
-        "two    /r/new?q=1 X-A=b  always  a         //h/y          -\n"
-        "one    POST /r/{id}      always  a         /x/${path.id}  http://auth:9/check\n"
-        "/*     /*                never   a         -              -\n"
-        "-      everything else   never   a         -              -\n");
+        "NAME   MATCH             MODE    FOLLOW  UPSTREAM  REWRITE        AUTHORIZE\n"
+        "three  *.org/*           prefer  -       a         -              -\n"
+        "two    /r/new?q=1 X-A=b  always  -       a         //h/y          -\n"
+        "one    POST /r/{id}      always  yes     a         /x/${path.id}  http://auth:9/check\n"
+        "/*     /*                never   -       a         -              -\n"
+        "-      everything else   never   -       a         -              -\n");
 }
 
 TEST_CASE("each route says why it takes a request or does not") {
