@@ -42,6 +42,11 @@ std::string mode_of(const config::Async& async) {
   return "never";
 }
 
+// Only jobs are followed.
+std::string follow_of(const config::Async& async) {
+  return async.follow.enabled && async.mode != config::Mode::never ? "yes" : "-";
+}
+
 std::string rewrite_of(const config::Rewrite& rewrite) {
   const std::string host = rewrite.host ? "//" + rewrite.host->written : "";
   const std::string path = rewrite.path ? rewrite.path->written : "";
@@ -117,8 +122,8 @@ std::string list_routes(const config::Config& config) {
   std::vector<Row> rows{{"NAME", "MATCH", "MODE", "FOLLOW", "UPSTREAM", "REWRITE", "AUTHORIZE"}};
   for (const config::Route* route : most_specific_first(config)) {
     rows.push_back({route->name, config::format_match(route->match), mode_of(route->async),
-                    route->async.follow.enabled ? "yes" : "-", route->upstream,
-                    rewrite_of(route->rewrite), authorize_of(route->authorize)});
+                    follow_of(route->async), route->upstream, rewrite_of(route->rewrite),
+                    authorize_of(route->authorize)});
   }
   if (!config.default_upstream.empty()) {
     rows.push_back({"-", "everything else", "never", "-", config.default_upstream, "-", "-"});

@@ -16,7 +16,7 @@ constexpr std::string_view text =
     "upstreams: { a: http://a }\n"
     "default_upstream: a\n"
     "routes:\n"
-    "  - { match: '/*', upstream: a, async: { mode: never } }\n"
+    "  - { match: '/*', upstream: a, async: { mode: never, follow: true } }\n"
     "  - { name: one, match: 'POST /r/{id}', upstream: a, rewrite: { path: '/x/${path.id}' }, "
     "async: { follow: true }, authorize: { url: 'http://auth:9/check' } }\n"
     "  - { name: two, match: { path: /r/new, headers: { X-A: b }, query: { q: '1' } }, upstream: "
