@@ -291,10 +291,10 @@ TEST_CASE("what is no call and what is no request is said in words") {
 }
 
 TEST_CASE("the body that a backend would get is shown, or why there is no call") {
-  const std::string json = explain(
+  const std::string changed = explain(
       {"POST", "/r/a", {"Content-Type: application/json", "Content-MD5: x"}, R"({"is":"old"})"});
-  CHECK(json.find("Content-MD5") == std::string::npos);
-  CHECK(json.ends_with("Content-Length: 24\r\n\r\n{\"is\":\"a\",\"token\":\"***\"}\n"));
+  CHECK(changed.find("Content-MD5") == std::string::npos);
+  CHECK(changed.ends_with("Content-Length: 24\r\n\r\n{\"is\":\"a\",\"token\":\"***\"}\n"));
   CHECK(explain({"POST", "/r/a", {"Content-Type: text/plain"}, "old bold"})
             .ends_with("Content-Length: 4\r\n\r\na ba\n"));
   CHECK(explain({"POST", "/r/a", {"Content-Type: application/json"}, "<old>"})
