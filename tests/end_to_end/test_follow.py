@@ -4,7 +4,7 @@ import json
 import threading
 import time
 
-from backend import Backend, answer
+from backend import Backend, answer, raw
 from harness import EndToEnd, route
 from wire import wait_until
 
@@ -174,6 +174,39 @@ class Limits(Follow):
             return [(line['reason'], line['status']) for line in self.proxy.access_log() if line['event'] == 'attempt']
         wait_until(lambda: len(lines()) == 2, lines)
         self.assertEqual([('followed', 202), ('ok', 200)], lines())
+
+
+class DamagedBodies(Follow):
+    """The head of the 202 has said where to ask: what becomes of its body is no reason to send the call again."""
+
+    def accept_with(self, script, method, settings):
+        operation = Operation([], answer(202), answer(200, b'the report'))
+        operation.accept = script
+        operation.done.set()
+        self.follow(operation, upstream={'timeouts': {'attempt': '3s'}}, **settings)
+        job = self.submit(method=method)
+        self.assertEqual(b'the report', job.wait().result().body)
+        self.assertEqual([f'{method} /reports/1'], self.calls())
+
+    def test_one_that_is_cut_short(self):
+        cut = raw(b'HTTP/1.1 202 Accepted\r\nLocation: /operations/1\r\nContent-Length: 100\r\n\r\nshort')
+        for method, settings in (('POST', {'resend': 'always'}), ('POST', {}), ('PUT', {})):
+            with self.subTest(method=method, settings=settings):
+                self.backend.requests.clear()
+                self.accept_with(cut, method, settings)
+                self.proxy.stop()
+
+    def test_one_that_never_ends(self):
+        def drip(exchange):
+            exchange.send(b'HTTP/1.1 202 Accepted\r\nLocation: /operations/1\r\nTransfer-Encoding: chunked\r\n\r\n')
+            while not exchange.backend.stopping:
+                exchange.send(b'1\r\nx\r\n')
+                time.sleep(0.05)
+        for method, settings in (('POST', {'resend': 'always'}), ('PUT', {})):
+            with self.subTest(method=method, settings=settings):
+                self.backend.requests.clear()
+                self.accept_with(drip, method, settings)
+                self.proxy.stop()
 
 
 class Restarts(Follow):
