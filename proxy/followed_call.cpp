@@ -154,7 +154,10 @@ bool FollowedCall::may_ask_again() {
   const jobs::Decision decision =
       jobs::decide(outcome_of(reply_, attempt.now), attempt, route_.decisions);
   if (decision.action != jobs::Decision::Action::ask) return false;
-  if (decision.hold_upstream) events_.unavailable(decision.hold_for);
+  // That the one of several servers that knows of the call is away says nothing of the others.
+  const bool is_one_of_many =
+      reply_.fault == Fault::upstream_unreachable && config_.servers.size() > 1;
+  if (decision.hold_upstream && !is_one_of_many) events_.unavailable(decision.hold_for);
   return true;
 }
 

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 
-from backend import Backend, answer, raw
+from backend import Backend, Gate, answer, raw
 from harness import EndToEnd, route
 from wire import wait_until
 
@@ -164,6 +164,47 @@ class Limits(Follow):
         self.assertEqual({b'the report'}, {job.wait().result().body for job in jobs})
         self.assertTrue(self.backend.seen('/reports') and other.seen('/reports'), 'both had calls')
 
+    def two_servers(self, **limits):
+        """One server that goes on with a call and, beside it, another that knows nothing of it."""
+        other = Backend()
+        self.addCleanup(other.stop)
+        other.on('/', answer(404))
+        self.operation = Operation([('Location', '/operations/1')], answer(202), answer(200, b'the report'))
+        self.backend.on('/reports', self.operation.accept)
+        self.backend.on('/operations', self.operation.poll)
+        servers = [{'url': self.backend.url, 'weight': 100, **limits}, {'url': other.url, 'weight': 1}]
+        self.serve(routes=[route('/reports/*', follow=QUICK), route('/busy/*')], upstream={'servers': servers})
+        return other
+
+    def test_a_server_that_is_away_is_waited_for_and_no_other_asked(self):
+        other = self.two_servers()
+        job = self.submit()
+        self.wait_for_polls(1)
+        self.backend.refuse()
+        # The others still take calls.
+        wait_until(lambda: self.submit('/busy/1') and other.seen('/busy'), 'a call')
+        self.assertEqual('running', job.state())
+        self.backend.accept()
+        self.assertEqual(b'the report', self.collect(job).body)
+        self.assertEqual([], other.seen('/operations'))
+
+    def test_a_server_that_is_at_its_limit_is_waited_for_and_no_other_asked(self):
+        other = self.two_servers(max_concurrency=1)
+        gate = self.backend.on('/busy', Gate())
+        job = self.submit()
+        self.wait_for_polls(1)
+        for i in range(3):
+            self.submit(f'/busy/{i}')
+        wait_until(lambda: gate.entered, 'a call that keeps the server busy')
+        asked = len(self.operation.polls)
+        self.operation.done.set()
+        # Longer than the interval between two questions.
+        time.sleep(0.5)
+        self.assertEqual(asked, len(self.operation.polls))
+        gate.open()
+        self.assertEqual(b'the report', self.collect(job).body)
+        self.assertEqual([], other.seen('/operations'))
+
     def test_the_log_has_a_line_for_the_call_and_one_for_the_end(self):
         self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200)))
         job = self.submit()
@@ -179,7 +220,7 @@ class Limits(Follow):
 class DamagedBodies(Follow):
     """The head of the 202 has said where to ask: what becomes of its body is no reason to send the call again."""
 
-    def accept_with(self, script, method, settings):
+    def accept_with(self, script, method, **settings):
         operation = Operation([], answer(202), answer(200, b'the report'))
         operation.accept = script
         operation.done.set()
@@ -188,25 +229,29 @@ class DamagedBodies(Follow):
         self.assertEqual(b'the report', job.wait().result().body)
         self.assertEqual([f'{method} /reports/1'], self.calls())
 
-    def test_one_that_is_cut_short(self):
-        cut = raw(b'HTTP/1.1 202 Accepted\r\nLocation: /operations/1\r\nContent-Length: 100\r\n\r\nshort')
-        for method, settings in (('POST', {'resend': 'always'}), ('POST', {}), ('PUT', {})):
-            with self.subTest(method=method, settings=settings):
-                self.backend.requests.clear()
-                self.accept_with(cut, method, settings)
-                self.proxy.stop()
+    CUT = staticmethod(raw(b'HTTP/1.1 202 Accepted\r\nLocation: /operations/1\r\nContent-Length: 100\r\n\r\nshort'))
 
-    def test_one_that_never_ends(self):
-        def drip(exchange):
-            exchange.send(b'HTTP/1.1 202 Accepted\r\nLocation: /operations/1\r\nTransfer-Encoding: chunked\r\n\r\n')
-            while not exchange.backend.stopping:
-                exchange.send(b'1\r\nx\r\n')
-                time.sleep(0.05)
-        for method, settings in (('POST', {'resend': 'always'}), ('PUT', {})):
-            with self.subTest(method=method, settings=settings):
-                self.backend.requests.clear()
-                self.accept_with(drip, method, settings)
-                self.proxy.stop()
+    @staticmethod
+    def drip(exchange):
+        exchange.send(b'HTTP/1.1 202 Accepted\r\nLocation: /operations/1\r\nTransfer-Encoding: chunked\r\n\r\n')
+        while not exchange.backend.stopping:
+            exchange.send(b'1\r\nx\r\n')
+            time.sleep(0.05)
+
+    def test_one_that_is_cut_short(self):
+        self.accept_with(self.CUT, 'POST')
+
+    def test_one_that_is_cut_short_where_calls_may_be_sent_again(self):
+        self.accept_with(self.CUT, 'POST', resend='always')
+
+    def test_one_that_is_cut_short_of_a_put(self):
+        self.accept_with(self.CUT, 'PUT')
+
+    def test_one_that_never_ends_where_calls_may_be_sent_again(self):
+        self.accept_with(self.drip, 'POST', resend='always')
+
+    def test_one_that_never_ends_of_a_put(self):
+        self.accept_with(self.drip, 'PUT')
 
 
 class Restarts(Follow):
