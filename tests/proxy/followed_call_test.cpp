@@ -272,7 +272,7 @@ TEST_CASE("a stop leaves the job as it is, at once, and the next process asks on
   proxy->shard().drain();
   proxy->run();
   CHECK(proxy->shard().running() == 0);
-  CHECK(proxy.state(id) == State::queued);
+  CHECK(proxy.state(id) == State::running);
   proxy->stop(0ms);
   proxy.answer_polls(an_answer(200, "the report"));
   proxy.start();
@@ -288,12 +288,61 @@ TEST_CASE("a call that is answered while the process stops is left to the next o
   const JobId id = proxy.unsafe("a");
   proxy->shard().drain();
   proxy->advance(10s);
-  CHECK(proxy.state(id) == State::queued);
+  CHECK(proxy.state(id) == State::running);
   CHECK(proxy->find(id).monitor == "127.0.0.1 /operations/1 ");
   proxy.answer_polls(an_answer(200, "the report"));
   proxy.start();
   CHECK(proxy->find(id).response.body.bytes == "the report");
   CHECK(proxy.sent("/unsafe/a") == 1);
+}
+
+TEST_CASE("a followed call has its slot before all that waits, after a crash and after a stop") {
+  for (const bool crash : {true, false}) {
+    Following proxy;
+    proxy.config.upstreams[0].max_concurrency = 1;
+    proxy.config.routes[1].async.priority = raincheck::config::Priority::low;
+    proxy.config.routes[0].async.priority = raincheck::config::Priority::high;
+    proxy.start();
+    const JobId id = proxy.unsafe("a");
+    const JobId waiting = proxy.safe("b");
+    proxy.unsafe("c");
+    if (!crash) {
+      proxy->shard().drain();
+      proxy->run();
+      proxy->stop(0ms);
+    }
+    for (int i = 0; i < 3; ++i) {
+      proxy.start();
+      proxy->advance(10s);
+      CHECK(proxy.state(id) == State::running);
+      CHECK(proxy.state(waiting) == State::queued);
+      CHECK(proxy->slots().taken() == 1);
+      CHECK(proxy->pending() == 3);
+    }
+    CHECK(proxy.sent("/safe/b") + proxy.sent("/unsafe/c") == 0);
+    proxy.answer_polls(an_answer(200, "the report"));
+    for (int i = 0; i < 5; ++i) proxy->advance(20s);
+    CHECK(proxy->find(id).response.body.bytes == "the report");
+    CHECK(proxy->slots().taken() == 0);
+    CHECK(proxy->pending() == 0);
+    CHECK(proxy.sent("/unsafe/a") == 1);
+    CHECK(proxy.sent("/safe/b") == 1);
+  }
+}
+
+TEST_CASE("more followed calls than there are slots now are all asked for, and nothing is sent") {
+  Following proxy;
+  proxy.start();
+  proxy.unsafe("a");
+  proxy.unsafe("b");
+  proxy.config.upstreams[0].max_concurrency = 1;
+  proxy.start();
+  proxy.unsafe("c");
+  CHECK(proxy->slots().taken() == 2);
+  proxy.answer_polls(an_answer(200, "the report"));
+  proxy->advance(1min);
+  CHECK(proxy->slots().taken() == 0);
+  CHECK(proxy->pending() == 0);
 }
 
 TEST_CASE("what a full disk does not take is not asked for until it does") {
