@@ -172,7 +172,7 @@ bool FollowedCall::aim() {
   }
   RouteCall routed(context_.warnings, site_, route_, job_.head, job_.request_id, id_);
   const auto own = routed.own_url(target_, step.url);
-  if (!own) return go_astray("the result is elsewhere than at this upstream");
+  if (!own) return go_astray("the result is elsewhere than at this upstream", step.url);
   monitor_.server = server_of(*own);
   target_ = own->target;
   return true;
@@ -182,7 +182,7 @@ bool FollowedCall::aim_at_monitor() {
   const routes::FollowStep& step = reply_.step;
   RouteCall routed(context_.warnings, site_, route_, job_.head, job_.request_id, id_);
   const auto own = routed.own_url(target_, step.url);
-  if (!own) return go_astray("the backend says to ask elsewhere than at this upstream");
+  if (!own) return go_astray("the backend says to ask elsewhere than at this upstream", step.url);
   if (stage_ == FollowStage::call) {
     const auto result = routed.own_url(target_, step.result);
     if (result) {
@@ -242,7 +242,9 @@ void FollowedCall::fail(Fault fault, std::string detail) {
   reply_.detail = std::move(detail);
 }
 
-bool FollowedCall::go_astray(std::string detail) {
+bool FollowedCall::go_astray(std::string detail, std::string_view url) {
+  const std::string origin = routes::UrlMap::origin_of(url);
+  if (!origin.empty()) detail.append(": ").append(origin);
   fail(Fault::upstream_protocol_error, std::move(detail));
   reply_.astray = true;
   return false;

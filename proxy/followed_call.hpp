@@ -56,7 +56,7 @@ class FollowedCall final : public Exchange {
   awaitable<bool> pause();
   jobs::milliseconds time_left() const;
   void fail(jobs::Fault fault, std::string detail);
-  bool go_astray(std::string detail);
+  bool go_astray(std::string detail, std::string_view url);
 
   ShardContext context_;
   const Site& site_;

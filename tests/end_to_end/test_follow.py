@@ -112,6 +112,18 @@ class Dialects(Follow):
         self.assertEqual(({'a': 2}, '/reports/7'), (json.loads(result.text), result.get('Location')))
 
 
+    def test_urls_with_the_host_that_the_client_asked_for(self):
+        def public(path):
+            return f"https://{self.backend.seen('/reports')[0].get('X-Forwarded-Host')}{path}"
+        operation = Operation([], answer(202), lambda exchange: exchange.reply(
+            303, b'', [('Location', public('/made/1'))]))
+        operation.accept = lambda exchange: exchange.reply(202, b'', [('Location', public('/operations/1'))])
+        self.follow(operation)
+        job = self.submit()
+        self.wait_for_polls(2)
+        self.assertEqual(b'the report', self.collect(job).body)
+
+
 class Limits(Follow):
     def test_retry_after_of_the_backend_is_kept_to(self):
         self.follow(Operation([('Location', '/operations/1'), ('Retry-After', '1')], answer(202), answer(200)),
@@ -127,7 +139,8 @@ class Limits(Follow):
         self.follow(Operation([('Location', f'{other.url}/operations/1')], answer(202), answer(200)))
         self.assertEqual('upstream_protocol_error', self.submit().ended())
         self.assertEqual([], other.requests)
-        wait_until(lambda: 'elsewhere' in json.dumps(self.proxy.access_log()), 'a line that says why')
+        wait_until(lambda: f'elsewhere than at this upstream: {other.url}"' in json.dumps(self.proxy.access_log()),
+                   'a line that says why, and no more of the URL than its host')
 
     def test_a_backend_that_is_never_done(self):
         self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200)), job_timeout='2s')
