@@ -18,6 +18,8 @@ namespace {
 
 // Between two tries to record what a full disk does not take.
 constexpr milliseconds record_again{250};
+// From where the result was said to be, in a row.
+constexpr int redirects_max = 5;
 
 std::string text_of(const ShardContext& context, const jobs::JobId& id) {
   const jobs::IdText text = context.codec.encode(id);
@@ -164,7 +166,13 @@ bool FollowedCall::may_ask_again() {
 // From what the backend has answered, to where it says to ask. False: that is not to be asked.
 bool FollowedCall::aim() {
   const routes::FollowStep& step = reply_.step;
-  if (step.kind == Kind::pending) return step.url.empty() || aim_at_monitor();
+  if (step.kind == Kind::pending) {
+    redirects_ = 0;
+    return step.url.empty() || aim_at_monitor();
+  }
+  if (stage_ == FollowStage::result && ++redirects_ > redirects_max) {
+    return go_astray("the result is behind too many redirects", step.url);
+  }
   stage_ = FollowStage::result;
   if (step.url.empty()) {
     target_ = monitor_.result;

@@ -73,6 +73,7 @@ class FollowedCall final : public Exchange {
   Reply reply_;         // to what was asked last
   std::unique_ptr<Question> question_;
   BodyWriter nothing_;
+  int redirects_ = 0;
   std::uint32_t count_ = 0;  // of answers without the result
   Signal news_;
   bool aborted_ = false;

@@ -67,7 +67,7 @@ FollowStep FollowRules::read(FollowStage stage, const FollowedAnswer& answer) co
     if (stage == FollowStage::result) step.url.clear();
     return step;
   }
-  if (stage != FollowStage::monitor) return {};
+  if (stage == FollowStage::call) return {};
   FollowStep step;
   if (is_redirect(answer.status)) {
     step.url = answer.fields->find("Location").value_or("");

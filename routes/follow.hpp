@@ -31,7 +31,7 @@ struct FollowStep {
   enum class Kind : std::uint8_t {
     result,   // the answer is the result
     pending,  // the result is not there yet: ask at `url`
-    moved,    // the result is there: ask for it at `url`
+    moved,    // the result is there, or elsewhere: ask for it at `url`
   };
   Kind kind = Kind::result;
   std::string url;       // as the backend wrote it; empty: the one that it has named before

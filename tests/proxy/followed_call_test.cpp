@@ -122,6 +122,29 @@ TEST_CASE("a redirect from the monitor leads to the result, at once") {
   }
 }
 
+TEST_CASE("redirects on the way to the result are followed, up to five of them") {
+  for (const int redirects : {1, 5, 6}) {
+    Following proxy;
+    proxy.peer.script = [redirects](const ScriptedCall& call) {
+      if (call.target == "/unsafe/a") return accepted();
+      const int at = call.target == "/operations/1" ? 0 : std::stoi(call.target.substr(1));
+      if (at > redirects) return an_answer(200, "the report");
+      Script script = an_answer(302, "over there");
+      script.fields = "Location: /" + std::to_string(at + 1) + "\r\n";
+      return script;
+    };
+    proxy.start();
+    const JobId id = proxy.unsafe("a");
+    proxy->advance(5s);
+    if (redirects <= 5) {
+      CHECK(proxy->find(id).response.body.bytes == "the report");
+    } else {
+      CHECK(proxy.error(id) == ErrorType::upstream_protocol_error);
+    }
+    CHECK(proxy.calls() == (redirects == 1 ? 4 : 8));
+  }
+}
+
 TEST_CASE("a status document says that it goes on, that it is done and where the result is") {
   Following proxy;
   proxy.first = accepted("Operation-Location: /operations/1\r\nLocation: /reports/1\r\n");

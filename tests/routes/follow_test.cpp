@@ -113,10 +113,11 @@ TEST_CASE("a result that was named with the 202 is asked for when the monitor sa
   for (const Row& row : rows) check(FollowRules(), row, true);
 }
 
-TEST_CASE("the result is what it is, whatever words are in it, but for a 202") {
+TEST_CASE("the result is what it is, whatever words are in it, but for a 202 and redirects") {
   const Row rows[] = {
       {"its own status", result, 200, json, R"({"status":"Running"})", Kind::result},
-      {"a redirect", result, 302, "Location: /x\r\n", "", Kind::result},
+      {"a redirect", result, 302, "Location: /x\r\n", "", Kind::moved, "/x"},
+      {"a redirect to nowhere", result, 302, "", "", Kind::result},
       {"an error", result, 404, "", "", Kind::result},
       {"not there yet", result, 202, "Location: /x\r\n", "", Kind::pending},
   };
