@@ -191,6 +191,7 @@ awaitable<Result<void>> PoolExchange::read_step(AnswerBody& body) {
   answer.body = seen.text();
   answer.is_whole = seen.is_whole;
   answer.knows_result = call_.knows_result;
+  answer.tells_status = call_.tells_status;
   reply_.step = call_.follow->read(call_.stage, answer);
   co_return Result<void>();
 }

@@ -123,6 +123,7 @@ awaitable<void> FollowedCall::ask() {
   call.follow = &route_.rules->follow;
   call.stage = stage_;
   call.knows_result = !monitor_.result.empty();
+  call.tells_status = tells_status_;
   call.into = &question_->body;
   call.routed = &routed;
   question_->exchange = upstream_.open(call);
@@ -168,6 +169,7 @@ bool FollowedCall::aim() {
   const routes::FollowStep& step = reply_.step;
   if (step.kind == Kind::pending) {
     redirects_ = 0;
+    tells_status_ = tells_status_ || reply_.status != 202;
     return step.url.empty() || aim_at_monitor();
   }
   if (stage_ == FollowStage::result && ++redirects_ > redirects_max) {

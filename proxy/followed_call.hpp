@@ -74,7 +74,8 @@ class FollowedCall final : public Exchange {
   std::unique_ptr<Question> question_;
   BodyWriter nothing_;
   int redirects_ = 0;
-  std::uint32_t count_ = 0;  // of answers without the result
+  bool tells_status_ = false;  // in documents, while it goes on
+  std::uint32_t count_ = 0;    // of answers without the result
   Signal news_;
   bool aborted_ = false;
 };

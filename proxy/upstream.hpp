@@ -31,11 +31,12 @@ struct Call {
   std::string_view server;      // host:port, the only one to ask; empty, or not configured: any
   BodyWriter* into = nullptr;   // takes the response's body, if that is the result
   RouteCall* routed = nullptr;  // changes the body and the answer; null: nothing does
-  // Reads the answer, to what is asked for, with FollowedAnswer::knows_result. Null: any answer is
-  // the result.
+  // Reads the answer, to what is asked for, with what FollowedAnswer has to know. Null: any answer
+  // is the result.
   const routes::FollowRules* follow = nullptr;
   routes::FollowStage stage{};
   bool knows_result = false;
+  bool tells_status = false;
 };
 
 // What came of it. Without a fault, the whole response is there.

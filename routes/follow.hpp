@@ -25,6 +25,7 @@ struct FollowedAnswer {
   std::string_view body;      // decoded; its beginning, if needs_body()
   bool is_whole = true;       // the body ends with these bytes
   bool knows_result = false;  // the call was answered with the URL of the result too
+  bool tells_status = false;  // an answer before this was a document with a status
 };
 
 struct FollowStep {

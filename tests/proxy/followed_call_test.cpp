@@ -183,6 +183,20 @@ TEST_CASE("a status document that says it came to nothing fails the job, and is 
   CHECK(job.response.body.bytes == "{\"status\":\"Failed\"}");
 }
 
+TEST_CASE("a status document that has grown too large to be read fails the job, and is kept") {
+  Following proxy;
+  proxy.answer_polls(status("Running"));
+  proxy.start();
+  const JobId id = proxy.unsafe("a");
+  proxy->advance(5s);
+  Script large = status("Running");
+  large.body = "{\"log\":\"" + std::string(70'000, 'x') + "\",\"status\":\"Running\"}";
+  proxy.answer_polls(large);
+  proxy->advance(10s);
+  CHECK(proxy.error(id) == ErrorType::upstream_rejected);
+  CHECK(proxy->find(id).response.body.size == large.body.size());
+}
+
 TEST_CASE("a monitor that is gone fails the job with what the backend says, also after a crash") {
   for (const int gone : {404, 410}) {
     Following proxy;

@@ -135,6 +135,31 @@ TEST_CASE("a body that is cut short is read as far as it goes") {
   CHECK(FollowRules().read(monitor, answer).kind == Kind::pending);
 }
 
+TEST_CASE(
+    "a document whose status is not within what is looked at is no result, if one has to be "
+    "there") {
+  Fields fields;
+  fields.assign(json);
+  FollowedAnswer answer;
+  answer.status = 200;
+  answer.fields = &fields;
+  const std::string body = R"({"log":")" + std::string(70'000, 'x') + R"(","status":"Running"})";
+  answer.body = body;
+  struct Kinds {
+    bool knows_result;
+    bool tells_status;
+  };
+  for (const auto& [knows_result, tells_status] : {Kinds{true, false}, Kinds{false, true}}) {
+    answer.knows_result = knows_result;
+    answer.tells_status = tells_status;
+    const FollowStep step = FollowRules().read(monitor, answer);
+    CHECK(step.kind == Kind::result);
+    CHECK(step.rejected == "no status in the first 64 KiB of the document");
+  }
+  answer.knows_result = answer.tells_status = false;
+  CHECK(FollowRules().read(monitor, answer).rejected.empty());
+}
+
 TEST_CASE("the words, their place and the fields are the route's to say") {
   raincheck::config::Follow settings;
   settings.headers = {"X-Poll"};
