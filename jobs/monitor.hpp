@@ -9,7 +9,7 @@
 namespace raincheck::jobs {
 
 struct Monitor {
-  std::string server;  // host:port that is asked if it can be; empty: any
+  std::string server;  // host:port, the only one to ask while it is configured; empty: any
   std::string target;  // path and query; never empty
   std::string result;  // path and query of the result, when the monitor says that it is done;
                        // empty: the monitor has it, or says where it is

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "jobs/date.hpp"
 #include "proxy/answer_body.hpp"
 #include "proxy/fields.hpp"
@@ -16,6 +18,8 @@ using jobs::Result;
 namespace {
 
 constexpr std::chrono::milliseconds full_disk_pause{250};
+// How long the body of an answer that is not the result may hold up what its head says.
+constexpr std::chrono::milliseconds skip_for{250};
 
 std::string_view method_of(std::string_view stored) {
   return stored.substr(0, stored.find(' '));
@@ -145,7 +149,10 @@ awaitable<Result<void>> PoolExchange::receive() {
   AnswerBody body(pool_.context(), *connection_, call_.routed, method_of(call_.head) == "HEAD");
   const Result<void> read = co_await read_step(body);
   if (!read) co_return read;
-  if (reply_.step.kind != routes::FollowStep::Kind::result) co_return co_await skip_body();
+  if (reply_.step.kind != routes::FollowStep::Kind::result) {
+    co_await skip_body();
+    co_return Result<void>();
+  }
   const Result<void> begun = co_await body.begin();
   if (!begun) co_return begun;
   if (call_.routed) {
@@ -184,20 +191,22 @@ awaitable<Result<void>> PoolExchange::read_step(AnswerBody& body) {
   answer.body = seen.text();
   answer.is_whole = seen.is_whole;
   answer.knows_result = call_.knows_result;
+  answer.tells_status = call_.tells_status;
   reply_.step = call_.follow->read(call_.stage, answer);
   co_return Result<void>();
 }
 
-// Of an answer that is not the result: a long one is not worth its connection.
-awaitable<Result<void>> PoolExchange::skip_body() {
+// Of an answer that is not the result: its head has said all. A body that is long, late or damaged
+// is not worth its connection, and no fault of the call.
+awaitable<void> PoolExchange::skip_body() {
+  const TimePoint limit = pool_.context().timers.now() + skip_for;
+  connection_->attempt = std::min(connection_->attempt, limit);
   std::size_t size = 0;
   while (size <= routes::SuccessCheck::look_bytes) {
     const Result<std::string_view> piece = co_await connection_->read_body();
-    if (!piece) co_return piece.error();
-    if (piece->empty()) break;
+    if (!piece || piece->empty()) co_return;
     size += piece->size();
   }
-  co_return Result<void>();
 }
 
 void PoolExchange::abort() {

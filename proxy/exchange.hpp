@@ -32,7 +32,7 @@ class PoolExchange final : public Exchange {
   awaitable<jobs::Result<void>> ask();
   awaitable<jobs::Result<void>> receive();
   awaitable<jobs::Result<void>> read_step(AnswerBody& body);
-  awaitable<jobs::Result<void>> skip_body();
+  awaitable<void> skip_body();
   awaitable<jobs::Result<void>> receive_body(UpstreamConnection& connection, AnswerBody& body);
   void judge(const jobs::Result<void>& answered);
   bool worth_another_connection(const jobs::Error& error) const;

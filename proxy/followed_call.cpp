@@ -18,6 +18,8 @@ namespace {
 
 // Between two tries to record what a full disk does not take.
 constexpr milliseconds record_again{250};
+// From where the result was said to be, in a row.
+constexpr int redirects_max = 5;
 
 std::string text_of(const ShardContext& context, const jobs::JobId& id) {
   const jobs::IdText text = context.codec.encode(id);
@@ -121,6 +123,7 @@ awaitable<void> FollowedCall::ask() {
   call.follow = &route_.rules->follow;
   call.stage = stage_;
   call.knows_result = !monitor_.result.empty();
+  call.tells_status = tells_status_;
   call.into = &question_->body;
   call.routed = &routed;
   question_->exchange = upstream_.open(call);
@@ -154,14 +157,24 @@ bool FollowedCall::may_ask_again() {
   const jobs::Decision decision =
       jobs::decide(outcome_of(reply_, attempt.now), attempt, route_.decisions);
   if (decision.action != jobs::Decision::Action::ask) return false;
-  if (decision.hold_upstream) events_.unavailable(decision.hold_for);
+  // That the one of several servers that knows of the call is away says nothing of the others.
+  const bool is_one_of_many =
+      reply_.fault == Fault::upstream_unreachable && config_.servers.size() > 1;
+  if (decision.hold_upstream && !is_one_of_many) events_.unavailable(decision.hold_for);
   return true;
 }
 
 // From what the backend has answered, to where it says to ask. False: that is not to be asked.
 bool FollowedCall::aim() {
   const routes::FollowStep& step = reply_.step;
-  if (step.kind == Kind::pending) return step.url.empty() || aim_at_monitor();
+  if (step.kind == Kind::pending) {
+    redirects_ = 0;
+    tells_status_ = tells_status_ || reply_.status != 202;
+    return step.url.empty() || aim_at_monitor();
+  }
+  if (stage_ == FollowStage::result && ++redirects_ > redirects_max) {
+    return go_astray("the result is behind too many redirects", step.url);
+  }
   stage_ = FollowStage::result;
   if (step.url.empty()) {
     target_ = monitor_.result;
@@ -169,7 +182,7 @@ bool FollowedCall::aim() {
   }
   RouteCall routed(context_.warnings, site_, route_, job_.head, job_.request_id, id_);
   const auto own = routed.own_url(target_, step.url);
-  if (!own) return go_astray("the result is elsewhere than at this upstream");
+  if (!own) return go_astray("the result is elsewhere than at this upstream", step.url);
   monitor_.server = server_of(*own);
   target_ = own->target;
   return true;
@@ -179,7 +192,7 @@ bool FollowedCall::aim_at_monitor() {
   const routes::FollowStep& step = reply_.step;
   RouteCall routed(context_.warnings, site_, route_, job_.head, job_.request_id, id_);
   const auto own = routed.own_url(target_, step.url);
-  if (!own) return go_astray("the backend says to ask elsewhere than at this upstream");
+  if (!own) return go_astray("the backend says to ask elsewhere than at this upstream", step.url);
   if (stage_ == FollowStage::call) {
     const auto result = routed.own_url(target_, step.result);
     if (result) {
@@ -239,7 +252,9 @@ void FollowedCall::fail(Fault fault, std::string detail) {
   reply_.detail = std::move(detail);
 }
 
-bool FollowedCall::go_astray(std::string detail) {
+bool FollowedCall::go_astray(std::string detail, std::string_view url) {
+  const std::string origin = routes::UrlMap::origin_of(url);
+  if (!origin.empty()) detail.append(": ").append(origin);
   fail(Fault::upstream_protocol_error, std::move(detail));
   reply_.astray = true;
   return false;

@@ -56,7 +56,7 @@ class FollowedCall final : public Exchange {
   awaitable<bool> pause();
   jobs::milliseconds time_left() const;
   void fail(jobs::Fault fault, std::string detail);
-  bool go_astray(std::string detail);
+  bool go_astray(std::string detail, std::string_view url);
 
   ShardContext context_;
   const Site& site_;
@@ -73,7 +73,9 @@ class FollowedCall final : public Exchange {
   Reply reply_;         // to what was asked last
   std::unique_ptr<Question> question_;
   BodyWriter nothing_;
-  std::uint32_t count_ = 0;  // of answers without the result
+  int redirects_ = 0;
+  bool tells_status_ = false;  // in documents, while it goes on
+  std::uint32_t count_ = 0;    // of answers without the result
   Signal news_;
   bool aborted_ = false;
 };

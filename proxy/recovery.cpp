@@ -1,7 +1,9 @@
 #include "proxy/recovery.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
+#include <utility>
 
 #include "jobs/decide.hpp"
 
@@ -28,6 +30,16 @@ jobs::WallTime due(const Site& site, const jobs::Job& job, jobs::WallTime now) {
   return std::max(now, job.started_at + upstream.abort_hold.value_or(upstream.timeouts.attempt));
 }
 
+// Nothing: it is not configured any more.
+std::optional<std::size_t> upstream_of(const Site& site, std::uint32_t lane) {
+  for (std::size_t i = 0; i < site.config().upstreams.size(); ++i) {
+    for (const store::Lane& each : site.lanes(i)) {
+      if (each.number == lane) return i;
+    }
+  }
+  return std::nullopt;
+}
+
 void apply(Backend& backend, std::vector<Command>& commands) {
   std::vector<Command*> batch;
   batch.reserve(commands.size());
@@ -50,6 +62,7 @@ class Recovery {
   Recovered counts;
 
  private:
+  void flush(std::vector<Command>& commands);
   Command settled(const Backend::Orphan& orphan);
   Command failed(const store::Fence& fence, ErrorType error) const;
 
@@ -62,18 +75,38 @@ void Recovery::settle(const std::vector<Backend::Orphan>& orphans) {
   std::vector<Command> commands;
   for (const Backend::Orphan& orphan : orphans) {
     commands.push_back(settled(orphan));
-    if (commands.size() < batch_max) continue;
-    apply(backend_, commands);
-    commands.clear();
+    const std::uint32_t lane = orphan.job.id.place.lane;
+    if (!orphan.job.monitor.empty() && upstream_of(site_, lane)) {
+      // It has just become the first of its lane, and is running again without having been queued
+      // for anybody to see.
+      store::Claim claim;
+      claim.lane = lane;
+      claim.count = 1;
+      claim.now = now_;
+      commands.emplace_back(std::move(claim));
+    }
+    if (commands.size() >= batch_max) flush(commands);
   }
-  if (!commands.empty()) apply(backend_, commands);
+  flush(commands);
+}
+
+void Recovery::flush(std::vector<Command>& commands) {
+  if (commands.empty()) return;
+  apply(backend_, commands);
+  for (Command& command : commands) {
+    auto* const claim = std::get_if<store::Claim>(&command);
+    if (!claim) continue;
+    const std::size_t upstream = *upstream_of(site_, claim->lane);
+    for (jobs::Job& job : claim->jobs) counts.followed.push_back({upstream, std::move(job)});
+  }
+  commands.clear();
 }
 
 Command Recovery::settled(const Backend::Orphan& orphan) {
   const store::Fence fence{orphan.job.id.place, orphan.job.attempt, orphan.epoch};
-  // A backend that goes on with a call is asked at once, in the slot of its job.
+  // A backend that goes on with a call is asked at once, before all that waits.
   const bool is_followed = !orphan.job.monitor.empty();
-  const jobs::WallTime until = is_followed ? now_ : due(site_, orphan.job, now_);
+  const jobs::WallTime until = is_followed ? jobs::WallTime() : due(site_, orphan.job, now_);
   if (until > now_) {
     counts.held.push_back({site_.find(orphan.job.route)->upstream, until - now_});
   }
@@ -130,8 +163,8 @@ Recovered recover_jobs(Backend& backend, Site& site, const jobs::Clock& clock) {
   recovery.settle(backend.orphans());
   for (const store::Lane& lane : site.abandoned_lanes()) recovery.abandon(lane);
   site.count_lanes(backend);
-  recovery.counts.queued = site.queued();
-  return recovery.counts;
+  recovery.counts.queued = site.queued() + recovery.counts.followed.size();
+  return std::move(recovery.counts);
 }
 
 }  // namespace raincheck::proxy

@@ -285,7 +285,8 @@ awaitable<void> Runner::conclude(const Job& job,
   } else if (decision.action != Decision::Action::finish) {
     if (given_up) co_await settle(exchange);
     slots_.give();
-    co_await requeue(job, decision);
+    // Stays recorded as running, for the next process to go on before all that waits.
+    if (!reply.followed) co_await requeue(job, decision);
     co_return;
   } else {
     co_await finish(job, route, decision, &reply, &body, ran);

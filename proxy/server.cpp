@@ -9,7 +9,6 @@
 #include <csignal>
 
 #include "jobs/decide.hpp"
-#include "proxy/recovery.hpp"
 #include "store/sqlite_backend.hpp"
 
 namespace raincheck::proxy {
@@ -69,7 +68,7 @@ Server::Server(config::Config config)
   for (const config::Listener& listener : site_->config().listeners) {
     connections_.push_back(std::make_unique<ConnectionCounts>(listener.limits));
   }
-  of_the_store([this] { recover(); });
+  auto followed = of_the_store([this] { return recover(); });
   const Shared shared{*site_,       *store_,  slots_,  server_slots_,  outliers_,
                       connections_, pending_, bodies_, access_logger_, store_->backend().secret()};
   const std::size_t count = shard_count();
@@ -86,15 +85,19 @@ Server::Server(config::Config config)
     }
     slots_[i]->set_wake(std::move(wake));
   }
+  for (Recovered::Followed& each : followed) {
+    shards_[each.upstream % count]->resume(each.upstream, std::move(each.job));
+  }
   open_listeners();
 }
 
 Server::~Server() = default;
 
-// What was running when an earlier process ended is queued again or ended; only then is anything
-// accepted.
-void Server::recover() {
-  const Recovered recovered = recover_jobs(store_->backend(), *site_, jobs::system_clock());
+// What was running when an earlier process ended is queued again or ended, or is to be followed;
+// all before anything is accepted.
+std::vector<Recovered::Followed> Server::recover() {
+  Recovered recovered = recover_jobs(store_->backend(), *site_, jobs::system_clock());
+  for (const Recovered::Followed& followed : recovered.followed) slots_[followed.upstream]->take();
   for (const Recovered::Held& held : recovered.held) {
     Slots* const slots = slots_[held.upstream].get();
     if (!slots->try_take()) continue;
@@ -111,6 +114,7 @@ void Server::recover() {
         recovered.requeued, recovered.unknown, recovered.abandoned);
   }
   spdlog::info("{} jobs are waiting", recovered.queued);
+  return std::move(recovered.followed);
 }
 
 void Server::open_listeners() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "proxy/recovery.hpp"
 #include "proxy/shard.hpp"
 
 namespace raincheck::proxy {
@@ -30,7 +31,7 @@ class Server {
   int run();
 
  private:
-  void recover();
+  std::vector<Recovered::Followed> recover();
   void open_listeners();
   void await_signal();
   void watch_store();

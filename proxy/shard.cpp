@@ -201,6 +201,12 @@ void Shard::wake(std::size_t upstream) {
   });
 }
 
+void Shard::resume(std::size_t upstream, jobs::Job job) {
+  post([this, upstream, job = std::move(job)]() mutable {
+    upstreams_[upstream].runner->start(std::move(job));
+  });
+}
+
 void Shard::post(std::function<void()> call) {
   asio::post(io_, std::move(call));
 }

@@ -68,6 +68,8 @@ class Shard {
   void start();
   // A slot of an upstream came free that this shard wants. Any thread.
   void wake(std::size_t upstream);
+  // Starts a job that an earlier process followed. The caller's slot passes over.
+  void resume(std::size_t upstream, jobs::Job job);
   // From any thread; each returns at once.
   void post(std::function<void()> call);
   // No more connections and claims; sessions end after what they are at.

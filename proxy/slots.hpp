@@ -22,6 +22,8 @@ class Slots {
   void set_wake(std::vector<std::function<void()>> wake) { wake_ = std::move(wake); }
 
   bool try_take();
+  // Beyond the maximum too: of a call that is at its backend already.
+  void take() { taken_.fetch_add(1); }
   // As many as there are, `count` at most.
   std::uint32_t take_up_to(std::uint32_t count);
   void give(std::uint32_t count = 1);

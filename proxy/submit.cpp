@@ -87,9 +87,10 @@ class Submission {
   awaitable<void> insert();
   awaitable<void> accepted(Insert insert);
   awaitable<void> repeated(const Insert& insert);
+  awaitable<void> tell(Job shown);
   awaitable<bool> answered_in_time(const jobs::JobId& id);
   awaitable<void> hold();
-  void became_job(HeldCall& call, Insert insert);
+  Job became_job(HeldCall& call, Insert insert);
   awaitable<void> in_line(std::shared_ptr<HeldCall> call);
   bool is_gated() const { return !route_.config->authorize.is_empty(); }
 
@@ -306,6 +307,11 @@ awaitable<void> Submission::accepted(Insert insert) {
   shown.created_at = job.created_at;
   shown.started_at = job.started_at;
   if (job.state == State::running) upstream_.runner->start(std::move(job));
+  co_await tell(std::move(shown));
+}
+
+// The result in line, if it comes within the window, else where the job is.
+awaitable<void> Submission::tell(Job shown) {
   if (window_end_ > services_.timers().now()) {
     const bool answered = co_await answered_in_time(shown.id);
     if (answered) co_return;
@@ -380,9 +386,9 @@ awaitable<void> Submission::hold() {
   watch.emplace(transaction_.connection(), services_.timers(), leave);
   co_await call->answered.wait(window_end_);
   if ((!call->is_answered || call->exchange->is_pending()) && !gone) {
-    // The window is over, or the backend goes on for longer: the same running call is made durable.
-    // If that fails the client goes on waiting, for a 503 would make it call again. A client that
-    // leaves now leaves a job behind.
+    // The window is over, or the backend goes on with it by itself: the same running call is made
+    // durable. If that fails the client goes on waiting, for a 503 would make it call again. A
+    // client that leaves now leaves a job behind.
     watch.reset();
     bool durable = true;
     if (writer_) {
@@ -396,7 +402,8 @@ awaitable<void> Submission::hold() {
       command.start = command.under_way = true;
       Result<Insert> inserted = co_await services_.store().apply(std::move(command));
       if (inserted && inserted->outcome == Insert::Outcome::running) {
-        became_job(*call, std::move(*inserted));
+        Job shown = became_job(*call, std::move(*inserted));
+        co_await tell(std::move(shown));
         co_return;
       }
     }
@@ -415,7 +422,8 @@ awaitable<void> Submission::hold() {
   co_await in_line(call);
 }
 
-void Submission::became_job(HeldCall& call, Insert insert) {
+// What the client is told of it.
+Job Submission::became_job(HeldCall& call, Insert insert) {
   if (writer_) writer_->release();
   services_.pending.count.fetch_add(1, std::memory_order_relaxed);
   Job job = job_of(std::move(insert), State::running);
@@ -428,7 +436,7 @@ void Submission::became_job(HeldCall& call, Insert insert) {
   upstream_.runner->expect(job.id.place.key(), *call.exchange);
   call.job = std::move(job);
   call.verdict.notify();
-  accept(transaction_, route_, shown);
+  return shown;
 }
 
 // The answer came within the window: it is the client's, and nothing was written.

@@ -28,14 +28,15 @@ struct Call {
   TimePoint deadline = never;  // of the attempt
   bool ends_early = false;     // the deadline is the job's own: it says nothing of the backend
   std::optional<std::uint64_t> key;  // RouteCall::balance_key()
-  std::string_view server;           // host:port to ask before all others; empty: any
-  BodyWriter* into = nullptr;        // takes the response's body, if that is the result
-  RouteCall* routed = nullptr;       // changes the body and the answer; null: nothing does
-  // Reads the answer, to what is asked for, with FollowedAnswer::knows_result. Null: any answer is
-  // the result.
+  std::string_view server;      // host:port, the only one to ask; empty, or not configured: any
+  BodyWriter* into = nullptr;   // takes the response's body, if that is the result
+  RouteCall* routed = nullptr;  // changes the body and the answer; null: nothing does
+  // Reads the answer, to what is asked for, with what FollowedAnswer has to know. Null: any answer
+  // is the result.
   const routes::FollowRules* follow = nullptr;
   routes::FollowStage stage{};
   bool knows_result = false;
+  bool tells_status = false;
 };
 
 // What came of it. Without a fault, the whole response is there.

@@ -98,12 +98,13 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::acquire(
     std::string_view server) {
   Result<std::unique_ptr<UpstreamConnection>> result =
       Error(Fault::upstream_timeout, "waiting for a server that is not at its limit");
-  std::vector<Site*> tried;
+  std::vector<Site*> tried = all_but(server);
+  const std::size_t untouched = tried.size();
   while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
-    const Choice choice = choose(tried, key, server);
+    const Choice choice = choose(tried, key);
     Site* const site = choice.site;
     if (!site && !choice.may_wait) {
-      if (tried.empty()) result = Error(Fault::upstream_unreachable, "no server is up");
+      if (tried.size() == untouched) result = Error(Fault::upstream_unreachable, "no server is up");
       break;
     }
     if (!site) {
@@ -139,10 +140,7 @@ awaitable<bool> UpstreamPool::claim(UpstreamConnection& connection,
                                     TimePoint deadline,
                                     AbortRequest& abort) {
   Site& site = site_of(connection);
-  std::vector<Site*> others;
-  for (const auto& other : sites_) {
-    if (other.get() != &site) others.push_back(other.get());
-  }
+  const std::vector<Site*> others = all_but(site.server.authority);
   while (!abort.requested && !stopping_ && context_.timers.now() < deadline) {
     if (site.slots.try_take()) {
       connection.slot = Slot(&site.slots);
@@ -156,8 +154,7 @@ awaitable<bool> UpstreamPool::claim(UpstreamConnection& connection,
 // Of the servers that were not tried, are up and have room: those that took their last connection
 // first, and one that is ejected only when no other took one.
 UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
-                                          std::optional<std::uint64_t> key,
-                                          std::string_view server) {
+                                          std::optional<std::uint64_t> key) {
   const TimePoint now = context_.timers.now();
   Choice choice;
   for (const Rank rank : {Rank::good, Rank::passed_over, Rank::ejected}) {
@@ -171,7 +168,7 @@ UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
       states_[i].weight = weight_of(site, now);
       choice.may_wait = choice.may_wait || is_asked;
     }
-    const auto next = choose_usable(key, server);
+    const auto next = choose_server(upstream_.lb_policy, states_, key);
     if (!next) continue;
     choice.site = sites_[*next].get();
     break;
@@ -179,12 +176,14 @@ UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
   return choice;
 }
 
-std::optional<std::size_t> UpstreamPool::choose_usable(std::optional<std::uint64_t> key,
-                                                       std::string_view server) {
-  for (std::size_t i = 0; i < sites_.size() && !server.empty(); ++i) {
-    if (states_[i].usable && sites_[i]->server.authority == server) return i;
+// Who may not be asked in place of `server`; nobody, if that is not configured.
+std::vector<UpstreamPool::Site*> UpstreamPool::all_but(std::string_view server) const {
+  std::vector<Site*> others;
+  for (const auto& site : sites_) {
+    if (site->server.authority != server) others.push_back(site.get());
   }
-  return choose_server(upstream_.lb_policy, states_, key);
+  if (others.size() == sites_.size()) others.clear();
+  return others;
 }
 
 UpstreamPool::Rank UpstreamPool::rank_of(const Site& site, TimePoint now) {

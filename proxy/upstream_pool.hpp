@@ -64,8 +64,8 @@ class UpstreamPool final : public Upstream {
   };
   // A connection that is fit for one request, before `deadline` and unless `abort` is requested. A
   // server that is at its limit or accepts none is passed over; when there is no other, one at its
-  // limit is waited for. `key` and `server` are those of Call. upstream_unreachable: no server
-  // accepts one or is up.
+  // limit is waited for. `key` and `server` are those of Call. upstream_unreachable: no server that
+  // may be asked accepts one or is up.
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> acquire(
       Reuse reuse,
       TimePoint deadline,
@@ -102,11 +102,8 @@ class UpstreamPool final : public Upstream {
   struct Choice;
   using Endpoint = boost::asio::generic::stream_protocol::endpoint;
 
-  Choice choose(const std::vector<Site*>& tried,
-                std::optional<std::uint64_t> key,
-                std::string_view server);
-  std::optional<std::size_t> choose_usable(std::optional<std::uint64_t> key,
-                                           std::string_view server);
+  std::vector<Site*> all_but(std::string_view server) const;
+  Choice choose(const std::vector<Site*>& tried, std::optional<std::uint64_t> key);
   Rank rank_of(const Site& site, TimePoint now);
   std::uint32_t weight_of(const Site& site, TimePoint now) const;
   Site& site_of(const UpstreamConnection& connection);

@@ -67,7 +67,7 @@ FollowStep FollowRules::read(FollowStage stage, const FollowedAnswer& answer) co
     if (stage == FollowStage::result) step.url.clear();
     return step;
   }
-  if (stage != FollowStage::monitor) return {};
+  if (stage == FollowStage::call) return {};
   FollowStep step;
   if (is_redirect(answer.status)) {
     step.url = answer.fields->find("Location").value_or("");
@@ -101,7 +101,13 @@ FollowStep FollowRules::read_document(const FollowedAnswer& answer) const {
       is_whole ? parse_json(body, limits) : parse_json_beginning(body, limits);
   if (!parsed) return step;
   const std::string word = word_at(status_, *parsed.value);
-  if (word.empty()) return step;
+  if (word.empty()) {
+    // What may say further on that it is no result is none.
+    if (!is_whole && (answer.knows_result || answer.tells_status)) {
+      step.rejected = "no status in the first 64 KiB of the document";
+    }
+    return step;
+  }
   if (lists(settings_.pending, word)) {
     step.kind = Kind::pending;
   } else if (lists(settings_.failed, word)) {

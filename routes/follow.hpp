@@ -25,13 +25,14 @@ struct FollowedAnswer {
   std::string_view body;      // decoded; its beginning, if needs_body()
   bool is_whole = true;       // the body ends with these bytes
   bool knows_result = false;  // the call was answered with the URL of the result too
+  bool tells_status = false;  // an answer before this was a document with a status
 };
 
 struct FollowStep {
   enum class Kind : std::uint8_t {
     result,   // the answer is the result
     pending,  // the result is not there yet: ask at `url`
-    moved,    // the result is there: ask for it at `url`
+    moved,    // the result is there, or elsewhere: ask for it at `url`
   };
   Kind kind = Kind::result;
   std::string url;       // as the backend wrote it; empty: the one that it has named before

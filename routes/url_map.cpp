@@ -51,6 +51,24 @@ std::string merge(std::string_view base, std::string_view path) {
   return std::string(base.substr(0, base.rfind('/') + 1)) + std::string(path);
 }
 
+// Without its dot segments (RFC 3986 section 5.2.4); nothing: it leads above the root.
+std::optional<std::string> without_dots(std::string_view path) {
+  std::string out;
+  while (!path.empty()) {
+    const std::string_view segment = take_until(path, "/", 1);
+    if (segment != "/." && segment != "/..") {
+      out += segment;
+      continue;
+    }
+    if (segment == "/..") {
+      if (out.empty()) return std::nullopt;
+      out.resize(out.rfind('/'));
+    }
+    if (path.empty()) out += '/';
+  }
+  return out;
+}
+
 std::string_view path_of(std::string_view url) {
   const std::size_t host = url.find("//");
   if (host == url.npos) return {};
@@ -194,6 +212,32 @@ std::optional<UrlMap::Reference> UrlMap::split(std::string_view url) {
   return reference;
 }
 
+bool UrlMap::is_public(const Values& values,
+                       std::string_view scheme,
+                       std::string_view authority) const {
+  const std::string plain = plain_authority(scheme, authority);
+  const auto own = split(values.public_url);
+  return plain == plain_authority(scheme, values.host) ||
+         (own && plain == plain_authority(own->scheme, own->authority));
+}
+
+std::string UrlMap::target_of_public(const Values& values, std::string_view url) const {
+  const std::string_view base = path_of(values.public_url);
+  if (!base.empty() && is_below(url.substr(0, url.find('?')), base)) url.remove_prefix(base.size());
+  std::string target(url);
+  if (!target.starts_with('/')) target.insert(0, "/");
+  std::string buffer;
+  std::string_view reason;
+  const auto normal = normalize(target, buffer, reason);
+  // A path that the route does not take is the backend's own, which knows of the host alone.
+  if (!normal || !values.pattern || !values.pattern->matches(normal->path)) return target;
+  Values asked = values;
+  asked.target = *normal;
+  std::string made;
+  std::string why;
+  return rewrite_->make_target(asked, made, why) ? made : target;
+}
+
 std::optional<UrlMap::OwnUrl> UrlMap::own_url(const Values& values,
                                               std::string_view target,
                                               std::string_view url) const {
@@ -201,22 +245,29 @@ std::optional<UrlMap::OwnUrl> UrlMap::own_url(const Values& values,
   const auto reference = split(encoded);
   if (!reference) return std::nullopt;
   const auto& [scheme, authority, path, tail] = *reference;
+  const std::string_view query = tail.substr(0, tail.find('#'));
   const bool is_absolute = !authority.empty();
-  if (is_absolute && !is_backend(values, scheme, authority)) return std::nullopt;
+  const bool is_whole = is_absolute || path.starts_with('/');
+  const auto plain =
+      without_dots(is_whole ? std::string(path) : merge(target.substr(0, target.find('?')), path));
+  if (!plain) return std::nullopt;
   OwnUrl own;
-  if (is_absolute) own.server = server_of(scheme, authority);
-  own.target = path;
-  if (!is_absolute && !path.starts_with('/')) {
-    const std::string merged = merge(target.substr(0, target.find('?')), path);
-    std::string buffer;
-    std::string_view why;
-    const auto normal = normalize(merged, buffer, why);
-    if (!normal || normal->has_query) return std::nullopt;
-    own.target = normal->path;
-  }
-  if (own.target.empty()) own.target = "/";
-  own.target += tail.substr(0, tail.find('#'));
+  own.target = plain->empty() ? "/" : *plain;
+  own.target += query;
+  if (!is_absolute) return own;
+  // It may think that it speaks https, as the client does.
+  own.server = server_of("http:", authority);
+  if (own.server || is_backend(values, scheme, authority)) return own;
+  if (!is_public(values, scheme, authority)) return std::nullopt;
+  own.target = target_of_public(values, own.target);
   return own;
+}
+
+std::string UrlMap::origin_of(std::string_view url) {
+  const std::string encoded = encode_forgotten(url);
+  const auto reference = split(encoded);
+  if (!reference || reference->authority.empty()) return "";
+  return std::string(reference->scheme) + "//" + std::string(reference->authority);
 }
 
 std::optional<std::string> UrlMap::map_path(const Values& values, std::string_view path) const {

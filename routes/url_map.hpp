@@ -50,7 +50,8 @@ class UrlMap {
                                          Found found,
                                          std::string_view refresh) const;
   // What to ask for, and of whom, where the backend has named this URL in its answer to a call of
-  // `target`. Nothing: it is somebody else's, or no URL that HTTP can ask for.
+  // `target`: it may write its own host, or the public one, which it was told. Nothing: it is
+  // somebody else's, or no URL that HTTP can ask for.
   struct OwnUrl {
     std::string target;                 // path and query
     std::optional<std::size_t> server;  // that it names, of Upstream::servers
@@ -58,6 +59,9 @@ class UrlMap {
   std::optional<OwnUrl> own_url(const Values& values,
                                 std::string_view target,
                                 std::string_view url) const;
+
+  // Scheme and host of a URL, without what may be secret in it; empty: it names none.
+  static std::string origin_of(std::string_view url);
 
   std::optional<std::string> map_cookie(const Values& values, std::string_view cookie) const;
 
@@ -67,6 +71,8 @@ class UrlMap {
   static std::optional<Reference> split(std::string_view url);
   std::optional<std::size_t> server_of(std::string_view scheme, std::string_view authority) const;
   bool is_backend(const Values& values, std::string_view scheme, std::string_view authority) const;
+  bool is_public(const Values& values, std::string_view scheme, std::string_view authority) const;
+  std::string target_of_public(const Values& values, std::string_view url) const;
   std::optional<std::string> map_path(const Values& values, std::string_view path) const;
   std::optional<std::string> map_domain(const Values& values, std::string_view domain) const;
   std::optional<std::string> map_cookie_path(std::string_view path) const;

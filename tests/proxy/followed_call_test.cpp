@@ -122,6 +122,29 @@ TEST_CASE("a redirect from the monitor leads to the result, at once") {
   }
 }
 
+TEST_CASE("redirects on the way to the result are followed, up to five of them") {
+  for (const int redirects : {1, 5, 6}) {
+    Following proxy;
+    proxy.peer.script = [redirects](const ScriptedCall& call) {
+      if (call.target == "/unsafe/a") return accepted();
+      const int at = call.target == "/operations/1" ? 0 : std::stoi(call.target.substr(1));
+      if (at > redirects) return an_answer(200, "the report");
+      Script script = an_answer(302, "over there");
+      script.fields = "Location: /" + std::to_string(at + 1) + "\r\n";
+      return script;
+    };
+    proxy.start();
+    const JobId id = proxy.unsafe("a");
+    proxy->advance(5s);
+    if (redirects <= 5) {
+      CHECK(proxy->find(id).response.body.bytes == "the report");
+    } else {
+      CHECK(proxy.error(id) == ErrorType::upstream_protocol_error);
+    }
+    CHECK(proxy.calls() == (redirects == 1 ? 4 : 8));
+  }
+}
+
 TEST_CASE("a status document says that it goes on, that it is done and where the result is") {
   Following proxy;
   proxy.first = accepted("Operation-Location: /operations/1\r\nLocation: /reports/1\r\n");
@@ -158,6 +181,20 @@ TEST_CASE("a status document that says it came to nothing fails the job, and is 
   const Job job = proxy->find(id);
   CHECK(job.error == ErrorType::upstream_rejected);
   CHECK(job.response.body.bytes == "{\"status\":\"Failed\"}");
+}
+
+TEST_CASE("a status document that has grown too large to be read fails the job, and is kept") {
+  Following proxy;
+  proxy.answer_polls(status("Running"));
+  proxy.start();
+  const JobId id = proxy.unsafe("a");
+  proxy->advance(5s);
+  Script large = status("Running");
+  large.body = "{\"log\":\"" + std::string(70'000, 'x') + "\",\"status\":\"Running\"}";
+  proxy.answer_polls(large);
+  proxy->advance(10s);
+  CHECK(proxy.error(id) == ErrorType::upstream_rejected);
+  CHECK(proxy->find(id).response.body.size == large.body.size());
 }
 
 TEST_CASE("a monitor that is gone fails the job with what the backend says, also after a crash") {
@@ -272,7 +309,7 @@ TEST_CASE("a stop leaves the job as it is, at once, and the next process asks on
   proxy->shard().drain();
   proxy->run();
   CHECK(proxy->shard().running() == 0);
-  CHECK(proxy.state(id) == State::queued);
+  CHECK(proxy.state(id) == State::running);
   proxy->stop(0ms);
   proxy.answer_polls(an_answer(200, "the report"));
   proxy.start();
@@ -288,12 +325,61 @@ TEST_CASE("a call that is answered while the process stops is left to the next o
   const JobId id = proxy.unsafe("a");
   proxy->shard().drain();
   proxy->advance(10s);
-  CHECK(proxy.state(id) == State::queued);
+  CHECK(proxy.state(id) == State::running);
   CHECK(proxy->find(id).monitor == "127.0.0.1 /operations/1 ");
   proxy.answer_polls(an_answer(200, "the report"));
   proxy.start();
   CHECK(proxy->find(id).response.body.bytes == "the report");
   CHECK(proxy.sent("/unsafe/a") == 1);
+}
+
+TEST_CASE("a followed call has its slot before all that waits, after a crash and after a stop") {
+  for (const bool crash : {true, false}) {
+    Following proxy;
+    proxy.config.upstreams[0].max_concurrency = 1;
+    proxy.config.routes[1].async.priority = raincheck::config::Priority::low;
+    proxy.config.routes[0].async.priority = raincheck::config::Priority::high;
+    proxy.start();
+    const JobId id = proxy.unsafe("a");
+    const JobId waiting = proxy.safe("b");
+    proxy.unsafe("c");
+    if (!crash) {
+      proxy->shard().drain();
+      proxy->run();
+      proxy->stop(0ms);
+    }
+    for (int i = 0; i < 3; ++i) {
+      proxy.start();
+      proxy->advance(10s);
+      CHECK(proxy.state(id) == State::running);
+      CHECK(proxy.state(waiting) == State::queued);
+      CHECK(proxy->slots().taken() == 1);
+      CHECK(proxy->pending() == 3);
+    }
+    CHECK(proxy.sent("/safe/b") + proxy.sent("/unsafe/c") == 0);
+    proxy.answer_polls(an_answer(200, "the report"));
+    for (int i = 0; i < 5; ++i) proxy->advance(20s);
+    CHECK(proxy->find(id).response.body.bytes == "the report");
+    CHECK(proxy->slots().taken() == 0);
+    CHECK(proxy->pending() == 0);
+    CHECK(proxy.sent("/unsafe/a") == 1);
+    CHECK(proxy.sent("/safe/b") == 1);
+  }
+}
+
+TEST_CASE("more followed calls than there are slots now are all asked for, and nothing is sent") {
+  Following proxy;
+  proxy.start();
+  proxy.unsafe("a");
+  proxy.unsafe("b");
+  proxy.config.upstreams[0].max_concurrency = 1;
+  proxy.start();
+  proxy.unsafe("c");
+  CHECK(proxy->slots().taken() == 2);
+  proxy.answer_polls(an_answer(200, "the report"));
+  proxy->advance(1min);
+  CHECK(proxy->slots().taken() == 0);
+  CHECK(proxy->pending() == 0);
 }
 
 TEST_CASE("what a full disk does not take is not asked for until it does") {

@@ -113,10 +113,11 @@ TEST_CASE("a result that was named with the 202 is asked for when the monitor sa
   for (const Row& row : rows) check(FollowRules(), row, true);
 }
 
-TEST_CASE("the result is what it is, whatever words are in it, but for a 202") {
+TEST_CASE("the result is what it is, whatever words are in it, but for a 202 and redirects") {
   const Row rows[] = {
       {"its own status", result, 200, json, R"({"status":"Running"})", Kind::result},
-      {"a redirect", result, 302, "Location: /x\r\n", "", Kind::result},
+      {"a redirect", result, 302, "Location: /x\r\n", "", Kind::moved, "/x"},
+      {"a redirect to nowhere", result, 302, "", "", Kind::result},
       {"an error", result, 404, "", "", Kind::result},
       {"not there yet", result, 202, "Location: /x\r\n", "", Kind::pending},
   };
@@ -132,6 +133,31 @@ TEST_CASE("a body that is cut short is read as far as it goes") {
   answer.body = R"({"status":"Running","input":[1,2)";
   answer.is_whole = false;
   CHECK(FollowRules().read(monitor, answer).kind == Kind::pending);
+}
+
+TEST_CASE(
+    "a document whose status is not within what is looked at is no result, if one has to be "
+    "there") {
+  Fields fields;
+  fields.assign(json);
+  FollowedAnswer answer;
+  answer.status = 200;
+  answer.fields = &fields;
+  const std::string body = R"({"log":")" + std::string(70'000, 'x') + R"(","status":"Running"})";
+  answer.body = body;
+  struct Kinds {
+    bool knows_result;
+    bool tells_status;
+  };
+  for (const auto& [knows_result, tells_status] : {Kinds{true, false}, Kinds{false, true}}) {
+    answer.knows_result = knows_result;
+    answer.tells_status = tells_status;
+    const FollowStep step = FollowRules().read(monitor, answer);
+    CHECK(step.kind == Kind::result);
+    CHECK(step.rejected == "no status in the first 64 KiB of the document");
+  }
+  answer.knows_result = answer.tells_status = false;
+  CHECK(FollowRules().read(monitor, answer).rejected.empty());
 }
 
 TEST_CASE("the words, their place and the fields are the route's to say") {

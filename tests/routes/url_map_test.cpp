@@ -338,7 +338,16 @@ TEST_CASE("a URL that the backend names is asked for where it is the backend's o
       {"?x=2", "/reports/1?x=2"},
       {"http://localhost/jobs/1", ""},
       {"http://localhost:8001/jobs/1", ""},
-      {"https://localhost:8000/jobs/1", ""},
+      {"https://localhost:8000/jobs/1", "/jobs/1", 0},
+      {"https://localhost/jobs/1", ""},
+      {"http://frontend:8443/jobs/1?x=1", "/jobs/1?x=1"},
+      {"https://Frontend:8443", "/"},
+      {"https://frontend/jobs/1", "/jobs/1"},
+      {"https://frontend:8444/jobs/1", ""},
+      {"/a/../jobs/./1", "/jobs/1"},
+      {"/jobs/1/..", "/jobs/"},
+      {"http://second/a/b/../%2F.?x=/../", "/a/%2F.?x=/../", 1},
+      {"/..", ""},
       {"http://169.254.169.254/latest", ""},
       {"http://localhost:8000@evil.example/", ""},
       {"http://evil.example#http://localhost:8000/", ""},
@@ -360,6 +369,37 @@ TEST_CASE("a URL that the backend names is asked for where it is the backend's o
     CHECK(own->target == row.target);
     CHECK(own->server == row.server);
   }
+}
+
+TEST_CASE("a URL with the public host is asked for as a call of it would be, if the route has it") {
+  const World world("match: '/one/*', rewrite: { path: '/inner/${path.*}' }", "/one/some",
+                    "https://example.com/base");
+  struct Row {
+    std::string_view url;
+    std::string_view target;
+  };
+  const Row rows[] = {
+      {"https://example.com/base/one/jobs/1?x=1", "/inner/jobs/1?x=1"},
+      {"http://example.com/one/jobs/1", "/inner/jobs/1"},
+      {"https://frontend:8443/one/a/../jobs", "/inner/jobs"},
+      {"https://example.com/jobs/1?x=1", "/jobs/1?x=1"},
+      {"https://example.com/based/1", "/based/1"},
+      {"https://example.com/base", "/"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.url);
+    const auto own = world.map().own_url(world.values(), "/", row.url);
+    REQUIRE(own);
+    CHECK(own->target == row.target);
+    CHECK_FALSE(own->server);
+  }
+}
+
+TEST_CASE("of a URL that is refused only scheme and host are told") {
+  CHECK(UrlMap::origin_of("https://evil.example:81/a?token=1") == "https://evil.example:81");
+  CHECK(UrlMap::origin_of("//evil.example/a") == "http://evil.example");
+  CHECK(UrlMap::origin_of("http://user:word@evil.example/").empty());
+  CHECK(UrlMap::origin_of("/a?token=1").empty());
 }
 
 TEST_CASE("what URLs of the backend are does not depend on whether answers are rewritten") {

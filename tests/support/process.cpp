@@ -128,6 +128,12 @@ void TestShard::wake(std::size_t upstream) {
   });
 }
 
+void TestShard::resume(std::size_t upstream, jobs::Job job) {
+  asio::post(io_, [this, upstream, job = std::move(job)]() mutable {
+    upstreams_[upstream].runner->start(std::move(job));
+  });
+}
+
 void TestShard::serve(proxy::Descriptor socket) {
   tasks_.spawn(session(std::move(socket)));
 }
@@ -191,6 +197,10 @@ Process::Process(ProcessParts parts)
     shards_.front()->timers().at(clock().now() + held.time, [slots] { slots->give(); });
   }
   for (const auto& shard : shards_) shard->connect();
+  for (proxy::Recovered::Followed& followed : recovered_.followed) {
+    slots_[followed.upstream]->take();
+    shards_[followed.upstream % shards_.size()]->resume(followed.upstream, std::move(followed.job));
+  }
 }
 
 Process::~Process() {

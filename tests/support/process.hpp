@@ -38,6 +38,7 @@ class TestShard {
 
   void connect();
   void wake(std::size_t upstream);
+  void resume(std::size_t upstream, jobs::Job job);
   void serve(proxy::Descriptor socket);
   void drain();
   void give_up();

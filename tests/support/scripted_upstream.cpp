@@ -133,6 +133,7 @@ routes::FollowStep ScriptedExchange::step() const {
   answer.fields = &fields;
   answer.body = made_.script.body;
   answer.knows_result = call_.knows_result;
+  answer.tells_status = call_.tells_status;
   return call_.follow->read(call_.stage, answer);
 }
 
