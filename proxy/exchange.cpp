@@ -25,11 +25,6 @@ std::string_view method_of(std::string_view stored) {
   return stored.substr(0, stored.find(' '));
 }
 
-// A request of these methods without a body says so (RFC 9110 section 8.6).
-bool expects_body(std::string_view method) {
-  return method == "POST" || method == "PUT" || method == "PATCH";
-}
-
 }  // namespace
 
 void append_call(std::string& out, std::string_view stored, std::string_view authority) {
@@ -44,7 +39,7 @@ std::string render_head(std::string_view stored,
                         std::uint64_t body_size) {
   std::string out;
   append_call(out, stored, authority);
-  if (body_size != 0 || expects_body(method_of(stored))) {
+  if (body_size != 0 || says_length(method_of(stored))) {
     fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n", body_size);
   }
   out.append("\r\n");
