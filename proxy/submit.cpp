@@ -351,7 +351,9 @@ awaitable<bool> Submission::answered_in_time(const jobs::JobId& id) {
       co_await give_result(transaction_, found->job);
       co_return true;
     }
-    if (gone || services_.timers().now() >= window_end_) co_return false;
+    const bool is_left_to_next_process = services_.draining && !found->job.monitor.empty();
+    const bool is_over = services_.timers().now() >= window_end_;
+    if (gone || is_over || is_left_to_next_process) co_return false;
     co_await changes.wait(window_end_);
   }
 }

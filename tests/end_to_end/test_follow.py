@@ -237,7 +237,7 @@ class DamagedBodies(Follow):
         operation = Operation([], answer(202), answer(200, b'the report'))
         operation.accept = script
         operation.done.set()
-        self.follow(operation, upstream={'timeouts': {'attempt': '3s'}}, **settings)
+        self.follow(operation, upstream={'timeouts': {'connect': '1s', 'attempt': '3s'}}, **settings)
         job = self.submit(method=method)
         self.assertEqual(b'the report', job.wait().result().body)
         self.assertEqual([f'{method} /reports/1'], self.calls())
@@ -316,6 +316,18 @@ class Modes(Follow):
             self.operation.done.set()
             client.join(15)
             self.assertEqual([(200, b'the report')], [(each.status, each.body) for each in answers])
+
+    def test_a_hybrid_call_does_not_hold_up_a_stop(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200, b'the report')), wait='50s')
+        answers = []
+        client = threading.Thread(target=lambda: answers.append(self.request('POST', '/reports/1', body=b'data')))
+        client.start()
+        self.wait_for_polls(2)
+        began = time.monotonic()
+        self.proxy.stop()
+        client.join(15)
+        self.assertLess(time.monotonic() - began, 30, 'the window is longer')
+        self.assertEqual([202], [each.status for each in answers])
 
     def test_a_hybrid_call_that_is_not_done_in_its_window_is_a_job(self):
         self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200, b'the report')), wait='1s')
