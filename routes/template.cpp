@@ -307,38 +307,38 @@ void append_to_url(std::string& out, const Found& found, bool is_in_query) {
   append_encoded(out, plain);
 }
 
-// XML has no way to write most control characters.
-void append_markup(std::string& out, char c) {
-  const bool is_written =
-      static_cast<unsigned char>(c) >= ' ' || c == '\t' || c == '\n' || c == '\r';
-  if (is_written) {
-    out += c;
-  } else {
-    out += "\xef\xbf\xbd";
+constexpr std::string_view replacement = "\xef\xbf\xbd";  // U+FFFD
+
+// XML has no way to write most control characters, nor U+FFFE and U+FFFF (XML 1.0 section 2.2).
+bool is_xml_character(std::string_view sequence) {
+  const auto c = static_cast<unsigned char>(sequence.front());
+  if (c < ' ') return c == '\t' || c == '\n' || c == '\r';
+  return sequence != "\xef\xbf\xbe" && sequence != "\xef\xbf\xbf";
+}
+
+// A well-formed sequence of UTF-8 as it is written.
+std::string_view in_markup(std::string_view sequence) {
+  switch (sequence.front()) {
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '"':
+      return "&quot;";
+    case '\'':
+      return "&#39;";
+    default:
+      return is_xml_character(sequence) ? sequence : replacement;
   }
 }
 
 void append_markup(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        append_markup(out, c);
-    }
+  while (!text.empty()) {
+    const jobs::Utf8Sequence sequence = jobs::first_utf8_sequence(text);
+    out += sequence.is_well_formed ? in_markup(text.substr(0, sequence.size)) : replacement;
+    text.remove_prefix(sequence.size);
   }
 }
 
