@@ -5,6 +5,7 @@
 
 #include "config/suggest.hpp"
 #include "jobs/text.hpp"
+#include "routes/error_list.hpp"
 #include "routes/percent.hpp"
 
 namespace raincheck::routes {
@@ -220,6 +221,12 @@ Found find_secret(const Values& values, const Piece& piece, std::string& buffer)
   return {true, buffer, Coding::plain};
 }
 
+Found find_in_document(const DocumentValues& document, DocumentName name, std::string& buffer) {
+  if (name != DocumentName::error_errors) return unless_empty(document[name]);
+  buffer = list_errors(document[name]);
+  return unless_empty(buffer);
+}
+
 Found find(const Piece& piece, const Values& values, std::string& buffer) {
   static const Fields no_fields;
   const Fields& fields = values.fields != nullptr ? *values.fields : no_fields;
@@ -264,7 +271,7 @@ Found find(const Piece& piece, const Values& values, std::string& buffer) {
       return find_secret(values, piece, buffer);
     case Name::document:
       if (values.document == nullptr) return {};
-      return unless_empty((*values.document)[piece.document]);
+      return find_in_document(*values.document, piece.document, buffer);
   }
   return {};
 }
@@ -376,6 +383,15 @@ void append_in_form(std::string& out, const Found& found, Form form, bool is_in_
   }
 }
 
+// Empty: the default stays.
+void put_array(std::string_view text, Json& out) {
+  auto array = parse_json(text).value;
+  if (!array) return;
+  out.kind = array->kind;
+  out.items = std::move(array->items);
+  out.text.clear();
+}
+
 }  // namespace
 
 std::string Rendering::why() const {
@@ -446,10 +462,14 @@ Rendering Template::render_json(const Values& values, Json& out) const {
   const bool is_alone = pieces_.size() == 1 && pieces_.front().name != Name::literal;
   if (!rendering || !is_alone || values.document == nullptr) return rendering;
   const Piece& piece = pieces_.front();
+  const bool is_array =
+      piece.name == Name::document && piece.document == DocumentName::error_errors;
   const bool is_number = piece.name == Name::document &&
                          document_words.at(static_cast<std::size_t>(piece.document)).is_number;
   if (out.text.empty() && !piece.fallback) {
     out.kind = Json::Kind::null;
+  } else if (is_array) {
+    put_array((*values.document)[piece.document], out);
   } else if (is_number && parse_json(out.text).value.value_or(Json()).kind == Json::Kind::number) {
     out.kind = Json::Kind::number;
   }
