@@ -148,6 +148,7 @@ awaitable<Result<std::string_view>> PlainBody::next() {
     is_over_ = piece->empty();
     std::string bad = is_over_ ? rewriter_->finish(given_) : rewriter_->write(*piece, given_);
     if (!bad.empty()) {
+      is_undecodable_ = true;
       // The backend has a part of it: it must not take that for all.
       transaction_.close_after();
       if (!transaction_.response_begun()) refuse(415, bad);

@@ -33,6 +33,8 @@ class PlainBody {
   // The next piece, valid until the next call; empty at the end. A fault: the client has gone, or
   // was told what is wrong.
   awaitable<jobs::Result<std::string_view>> next();
+  // next() found that the body is not in its coding, after the call had begun.
+  bool is_undecodable() const { return is_undecodable_; }
 
  private:
   const routes::BodyRules& rules() const { return routed_->rules().request_body; }
@@ -58,6 +60,7 @@ class PlainBody {
   std::string given_;                             // what next() gave last
   bool is_chunked_ = false;
   bool is_over_ = false;
+  bool is_undecodable_ = false;
 };
 
 }  // namespace raincheck::proxy

@@ -91,6 +91,7 @@ void log_call(Transaction& transaction,
     line.reason = jobs::fault_name(error.fault);
     line.error = error.detail;
   }
+  if (end.reason) line.reason = end.reason;
   services.log.attempt(line);
 }
 
