@@ -22,31 +22,6 @@ constexpr std::array<bool, 256> is_plain = [] {
   return table;
 }();
 
-struct Sequence {
-  std::size_t size = 1;  // of an ill-formed one: the bytes that one U+FFFD stands for
-  bool is_well_formed = false;
-};
-
-// The UTF-8 sequence at the beginning of `text`, which is not empty: Unicode 15, table 3-7.
-Sequence first_sequence(std::string_view text) {
-  const unsigned char lead = byte_at(text, 0);
-  if (lead < 0x80) return {1, true};
-  if (lead < 0xc2 || lead > 0xf4) return {};
-  const std::size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  unsigned char low = 0x80;
-  unsigned char high = 0xbf;
-  if (lead == 0xe0) low = 0xa0;   // overlong
-  if (lead == 0xed) high = 0x9f;  // surrogates
-  if (lead == 0xf0) low = 0x90;   // overlong
-  if (lead == 0xf4) high = 0x8f;  // beyond U+10FFFF
-  for (std::size_t i = 1; i < size; ++i) {
-    if (i == text.size() || byte_at(text, i) < low || byte_at(text, i) > high) return {i, false};
-    low = 0x80;
-    high = 0xbf;
-  }
-  return {size, true};
-}
-
 void append_escape(std::string& out, char c) {
   constexpr char hex[] = "0123456789abcdef";
   switch (c) {
@@ -99,6 +74,25 @@ void append_number(std::string& out, std::uint64_t number) {
   out.append(digits.data(), end);
 }
 
+Utf8Sequence first_utf8_sequence(std::string_view text) {
+  const unsigned char lead = byte_at(text, 0);
+  if (lead < 0x80) return {1, true};
+  if (lead < 0xc2 || lead > 0xf4) return {};
+  const std::size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  unsigned char low = 0x80;
+  unsigned char high = 0xbf;
+  if (lead == 0xe0) low = 0xa0;   // overlong
+  if (lead == 0xed) high = 0x9f;  // surrogates
+  if (lead == 0xf0) low = 0x90;   // overlong
+  if (lead == 0xf4) high = 0x8f;  // beyond U+10FFFF
+  for (std::size_t i = 1; i < size; ++i) {
+    if (i == text.size() || byte_at(text, i) < low || byte_at(text, i) > high) return {i, false};
+    low = 0x80;
+    high = 0xbf;
+  }
+  return {size, true};
+}
+
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   std::size_t begin = 0;  // of what is not yet written
@@ -108,7 +102,7 @@ void append_json_string(std::string& out, std::string_view text) {
       ++i;
       continue;
     }
-    const Sequence sequence = first_sequence(text.substr(i));
+    const Utf8Sequence sequence = first_utf8_sequence(text.substr(i));
     if (sequence.is_well_formed && sequence.size > 1) {
       i += sequence.size;
       continue;

@@ -2,6 +2,7 @@
 // output's own. Pure, any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,14 @@ constexpr bool is_digit(char c) {
 std::optional<milliseconds> parse_seconds(std::string_view text, milliseconds max);
 
 void append_number(std::string& out, std::uint64_t number);
+
+struct Utf8Sequence {
+  std::size_t size = 1;  // of an ill-formed one: the bytes that one U+FFFD stands for
+  bool is_well_formed = false;
+};
+
+// The sequence at the beginning of `text`, which is not empty: Unicode 15, table 3-7.
+Utf8Sequence first_utf8_sequence(std::string_view text);
 
 // A JSON string with its quotes. What is not UTF-8 becomes U+FFFD.
 void append_json_string(std::string& out, std::string_view text);

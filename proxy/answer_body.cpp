@@ -9,12 +9,6 @@ using jobs::Fault;
 using jobs::Result;
 using routes::BodyPlan;
 
-namespace {
-
-constexpr std::chrono::milliseconds room_pause{50};
-
-}  // namespace
-
 AnswerBody::AnswerBody(ShardContext& context,
                        UpstreamConnection& connection,
                        RouteCall* routed,
@@ -24,7 +18,7 @@ AnswerBody::AnswerBody(ShardContext& context,
       routed_(routed),
       is_of_head_(head_request),
       status_(connection.head().status),
-      share_(context.bodies) {
+      share_(context.bodies.answers) {
   const ResponseHead& head = connection.head();
   if (head.framing == Framing::length) size_ = head.content_length;
   if (!routed) return;
@@ -109,13 +103,16 @@ awaitable<Result<void>> AnswerBody::begin() {
   co_return Result<void>();
 }
 
-// Waits for room: the call has been made, and its answer must not be lost. All of it is taken at
-// once, so that bodies never wait for each other.
+// Waits for room, as long as the attempt may take: the call has been made, and its answer must not
+// be lost. All of it is taken at once, so that bodies never wait for each other.
 awaitable<Result<void>> AnswerBody::reserve(std::uint64_t bytes) {
   const TimePoint began = context_.timers.now();
   while (!share_.take(bytes)) {
     if (connection_.connection().aborted()) {
       co_return Error(Fault::upstream_lost, "given up while it waited for memory");
+    }
+    if (context_.timers.now() >= connection_.attempt) {
+      co_return Error(Fault::upstream_timeout, "waiting for memory for the answer");
     }
     Signal pause(context_.io, context_.timers);
     co_await pause.wait(context_.timers.now() + room_pause);

@@ -1,15 +1,67 @@
 #include "proxy/body_budget.hpp"
 
 #include <algorithm>
+#include <boost/asio/ip/address_v6.hpp>
 
 namespace raincheck::proxy {
+namespace {
 
-std::uint64_t body_budget_of(const config::Config& config) {
-  std::uint64_t max = BodyBudget::usual;
-  for (const config::Route& route : config.routes) {
-    max = std::max(max, route.response_body.max_size);
-  }
-  return max;
+// What comes in one piece with the end of a body.
+constexpr std::uint64_t piece_max = config::mib;
+
+std::uint64_t largest(const config::Config& config, config::BodyRules config::Route::*rules) {
+  std::uint64_t max = 0;
+  for (const config::Route& route : config.routes) max = std::max(max, (route.*rules).max_size);
+  return max + piece_max;
 }
+
+std::uint64_t room_for(std::uint64_t body) {
+  return std::max(BodyBudget::usual, body);
+}
+
+// One client leaves room for others, if its bodies are of a usual size.
+std::uint64_t room_of_client(std::uint64_t body) {
+  return std::max(BodyBudget::usual / 4, body);
+}
+
+}  // namespace
+
+std::string BodyBudget::network_of(std::string_view address) {
+  boost::system::error_code error;
+  const auto parsed = boost::asio::ip::make_address_v6(address, error);
+  if (error || parsed.is_v4_mapped()) return std::string(address);
+  const auto bytes = parsed.to_bytes();
+  return {bytes.begin(), bytes.begin() + 8};
+}
+
+bool BodyBudget::take(const std::string& client, std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (bytes > max_ - taken_) return false;
+  if (!client.empty() && bytes != 0) {
+    std::uint64_t& of_client = clients_[client];
+    if (bytes > client_max_ - of_client) {
+      if (of_client == 0) clients_.erase(client);
+      return false;
+    }
+    of_client += bytes;
+  }
+  taken_ += bytes;
+  return true;
+}
+
+void BodyBudget::give(const std::string& client, std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  taken_ -= bytes;
+  if (client.empty()) return;
+  const auto of_client = clients_.find(client);
+  of_client->second -= bytes;
+  if (of_client->second == 0) clients_.erase(of_client);
+}
+
+BodyBudgets::BodyBudgets(const config::Config& config)
+    : requests(room_for(largest(config, &config::Route::request_body)),
+               room_of_client(largest(config, &config::Route::request_body))),
+      calls(room_for(largest(config, &config::Route::request_body))),
+      answers(room_for(largest(config, &config::Route::response_body))) {}
 
 }  // namespace raincheck::proxy

@@ -32,20 +32,25 @@ Result<bool> CallBody::has_to_change() {
   return decision.is_changed;
 }
 
-awaitable<Result<void>> CallBody::begin(const bool& is_aborted) {
+awaitable<Result<void>> CallBody::begin(TimePoint deadline, const bool& is_aborted) {
   const Result<bool> changes = has_to_change();
   if (!changes) co_return changes.error();
   if (!*changes) co_return Result<void>();
   const bool is_streamed = routed_->body_plan().way == BodyPlan::Way::streamed;
   if (is_streamed && body_.spool != 0) co_return co_await count(is_aborted);
-  BodyRewriter::Rewritten made;
-  const Result<void> read = co_await change_whole(made);
-  if (!read) co_return read;
+  BodyRewriter::Rewritten made = BodyRewriter(rules(), routed_->body_plan(), values_).too_long();
+  if (body_.size <= rules().max_size()) {
+    const Result<void> reserved = co_await reserve(deadline, is_aborted);
+    if (!reserved) co_return reserved;
+    const Result<void> read = co_await change_whole(made);
+    if (!read) co_return read;
+  }
   if (made.body) {
     made_ = std::move(made.body);
     size_ = made_->size();
     co_return Result<void>();
   }
+  share_.give();
   // Only JSON has to be in memory.
   if (is_streamed && made.status == 413) co_return co_await count(is_aborted);
   co_return pass(made);
@@ -60,11 +65,25 @@ awaitable<Result<void>> CallBody::try_out() {
       plan.way == BodyPlan::Way::streamed && plan.coding == routes::ContentCoding::identity;
   if (is_plain_text) co_return Result<void>();
   const bool is_aborted = false;
-  co_return co_await begin(is_aborted);
+  const TimePoint at_once{};
+  co_return co_await begin(at_once, is_aborted);
+}
+
+// All of it is taken at once, so that bodies never wait for each other.
+awaitable<Result<void>> CallBody::reserve(TimePoint deadline, const bool& is_aborted) {
+  while (!share_.take(body_.size)) {
+    if (is_aborted) co_return Error(Fault::upstream_unreachable, "aborted before connecting");
+    if (context_.timers.now() >= deadline) {
+      co_return Error(Fault::overloaded, "waiting for memory for the body of the call");
+    }
+    Signal pause(context_.io, context_.timers);
+    co_await pause.wait(context_.timers.now() + room_pause);
+  }
+  co_return Result<void>();
 }
 
 awaitable<Result<std::string>> CallBody::read_whole() {
-  BodyReader reader(store_, body_);
+  BodyReader reader(context_.store, body_);
   std::string whole;
   while (true) {
     const Result<std::string_view> piece = co_await reader.next();
@@ -75,12 +94,9 @@ awaitable<Result<std::string>> CallBody::read_whole() {
 }
 
 awaitable<Result<void>> CallBody::change_whole(BodyRewriter::Rewritten& made) {
-  BodyRewriter rewriter(rules(), routed_->body_plan(), values_);
-  made = rewriter.too_long();
-  if (body_.size > rules().max_size()) co_return Result<void>();
   const Result<std::string> whole = co_await read_whole();
   if (!whole) co_return whole.error();
-  made = rewriter.rewrite(*whole);
+  made = BodyRewriter(rules(), routed_->body_plan(), values_).rewrite(*whole);
   co_return Result<void>();
 }
 
@@ -105,7 +121,7 @@ awaitable<Result<void>> CallBody::count(const bool& is_aborted) {
 }
 
 void CallBody::rewind() {
-  reader_.emplace(store_, body_);
+  reader_.emplace(context_.store, body_);
   rewriter_.reset();
   given_bytes_ = 0;
 }
@@ -146,14 +162,22 @@ Problem unchangeable_body(int status, const std::string& why) {
       "This route changes the bodies of its requests, and cannot change this one: " + why + ".");
 }
 
+Problem no_room_for_body() {
+  return Problem(503, "overloaded", "Too many bodies are being checked or changed.", "queue_full",
+                 "Retry-After: 1\r\n");
+}
+
 awaitable<bool> may_change_body(Transaction& transaction,
                                 RouteCall& routed,
                                 const jobs::Body& body) {
-  CallBody changed(transaction.services().store(), body, &routed);
+  ShardContext& context = transaction.services().context;
+  CallBody changed(context, context.bodies.requests, body, &routed);
   const Result<void> tried = co_await changed.try_out();
   if (tried) co_return true;
   const Error error = tried.error();
-  if (changed.status() != 0) {
+  if (error.fault == Fault::overloaded) {
+    transaction.respond(no_room_for_body());
+  } else if (changed.status() != 0) {
     transaction.respond(unchangeable_body(changed.status(), error.detail));
   } else {
     transaction.respond(problem_of(error));

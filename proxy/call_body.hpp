@@ -13,6 +13,7 @@
 
 #include "proxy/body.hpp"
 #include "proxy/route_call.hpp"
+#include "proxy/upstream_pool.hpp"
 
 namespace raincheck::proxy {
 
@@ -20,16 +21,18 @@ class Transaction;
 
 class CallBody final : public BodySource {
  public:
-  // All must outlive it. `routed` may be null: nothing is changed.
-  CallBody(store::Client& store, const jobs::Body& body, RouteCall* routed)
-      : store_(store), body_(body), routed_(routed), size_(body.size) {}
+  // All must outlive it. `routed` may be null: nothing is changed. What is changed in memory takes
+  // its share of `budget`.
+  CallBody(ShardContext& context, BodyBudget& budget, const jobs::Body& body, RouteCall* routed)
+      : context_(context), body_(body), routed_(routed), size_(body.size), share_(budget) {}
 
   // The rules of the route may have something to do with it; else begin() need not be called.
   bool has_rules() const { return routed_ && body_.size != 0 && !rules().is_empty(); }
   // Once, before everything below. An error: there is no call to make, and not a byte was sent:
-  // `internal` if the rules cannot be applied, and status() says whose fault that is.
-  awaitable<jobs::Result<void>> begin(const bool& is_aborted);
-  // Only finds out if begin() could fail for what the client has sent.
+  // `internal` if the rules cannot be applied, and status() says whose fault that is; `overloaded`
+  // if there was no room for the body until `deadline`.
+  awaitable<jobs::Result<void>> begin(TimePoint deadline, const bool& is_aborted);
+  // Only finds out if begin() could fail for what the client has sent. Waits for no room.
   awaitable<jobs::Result<void>> try_out();
   // 413, 415, 422: the body's, or what the request lacks; 500: a secret cannot be read; 0: the
   // rules have nothing to do with it.
@@ -45,6 +48,7 @@ class CallBody final : public BodySource {
  private:
   const routes::BodyRules& rules() const { return routed_->rules().request_body; }
   jobs::Result<bool> has_to_change();
+  awaitable<jobs::Result<void>> reserve(TimePoint deadline, const bool& is_aborted);
   awaitable<jobs::Result<void>> change_whole(routes::BodyRewriter::Rewritten& made);
   awaitable<jobs::Result<void>> count(const bool& is_aborted);
   awaitable<jobs::Result<std::string>> read_whole();
@@ -52,7 +56,7 @@ class CallBody final : public BodySource {
   jobs::Error refuse(int status, std::string why);
   jobs::Result<void> pass(const routes::BodyRewriter::Rewritten& unchanged);
 
-  store::Client& store_;
+  ShardContext& context_;
   const jobs::Body& body_;
   RouteCall* const routed_;
   std::uint64_t size_;
@@ -65,6 +69,7 @@ class CallBody final : public BodySource {
   std::string bad_;    // what rewriter_ says against the body
   std::string given_;  // what next() gave last
   std::uint64_t given_bytes_ = 0;
+  BodyBudget::Share share_;
 };
 
 // The trial of a submission: what no attempt could change, and the route refuses then, is refused
@@ -77,5 +82,7 @@ awaitable<bool> may_change_body(Transaction& transaction,
 // CallBody::status().
 struct Problem;
 Problem unchangeable_body(int status, const std::string& why);
+// What a client is told when the bodies that are needed whole leave no room for its own.
+Problem no_room_for_body();
 
 }  // namespace raincheck::proxy

@@ -105,6 +105,7 @@ std::optional<Shown> show_problem(Transaction& transaction,
   values[DocumentName::error_status] = std::to_string(problem.status);
   values[DocumentName::error_instance] =
       problem.instance.empty() ? transaction.request_id() : problem.instance;
+  values[DocumentName::error_errors] = problem.errors;
   Shown shown;
   shown.content_type = document.content_type();
   if (!render(transaction, route, document, values, transaction.job(), shown.body)) {

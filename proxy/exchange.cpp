@@ -53,7 +53,7 @@ awaitable<Result<void>> PoolExchange::begin() {
   const TimePoint began = pool_.context().timers.now();
   const auto reuse = call_.may_resend ? UpstreamPool::Reuse::any : UpstreamPool::Reuse::recent;
   Result<void> done;
-  if (body_.has_rules()) done = co_await body_.begin(abort_.requested);
+  if (body_.has_rules()) done = co_await body_.begin(call_.deadline, abort_.requested);
   if (done) done = co_await connect(reuse);
   if (done) done = co_await ask();
   if (!done && worth_another_connection(done.error())) {

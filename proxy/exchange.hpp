@@ -12,7 +12,9 @@ class AnswerBody;
 class PoolExchange final : public Exchange {
  public:
   PoolExchange(UpstreamPool& pool, const Call& call)
-      : pool_(pool), call_(call), body_(pool.context().store, *call.body, call.routed) {}
+      : pool_(pool),
+        call_(call),
+        body_(pool.context(), pool.context().bodies.calls, *call.body, call.routed) {}
   ~PoolExchange() override;
 
   awaitable<Reply> run() override;

@@ -154,8 +154,7 @@ std::string_view take_last(std::string_view& list) {
 
 void append_request_fields(std::string& out, const RequestHead& head, const Identity& identity) {
   const NamedOptions named(head.fields);
-  // What Connection names is not there.
-  const bool has_trace = !trace_id_of(head.fields).empty() && !named.contain("traceparent");
+  const bool has_trace = !trace_id_of(head.fields).empty();
   for (const Field& field : head.fields) {
     const std::string_view name = field.name;
     if (is_hop_by_hop(name) || is_replaced(name, identity) || named.contain(name)) continue;

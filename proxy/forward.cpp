@@ -161,6 +161,7 @@ awaitable<void> Forward::call(TimePoint deadline) {
   end.connection = connection_.get();
   end.done = done;
   end.client_gone = client_gone_;
+  if (body_.is_undecodable()) end.reason = "unchangeable_body";
   log_call(transaction_, *upstream_.config, route_, began, end);
   if (client_gone_) {
     transaction_.set_reason("client_closed");

@@ -64,6 +64,9 @@ void note(const Field& field, HeadFacts& facts) {
     case 10:
       if (is_same_name(field.name, "Connection")) note_connection(field.value, facts);
       return;
+    case 12:
+      if (is_same_name(field.name, "Content-Type")) ++facts.content_types;
+      return;
     case 14:
       return keep("Content-Length", facts.content_lengths, facts.content_length);
     case 17:

@@ -51,6 +51,7 @@ class HeadLines {
 struct HeadFacts {
   std::uint32_t hosts = 0;
   std::uint32_t content_lengths = 0;
+  std::uint32_t content_types = 0;
   std::uint32_t transfer_encodings = 0;
   std::uint32_t expects = 0;
   std::uint32_t upgrades = 0;

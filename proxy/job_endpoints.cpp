@@ -205,6 +205,9 @@ awaitable<void> JobEndpoint::status() {
   }
   const std::optional<milliseconds> wait = wait_asked();
   if (wait == wait_malformed) {
+    // Its route says how that is told.
+    const bool is_there = co_await find(false);
+    if (!is_there) co_return;
     transaction_.respond(
         Problem(400, "bad_request", "wait takes a number of seconds, such as wait=20s."));
     co_return;

@@ -67,11 +67,19 @@ awaitable<bool> PlainBody::read_first() {
   while (!transaction_.body_done() && read_.size() < size_max) {
     if (!waits && !read_.empty() && !transaction_.has_more_at_hand()) break;
     const Result<std::string_view> piece = co_await transaction_.read_body();
-    if (!piece) co_return false;
+    if (!piece || !reserve(piece->size())) co_return false;
     read_.append(*piece);
   }
   if (transaction_.body_done()) whole_ = read_;
   co_return true;
+}
+
+// Of what is not changed so little is held that it counts as the connection's. False: there is no
+// room, and the client was told.
+bool PlainBody::reserve(std::uint64_t bytes) {
+  if (!plan_ || share_.take(bytes)) return true;
+  transaction_.respond(no_room_for_body());
+  return false;
 }
 
 bool PlainBody::refuse(int status, const std::string& why) {
@@ -98,7 +106,9 @@ bool PlainBody::change_whole() {
   if (made.body) {
     first_ = std::move(*made.body);
     whole_ = first_;
-    return true;
+    read_ = {};
+    share_.give();
+    return reserve(first_.size());
   }
   // Only JSON has to be in memory.
   const bool is_long = plan_->way == BodyPlan::Way::streamed && made.status == 413;
@@ -148,6 +158,7 @@ awaitable<Result<std::string_view>> PlainBody::next() {
     is_over_ = piece->empty();
     std::string bad = is_over_ ? rewriter_->finish(given_) : rewriter_->write(*piece, given_);
     if (!bad.empty()) {
+      is_undecodable_ = true;
       // The backend has a part of it: it must not take that for all.
       transaction_.close_after();
       if (!transaction_.response_begun()) refuse(415, bad);

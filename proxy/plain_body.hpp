@@ -16,7 +16,9 @@ namespace raincheck::proxy {
 
 class PlainBody {
  public:
-  explicit PlainBody(Transaction& transaction) : transaction_(transaction) {}
+  explicit PlainBody(Transaction& transaction)
+      : transaction_(transaction),
+        share_(transaction.services().context.bodies.requests, transaction.client_address()) {}
   PlainBody(const PlainBody&) = delete;
   PlainBody& operator=(const PlainBody&) = delete;
 
@@ -33,6 +35,8 @@ class PlainBody {
   // The next piece, valid until the next call; empty at the end. A fault: the client has gone, or
   // was told what is wrong.
   awaitable<jobs::Result<std::string_view>> next();
+  // next() found that the body is not in its coding, after the call had begun.
+  bool is_undecodable() const { return is_undecodable_; }
 
  private:
   const routes::BodyRules& rules() const { return routed_->rules().request_body; }
@@ -44,6 +48,7 @@ class PlainBody {
   bool begin_stream();
   bool pass(const routes::BodyRewriter::Rewritten& unchanged);
   bool refuse(int status, const std::string& why);
+  bool reserve(std::uint64_t bytes);
   awaitable<jobs::Result<std::string_view>> read();
 
   Transaction& transaction_;
@@ -56,8 +61,10 @@ class PlainBody {
   std::string_view unread_;  // of read_, or of the client's buffer: what rewriter_ has yet to see
   std::optional<routes::BodyRewriter> rewriter_;  // there: the body is changed while it is sent
   std::string given_;                             // what next() gave last
+  BodyBudget::Share share_;                       // of memory, for what the rules need of the body
   bool is_chunked_ = false;
   bool is_over_ = false;
+  bool is_undecodable_ = false;
 };
 
 }  // namespace raincheck::proxy

@@ -1,9 +1,30 @@
 #include "proxy/relay.hpp"
 
 #include "proxy/answer_body.hpp"
+#include "proxy/client_watch.hpp"
 #include "proxy/handlers.hpp"
 
 namespace raincheck::proxy {
+
+namespace {
+
+// A client that leaves ends the waiting for what has to be known first.
+awaitable<jobs::Result<void>> begin(AnswerBody& body,
+                                    Transaction& transaction,
+                                    UpstreamConnection& upstream,
+                                    bool& gone) {
+  std::optional<ClientWatch> watch;
+  // Else somebody reads from the client, and notices.
+  if (transaction.body_done()) {
+    watch.emplace(transaction.connection(), transaction.services().timers(), [&gone, &upstream] {
+      gone = true;
+      upstream.connection().abort();
+    });
+  }
+  co_return co_await body.begin();
+}
+
+}  // namespace
 
 awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, RouteCall& routed) {
   const ResponseHead& head = upstream.head();
@@ -27,10 +48,15 @@ awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, Ro
   }
   const int status = head.status;
   const std::string reason(head.reason);
-  const jobs::Result<void> begun = co_await body.begin();
+  bool gone = false;
+  const jobs::Result<void> begun = co_await begin(body, transaction, upstream, gone);
   if (!begun) {
     const jobs::Error error = begun.error();
     transaction.respond(problem_of(error));
+    if (gone) {
+      transaction.set_reason("client_closed");
+      transaction.cut_short();
+    }
     upstream.connection().abort();
     co_return;
   }
@@ -91,6 +117,7 @@ void log_call(Transaction& transaction,
     line.reason = jobs::fault_name(error.fault);
     line.error = error.detail;
   }
+  if (end.reason) line.reason = end.reason;
   services.log.attempt(line);
 }
 

@@ -17,6 +17,7 @@ struct CallEnd {
   const UpstreamConnection* connection = nullptr;  // null: none was made
   jobs::Result<void> done;
   bool client_gone = false;
+  const char* reason = nullptr;  // default: what `done` says
   bool is_question = false;  // to an authorization service: the bodies are not its own
 };
 

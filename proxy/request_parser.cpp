@@ -186,6 +186,8 @@ Parse RequestParser::interpret(const HeadFacts& facts) {
     // The target's own authority counts, whatever Host says (RFC 9112 section 3.2.2).
     if (head_.authority.empty()) head_.authority = *authority;
   }
+  // Rules and checks go by it, and the backend might go by another one (RFC 9110 section 5.3).
+  if (facts.content_types > 1) return bad("There is more than one Content-Type.");
   const Parse framed = frame(facts);
   if (framed == Parse::rejected) return framed;
   if (facts.expects > 1 || (facts.expects == 1 && !is_same_name(facts.expect, "100-continue"))) {

@@ -45,7 +45,7 @@ class Server {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<Site> site_;
   Pending pending_;
-  BodyBudget bodies_{body_budget_of(config_)};
+  BodyBudgets bodies_{config_};
   std::vector<std::unique_ptr<Slots>> slots_;
   std::vector<ServerSlots> server_slots_;
   std::vector<std::unique_ptr<Outliers>> outliers_;

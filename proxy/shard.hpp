@@ -51,7 +51,7 @@ struct Shared {
   std::vector<std::unique_ptr<Outliers>>& outliers;             // of each upstream
   std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
   Pending& pending;
-  BodyBudget& bodies;
+  BodyBudgets& bodies;
   std::shared_ptr<spdlog::logger> access_logger;
   jobs::IdCodec::Secret secret{};
 };

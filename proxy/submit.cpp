@@ -72,7 +72,7 @@ class Submission {
         route_(route),
         upstream_(services_.upstreams[route.upstream]),
         prefer_(prefer),
-        seen_share_(services_.context.bodies) {}
+        seen_share_(services_.context.bodies.requests, transaction.client_address()) {}
 
   awaitable<void> run();
 
@@ -111,26 +111,25 @@ class Submission {
 awaitable<void> Submission::run() {
   if (refuse()) co_return;
   const bool at_hand = take_body_at_hand();
-  // A body that nothing looks at is asked for when its call is allowed.
-  const bool allowed_first = !at_hand && is_gated() && !route_.rules->validate.needs_body();
-  if (!at_hand && !allowed_first) {
+  // No body is asked for before its call is allowed.
+  const bool allowed_first = !at_hand && is_gated();
+  if (allowed_first) {
+    if (!is_head_valid(transaction_, route_.rules->validate)) co_return;
+    const bool allowed = co_await authorize(transaction_, route_);
+    if (!allowed) co_return;
+  }
+  if (!at_hand) {
     const bool whole = co_await take_body();
     if (!whole) co_return;
   }
   std::optional<std::string_view> body;
-  if (job_.body.size != 0 || allowed_first) {
-    body = writer_ ? std::string_view(seen_) : job_.body.bytes;
-  }
+  if (job_.body.size != 0) body = writer_ ? std::string_view(seen_) : job_.body.bytes;
   if (!is_valid(transaction_, route_.rules->validate, body)) co_return;
   seen_ = {};
   seen_share_.give();
-  if (is_gated()) {
+  if (is_gated() && !allowed_first) {
     const bool allowed = co_await authorize(transaction_, route_);
     if (!allowed) co_return;
-  }
-  if (allowed_first) {
-    const bool whole = co_await take_body();
-    if (!whole) co_return;
   }
   describe();
   // What no attempt could send is refused now.
@@ -196,8 +195,7 @@ bool Submission::take_body_at_hand() {
 bool Submission::look_at(std::string_view piece) {
   if (!route_.rules->validate.needs_body() || seen_.size() > seen_max) return true;
   if (!seen_share_.take(piece.size())) {
-    transaction_.respond(Problem(503, "overloaded", "Too many bodies are being checked.",
-                                 "queue_full", "Retry-After: 1\r\n"));
+    transaction_.respond(no_room_for_body());
     return false;
   }
   seen_.append(piece);

@@ -51,6 +51,11 @@ std::string_view trace_id_in(std::string_view traceparent) {
 
 std::string_view trace_id_of(const routes::Fields& fields) {
   if (fields.count("traceparent") != 1) return {};
+  bool is_named = false;
+  fields.for_each_element("Connection", [&is_named](std::string_view option) {
+    is_named = is_named || routes::is_same_name(option, "traceparent");
+  });
+  if (is_named) return {};
   return trace_id_in(*fields.find("traceparent"));
 }
 

@@ -14,7 +14,7 @@
 namespace raincheck::proxy {
 
 // The trace id, a view into `fields`; empty if they have not exactly one valid traceparent: then
-// neither it nor tracestate may go on.
+// neither it nor tracestate may go on. What Connection names is not there.
 std::string_view trace_id_of(const routes::Fields& fields);
 // The same of a request as jobs keep it: "METHOD target\r\n" and its field lines.
 std::string_view trace_id_of(std::string_view stored);

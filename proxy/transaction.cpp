@@ -141,7 +141,7 @@ void Transaction::begin_body() {
 // believed.
 void Transaction::identify() {
   if (client_->peer_trusted) {
-    address_ = client_address(head(), client_->peer, [this](std::string_view address) {
+    address_ = proxy::client_address(head(), client_->peer, [this](std::string_view address) {
       return services_.site.trusted().contains(address);
     });
   }

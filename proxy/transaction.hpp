@@ -78,6 +78,8 @@ class Transaction {
   // Of the trace that the request belongs to; empty: to none.
   std::string_view trace_id() const;
   Identity identity() const;
+  // As far as it can be believed.
+  const std::string& client_address() const { return address_; }
   // The request in the form in which jobs keep it: "METHOD target\r\n" and its end-to-end fields,
   // with ours.
   void append_stored(std::string& out) const;

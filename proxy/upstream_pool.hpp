@@ -30,7 +30,7 @@ struct ShardContext {
   Buffers& buffers;
   store::Client& store;
   jobs::IdCodec& codec;
-  BodyBudget& bodies;
+  BodyBudgets& bodies;
   Warnings& warnings;
 };
 

@@ -4,16 +4,38 @@
 
 namespace raincheck::proxy {
 
-routes::RequestVerdict check_request(const RequestHead& head,
-                                     std::string_view query,
-                                     const routes::RequestCheck& check,
-                                     std::optional<std::string_view> body) {
-  std::vector<std::pair<std::string_view, std::string_view>> headers;
+namespace {
+
+using HeaderList = std::vector<std::pair<std::string_view, std::string_view>>;
+
+// `headers` has to live as long as what is returned.
+routes::CheckedRequest checked(const RequestHead& head,
+                               std::string_view query,
+                               HeaderList& headers) {
   for (const Field& field : head.fields) headers.emplace_back(field.name, field.value);
   routes::CheckedRequest request;
   request.query = query;
   request.headers = headers;
   request.content_type = head.fields.find("Content-Type").value_or("");
+  return request;
+}
+
+bool tell(Transaction& transaction, const routes::RequestVerdict& verdict) {
+  if (verdict) return true;
+  Problem problem(verdict.status, "invalid_request", "The request is not what this route takes.");
+  routes::append_errors(problem.errors, verdict.problems);
+  transaction.respond(problem);
+  return false;
+}
+
+}  // namespace
+
+routes::RequestVerdict check_request(const RequestHead& head,
+                                     std::string_view query,
+                                     const routes::RequestCheck& check,
+                                     std::optional<std::string_view> body) {
+  HeaderList headers;
+  routes::CheckedRequest request = checked(head, query, headers);
   request.body = body;
   // A body that came compressed is looked at as what it stands for.
   routes::Decoded decoded;
@@ -35,13 +57,16 @@ bool is_valid(Transaction& transaction,
               const routes::RequestCheck& check,
               std::optional<std::string_view> body) {
   if (check.is_empty()) return true;
-  const routes::RequestVerdict verdict =
-      check_request(transaction.head(), transaction.target().query, check, body);
-  if (verdict) return true;
-  Problem problem(verdict.status, "invalid_request", "The request is not what this route takes.");
-  routes::append_errors(problem.errors, verdict.problems);
-  transaction.respond(problem);
-  return false;
+  return tell(transaction,
+              check_request(transaction.head(), transaction.target().query, check, body));
+}
+
+bool is_head_valid(Transaction& transaction, const routes::RequestCheck& check) {
+  if (check.is_empty()) return true;
+  HeaderList headers;
+  routes::CheckedRequest request = checked(transaction.head(), transaction.target().query, headers);
+  if (transaction.has_body()) request.body = "";
+  return tell(transaction, check.check_head(request));
 }
 
 }  // namespace raincheck::proxy

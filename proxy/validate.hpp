@@ -25,5 +25,7 @@ routes::RequestVerdict check_request(const RequestHead& head,
 bool is_valid(Transaction& transaction,
               const routes::RequestCheck& check,
               std::optional<std::string_view> body);
+// The same of all but what is in the body, before that is read.
+bool is_head_valid(Transaction& transaction, const routes::RequestCheck& check);
 
 }  // namespace raincheck::proxy

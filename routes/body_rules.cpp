@@ -19,11 +19,19 @@ const std::vector<std::string> text_types = {"text/*",
                                              "image/svg+xml"};
 
 // Where a value must not end a string, and where it must not begin an element.
-const std::vector<std::string> script_types = {"application/json", "application/*+json",
-                                               "application/javascript", "application/ecmascript",
-                                               "text/javascript"};
-const std::vector<std::string> markup_types = {"text/html", "text/xml", "application/xml",
-                                               "application/*+xml", "image/svg+xml"};
+const std::vector<std::string> script_types = {"application/json",
+                                               "*+json",
+                                               "text/json",
+                                               "text/x-json",
+                                               "application/x-json",
+                                               "application/x-ndjson",
+                                               "application/javascript",
+                                               "application/x-javascript",
+                                               "application/ecmascript",
+                                               "text/javascript",
+                                               "text/x-javascript",
+                                               "text/ecmascript"};
+const std::vector<std::string> markup_types = {"text/html", "text/xml", "application/xml", "*+xml"};
 
 std::vector<std::string> needles_of(const std::vector<config::Replacement>& replacements) {
   std::vector<std::string> needles;
@@ -44,6 +52,12 @@ Form form_of(std::string_view media_type) {
   if (matches_any_media_type(script_types, media_type)) return Form::json;
   if (matches_media_type("application/x-www-form-urlencoded", media_type)) return Form::entry;
   return matches_any_media_type(markup_types, media_type) ? Form::markup : Form::text;
+}
+
+bool is_plain_text(std::string_view media_type) {
+  static const std::vector<std::string> types = {"text/plain", "text/csv",
+                                                 "text/tab-separated-values"};
+  return matches_any_media_type(types, media_type);
 }
 
 BodyRules BodyRules::compile(const config::BodyRules& rules,

@@ -76,6 +76,8 @@ class BodyRules {
 
 // The form of what is put into a body of that media type.
 Form form_of(std::string_view media_type);
+// Text without a structure that a value could change.
+bool is_plain_text(std::string_view media_type);
 
 // What is known of a message before its body.
 struct BodyFacts {

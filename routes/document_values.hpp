@@ -27,6 +27,7 @@ enum class DocumentName : std::uint8_t {
   error_detail,
   error_status,
   error_instance,
+  error_errors,  // a JSON array: each thing that is wrong with a request
 };
 
 struct DocumentWord {
@@ -36,7 +37,7 @@ struct DocumentWord {
 };
 
 // In the order of the names.
-constexpr std::array<DocumentWord, 17> document_words = {{
+constexpr std::array<DocumentWord, 18> document_words = {{
     {"job.status", DocumentName::job_status, false},
     {"job.status_url", DocumentName::job_status_url, false},
     {"job.result_url", DocumentName::job_result_url, false},
@@ -54,6 +55,7 @@ constexpr std::array<DocumentWord, 17> document_words = {{
     {"error.detail", DocumentName::error_detail, false},
     {"error.status", DocumentName::error_status, true},
     {"error.instance", DocumentName::error_instance, false},
+    {"error.errors", DocumentName::error_errors, false},
 }};
 
 constexpr bool is_of_error(DocumentName name) {

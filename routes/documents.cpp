@@ -29,6 +29,11 @@ std::string tag_of(const config::Documents& documents) {
   return tag;
 }
 
+// No value can change the structure of the text.
+bool is_escaped_as_needed(Form form, const Template& text, std::string_view type) {
+  return form != Form::text || text.is_constant() || is_plain_text(type);
+}
+
 }  // namespace
 
 Document Document::compile(const config::Document& document,
@@ -44,6 +49,12 @@ Document Document::compile(const config::Document& document,
   if (document.text) {
     std::string why;
     out.text_ = Template::compile(*document.text, scope, why);
+    if (why.empty() &&
+        !is_escaped_as_needed(out.form_, *out.text_, media_type(out.content_type_))) {
+      why = "what ${...} puts into a text of the type '" + out.content_type_ +
+            "' cannot be escaped; the types that can have it are those of JSON, JavaScript, HTML, "
+            "XML and forms, text/plain, text/csv and text/tab-separated-values";
+    }
     if (!why.empty()) problems.push_back({document.text->place, setting + ".text", why});
   }
   return out;

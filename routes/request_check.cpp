@@ -115,6 +115,14 @@ RequestVerdict RequestCheck::check(const CheckedRequest& request) const {
   return findings.verdict();
 }
 
+RequestVerdict RequestCheck::check_head(const CheckedRequest& request) const {
+  Findings findings;
+  check_type(request, findings);
+  check_headers(request, findings);
+  check_query(request, findings);
+  return findings.verdict();
+}
+
 void RequestCheck::check_type(const CheckedRequest& request, Findings& out) const {
   if (content_types_.empty() || !request.body) return;
   const std::string_view type = media_type(request.content_type);

@@ -66,6 +66,8 @@ class RequestCheck {
   // media type, 413, 400 for headers, parameters and what is not JSON, 422 for the schema. A body
   // of the wrong type is not looked into.
   RequestVerdict check(const CheckedRequest& request) const;
+  // The same of all but what is in the body: of that only whether there is one counts.
+  RequestVerdict check_head(const CheckedRequest& request) const;
 
  private:
   struct Rule {

@@ -5,6 +5,7 @@
 
 #include "config/suggest.hpp"
 #include "jobs/text.hpp"
+#include "routes/error_list.hpp"
 #include "routes/percent.hpp"
 
 namespace raincheck::routes {
@@ -220,6 +221,12 @@ Found find_secret(const Values& values, const Piece& piece, std::string& buffer)
   return {true, buffer, Coding::plain};
 }
 
+Found find_in_document(const DocumentValues& document, DocumentName name, std::string& buffer) {
+  if (name != DocumentName::error_errors) return unless_empty(document[name]);
+  buffer = list_errors(document[name]);
+  return unless_empty(buffer);
+}
+
 Found find(const Piece& piece, const Values& values, std::string& buffer) {
   static const Fields no_fields;
   const Fields& fields = values.fields != nullptr ? *values.fields : no_fields;
@@ -264,7 +271,7 @@ Found find(const Piece& piece, const Values& values, std::string& buffer) {
       return find_secret(values, piece, buffer);
     case Name::document:
       if (values.document == nullptr) return {};
-      return unless_empty((*values.document)[piece.document]);
+      return find_in_document(*values.document, piece.document, buffer);
   }
   return {};
 }
@@ -307,38 +314,38 @@ void append_to_url(std::string& out, const Found& found, bool is_in_query) {
   append_encoded(out, plain);
 }
 
-// XML has no way to write most control characters.
-void append_markup(std::string& out, char c) {
-  const bool is_written =
-      static_cast<unsigned char>(c) >= ' ' || c == '\t' || c == '\n' || c == '\r';
-  if (is_written) {
-    out += c;
-  } else {
-    out += "\xef\xbf\xbd";
+constexpr std::string_view replacement = "\xef\xbf\xbd";  // U+FFFD
+
+// XML has no way to write most control characters, nor U+FFFE and U+FFFF (XML 1.0 section 2.2).
+bool is_xml_character(std::string_view sequence) {
+  const auto c = static_cast<unsigned char>(sequence.front());
+  if (c < ' ') return c == '\t' || c == '\n' || c == '\r';
+  return sequence != "\xef\xbf\xbe" && sequence != "\xef\xbf\xbf";
+}
+
+// A well-formed sequence of UTF-8 as it is written.
+std::string_view in_markup(std::string_view sequence) {
+  switch (sequence.front()) {
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '"':
+      return "&quot;";
+    case '\'':
+      return "&#39;";
+    default:
+      return is_xml_character(sequence) ? sequence : replacement;
   }
 }
 
 void append_markup(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        append_markup(out, c);
-    }
+  while (!text.empty()) {
+    const jobs::Utf8Sequence sequence = jobs::first_utf8_sequence(text);
+    out += sequence.is_well_formed ? in_markup(text.substr(0, sequence.size)) : replacement;
+    text.remove_prefix(sequence.size);
   }
 }
 
@@ -374,6 +381,15 @@ void append_in_form(std::string& out, const Found& found, Form form, bool is_in_
       append_to_url(out, found, is_in_query);
       return;
   }
+}
+
+// Empty: the default stays.
+void put_array(std::string_view text, Json& out) {
+  auto array = parse_json(text).value;
+  if (!array) return;
+  out.kind = array->kind;
+  out.items = std::move(array->items);
+  out.text.clear();
 }
 
 }  // namespace
@@ -446,10 +462,14 @@ Rendering Template::render_json(const Values& values, Json& out) const {
   const bool is_alone = pieces_.size() == 1 && pieces_.front().name != Name::literal;
   if (!rendering || !is_alone || values.document == nullptr) return rendering;
   const Piece& piece = pieces_.front();
+  const bool is_array =
+      piece.name == Name::document && piece.document == DocumentName::error_errors;
   const bool is_number = piece.name == Name::document &&
                          document_words.at(static_cast<std::size_t>(piece.document)).is_number;
   if (out.text.empty() && !piece.fallback) {
     out.kind = Json::Kind::null;
+  } else if (is_array) {
+    put_array((*values.document)[piece.document], out);
   } else if (is_number && parse_json(out.text).value.value_or(Json()).kind == Json::Kind::number) {
     out.kind = Json::Kind::number;
   }

@@ -275,18 +275,23 @@ class Bodies(Authorized):
             client.send(b'data')
             self.assertEqual(202 if mode == 'always' else 200, client.answer('POST').status)
 
-    def test_that_has_to_be_checked_comes_first(self):
+    def test_that_has_to_be_checked_comes_after_what_its_head_says(self):
         schema = os.path.join(self.folder, 'schema.json')
         with open(schema, 'w', encoding='ascii') as file:
             file.write('{"type": "object"}')
-        self.serve(routes=[route('/always/*', authorize=self.guard(), validate={'json_schema': schema})])
-        for body, status, asked in ((b'[1]', 422, 0), (b'{} ', 401, 1)):
+        validate = {'json_schema': schema, 'query': {'customer': {'required': True}}}
+        self.serve(routes=[route('/always/*', authorize=self.guard(), validate=validate)])
+        for query, fields, status, asked in (('', GOOD, 400, 0), ('?customer=7', BAD, 401, 1),
+                                             ('?customer=7', GOOD, 422, 2)):
             client = self.client()
-            client.send(request_bytes('POST', '/always/x', {**BAD, 'Content-Length': '3', 'Expect': '100-continue',
-                                                            'Content-Type': 'application/json'}))
-            self.assertEqual(100, client.read_head().status)
-            client.send(body)
-            self.assertEqual((status, asked), (client.answer('POST').status, self.auth.count()))
+            client.send(request_bytes('POST', '/always/x' + query, {**fields, 'Content-Length': '3',
+                                                                    'Content-Type': 'application/json',
+                                                                    'Expect': '100-continue'}))
+            if status == 422:
+                self.assertEqual(100, client.read_head().status)
+                client.send(b'[1]')
+            refused = client.answer('POST')
+            self.assertEqual((status, [], asked), (refused.status, refused.interim, self.auth.count()))
 
     def test_that_comes_slowly_is_kept_after_the_call_was_allowed(self):
         self.serve_with()

@@ -61,8 +61,10 @@ class Validation(EndToEnd):
         good = b'{"year": 2026, "format": "pdf"}' + b' ' * 100_000
         size = 8 << 20
         held = [self.client() for _ in range((128 << 20) // size)]
-        for client in held:
-            client.send(b'POST /reports/1 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n' % size)
+        for i, client in enumerate(held):
+            # No client has more than a quarter.
+            client.send(b'POST /reports/1 HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.%d\r\n'
+                        b'Content-Length: %d\r\n\r\n' % (i % 4, size))
             client.send(b' ' * (size - 1))
 
         def probe():

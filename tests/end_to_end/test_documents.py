@@ -106,6 +106,7 @@ class Documents(EndToEnd):
         job = self.submit()
         self.wait_for_calls(gate)
         self.fault(job.result(), 404, 'pending')
+        self.fault(job.poll(query='?wait=soon'), 400, 'bad_request')
         self.fault(self.request('DELETE', job.result_url), 409, 'pending')
         self.assertEqual('Cancelled', json.loads(job.cancel().text)['state'])
         self.assertEqual('The job was canceled. ', self.fault(job.result(), 410, 'canceled'))
@@ -115,6 +116,15 @@ class Documents(EndToEnd):
         document = json.loads(failed.poll().text)
         self.assertEqual(('Failed', {'code': 'upstream_protocol_error'}), (document['state'], document['why']))
         self.fault(failed.result(), 502, 'upstream_protocol_error')
+
+    def test_an_error_says_everything_that_is_wrong(self):
+        error = {'json': {'all': '${error.errors}', 'text': 'That is: ${error.errors}'}}
+        self.serve_with(documents={'error': error}, validate={'headers': {'X-Customer': {'required': True}},
+                                                              'query': {'from': '[0-9]+'}})
+        self.assertEqual({'all': [{'detail': 'is required', 'header': 'X-Customer'},
+                                  {'detail': 'must match the pattern [0-9]+', 'parameter': 'from'}],
+                          'text': 'That is: X-Customer: is required; from: must match the pattern [0-9]+'},
+                         json.loads(self.request('POST', '/reports/1?from=x', (), b'').text))
 
     def test_an_error_says_who_submitted(self):
         self.serve_with(documents={'error': {'json': {'id': '${error.instance}', 'at': '${job.id}'}}},

@@ -71,3 +71,8 @@ class Traces(EndToEnd):
                    'the trace in the log')
         self.request('GET', '/x', {'traceparent': PARENT})
         self.assertEqual(PARENT, self.backend.seen('/x')[-1].get('traceparent'))
+        self.request('GET', '/named', {'traceparent': PARENT, 'Connection': 'traceparent'})
+        made = self.backend.seen('/named')[-1].get('traceparent')
+        self.assertNotIn(made, (None, PARENT))
+        wait_until(lambda: any(line.get('trace_id') == made.split('-')[1] for line in self.proxy.access_log()),
+                   'the trace in the log')

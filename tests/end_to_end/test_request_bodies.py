@@ -194,6 +194,9 @@ class Streamed(RequestBodies):
             response = self.request('POST', '/never/x', fields, body)
             self.assert_problem(response, 415, 'unchangeable_body')
         self.assertEqual(0, self.backend.count())
+        wait_until(lambda: len(self.proxy.access_log()) >= 5, 'the log')
+        attempts = [line['reason'] for line in self.proxy.access_log() if 'upstream' in line]
+        self.assertEqual(['unchangeable_body'] * 2, attempts)
 
 
 class Refused(RequestBodies):

@@ -40,19 +40,23 @@ awaitable<void> send(CallBody& body, std::vector<std::string>& sent) {
   sent.push_back(all);
 }
 
-awaitable<void> make(
-    store::Client& store, proxy::RouteCall& routed, std::string bytes, bool is_trial, Made& made) {
-  proxy::BodyWriter writer(store, 16);
+awaitable<void> make(proxy::ShardContext& context,
+                     proxy::RouteCall& routed,
+                     std::string bytes,
+                     bool is_trial,
+                     Made& made) {
+  proxy::BodyWriter writer(context.store, 16);
   const Result<void> kept = co_await writer.append(bytes);
   REQUIRE(kept.has_value());
   const jobs::Body stored = writer.name();
-  CallBody body(store, stored, &routed);
+  CallBody body(context, context.bodies.calls, stored, &routed);
+  const proxy::TimePoint at_once{};
   const bool is_aborted = false;
   Result<void> begun;
   if (is_trial) {
     begun = co_await body.try_out();
   } else {
-    begun = co_await body.begin(is_aborted);
+    begun = co_await body.begin(at_once, is_aborted);
   }
   made.status = body.status();
   if (!begun) {
@@ -70,6 +74,7 @@ class Fixture {
  public:
   config::BodyRules& rules() { return proxy_.config.routes[0].request_body; }
   void start() { proxy_.start(); }
+  proxy::BodyBudget& budget() { return proxy_->shard().services().context.bodies.calls; }
 
   // The body of PUT /safe/a with these fields: inline up to 16 bytes, else spooled.
   Made made(const std::string& fields, const std::string& bytes, bool is_trial = false) {
@@ -78,7 +83,7 @@ class Fixture {
     proxy::RouteCall routed(shard.services().context.warnings, proxy_->site(),
                             *proxy_->site().find("safe"), stored, "the-request", "the-job");
     Made out;
-    store::spawn(shard.io(), make(shard.store(), routed, bytes, is_trial, out),
+    store::spawn(shard.io(), make(shard.services().context, routed, bytes, is_trial, out),
                  [](const std::exception_ptr& failed) { CHECK_FALSE(failed); });
     proxy_->run();
     return out;
@@ -181,6 +186,25 @@ TEST_CASE("a body that cannot be changed passes, or is refused with a status for
     // A trial of what cannot fail reads nothing.
     CHECK_FALSE(fixture.made(text, "old and any", true).error);
   }
+}
+
+TEST_CASE("a body has its share of memory for as long as it is there whole, or there is no call") {
+  Fixture fixture;
+  fixture.rules().merge_patch = json_of(R"({"by":1})");
+  fixture.rules().on_failure = config::OnFailure::refuse;
+  fixture.start();
+  std::optional<proxy::BodyBudget::Share> others(std::in_place, fixture.budget());
+  REQUIRE(others->take(fixture.budget().max() - 7));
+  CHECK(fixture.made(json, R"({"a":1})").sent.at(1) == R"({"a":1,"by":1})");
+  REQUIRE(others->take(1));
+  for (const bool is_trial : {true, false}) {
+    const Made made = fixture.made(json, R"({"a":1})", is_trial);
+    REQUIRE(made.error);
+    CHECK(made.error->fault == Fault::overloaded);
+  }
+  CHECK(fixture.made(text, "of another type").sent.at(0) == "of another type");
+  others.reset();
+  CHECK(fixture.made(json, R"({"a":1})").sent.at(1) == R"({"a":1,"by":1})");
 }
 
 TEST_CASE("a secret that cannot be read is ours to mend, whatever becomes of bodies") {

@@ -194,6 +194,18 @@ TEST_CASE("lines and fields that are not quite right are refused") {
   });
 }
 
+TEST_CASE("there is at most one Content-Type") {
+  const std::string get = "GET /x HTTP/1.1\r\nHost: a\r\n";
+  check({
+      {"one", 200, get + "Content-Type: a/b\r\n\r\n"},
+      {"one, and others with names as long", 200,
+       get + "Content-Type: a/b\r\nContent-Typo: a\r\nContent_Type: c/d\r\n\r\n"},
+      {"two", 400, get + "Content-Type: text/x\r\nX: a\r\ncontent-type: text/y\r\n\r\n"},
+      {"the same twice", 400, get + "Content-Type: a/b\r\nContent-Type: a/b\r\n\r\n"},
+      {"two, one of them empty", 400, get + "Content-Type:\r\nContent-Type: a/b\r\n\r\n"},
+  });
+}
+
 TEST_CASE("there is exactly one Host, and it is one") {
   const std::string get = "GET /x HTTP/1.1\r\n";
   check({

@@ -96,6 +96,19 @@ TEST_CASE("a trace that we begin stands where there is no valid one") {
   CHECK(told("", made) == line);
   CHECK(told("traceparent: nonsense\r\ntracestate: a=1\r\n", made) == line);
   CHECK(told("traceparent: " + valid + "\r\n", made) == "traceparent: " + valid + "\n");
+  CHECK(told("Connection: TraceParent\r\ntraceparent: " + valid + "\r\n", made) == line);
+}
+
+TEST_CASE("a trace that Connection names is none") {
+  const auto trace_of = [](const std::string& lines) {
+    Fields fields;
+    fields.assign(lines);
+    return std::string(trace_id_of(fields));
+  };
+  const std::string parent = "traceparent: " + valid + "\r\n";
+  CHECK(trace_of("Connection: close\r\n" + parent) == trace);
+  CHECK(trace_of("Connection: close, TraceParent\r\n" + parent) == "");
+  CHECK(trace_of(parent + "Connection: x\r\nConnection: traceparent\r\n") == "");
 }
 
 TEST_CASE("a trace that we begin is valid, whatever the random bytes are") {

@@ -51,6 +51,9 @@ DocumentValues values() {
   out[DocumentName::job_queue_position] = "7";
   out[DocumentName::error_status] = "404";
   out[DocumentName::error_detail] = "\"<&'>\n\\";
+  out[DocumentName::error_errors] =
+      R"([{"detail":"is required","header":"X-A"},{"detail":"must be \"<\"","pointer":"/a"},)"
+      R"({"detail":"must be JSON","pointer":""}])";
   return out;
 }
 
@@ -92,6 +95,10 @@ TEST_CASE("values stand where the template has them, typed where they stand alon
       {R"(["at ${job.ended_at}.","${query.a:-none}"])", R"(["at .","none"])"},
       {R"(["","$${job.id}",1.50,true,null])", R"(["","${job.id}",1.50,true,null])"},
       {R"("${error.detail}")", R"("\"<&'>\n\\")"},
+      {R"({"e":"${error.errors}"})",
+       R"({"e":[{"detail":"is required","header":"X-A"},)"
+       R"({"detail":"must be \"<\"","pointer":"/a"},{"detail":"must be JSON","pointer":""}]})"},
+      {R"("! ${error.errors}")", R"("! X-A: is required; /a: must be \"<\"; must be JSON")"},
   };
   for (const Row& row : rows) {
     CAPTURE(row.json);
@@ -99,14 +106,73 @@ TEST_CASE("values stand where the template has them, typed where they stand alon
   }
 }
 
+TEST_CASE("an error that lists nothing has null for its list, or the default") {
+  Scope scope;
+  scope.error = true;
+  std::vector<RuleProblem> problems;
+  const Document document =
+      Document::compile(json(R"(["${error.errors}","${error.errors:-none}","!${error.errors}"])"),
+                        "d", scope, problems);
+  const DocumentValues nothing;
+  Values values;
+  values.document = &nothing;
+  std::string out;
+  REQUIRE(document.render(values, out));
+  CHECK(out == R"([null,"none","!"])");
+}
+
 TEST_CASE("what is put into a text is escaped as its type needs") {
   const std::string_view written = "<a b='${error.detail}'>${job.attempts}${cookie.x}</a>";
   CHECK(render(text("text/xml; charset=utf-8", written)) ==
         "<a b='&quot;&lt;&amp;&#39;&gt;\n\\'>0</a>");
+  CHECK(render(text("text/xml", "${error.errors}")) ==
+        "X-A: is required; /a: must be &quot;&lt;&quot;; must be JSON");
   CHECK(render(text("text/xml", "${header.X-A:-\x01}")) == "\xef\xbf\xbd");
   CHECK(render(text("application/soap+xml", written)) == render(text("text/html", written)));
   CHECK(render(text("application/json", R"({"d":"${error.detail}"})")) == R"({"d":"\"<&'>\n\\"})");
   CHECK(render(text("text/plain", "${error.detail}")) == "\"<&'>\n\\");
+  for (const std::string_view type : {"text/json", "text/x-json; charset=utf-8",
+                                      "Application/X-JSON", "text/x.y+json", "text/javascript"}) {
+    CAPTURE(type);
+    CHECK(render(text(type, "${error.detail}")) == R"(\"<&'>\n\\)");
+  }
+  for (const std::string_view type : {"text/html", "text/x.y+xml", "image/svg+xml", "a/b+XML"}) {
+    CAPTURE(type);
+    CHECK(render(text(type, "${error.detail}")) == "&quot;&lt;&amp;&#39;&gt;\n\\");
+  }
+}
+
+TEST_CASE("a text has no ${} where it is not known how its type escapes") {
+  const auto complaint = [](std::string_view type, std::string_view written) {
+    raincheck::config::Documents config;
+    config.error = text(type, written);
+    return complaints(config);
+  };
+  CHECK(complaint("application/yaml", "a: ${error.detail}") ==
+        "documents.error.text: what ${...} puts into a text of the type 'application/yaml' cannot "
+        "be escaped; the types that can have it are those of JSON, JavaScript, HTML, XML and "
+        "forms, text/plain, text/csv and text/tab-separated-values\n");
+  CHECK(complaint("text/markdown; charset=utf-8", "${error.detail}") != "");
+  CHECK(complaint("application/yaml", "a: b") == "");
+  for (const std::string_view type :
+       {"text/plain; charset=utf-8", "text/csv", "text/tab-separated-values",
+        "application/x-www-form-urlencoded"}) {
+    CAPTURE(type);
+    CHECK(complaint(type, "${error.detail}") == "");
+  }
+}
+
+TEST_CASE("what is put into XML leaves it well-formed") {
+  const auto put = [](const std::string& value) {
+    return render(text("text/xml", "${header.X-A:-" + value + "}"));
+  };
+  const std::string replaced = "\xef\xbf\xbd";
+  CHECK(put("a\t\r\n\x7f\xc3\xa9\xf0\x9f\x98\x80") == "a\t\r\n\x7f\xc3\xa9\xf0\x9f\x98\x80");
+  CHECK(put("a\x01\x1f.") == "a" + replaced + replaced + ".");
+  CHECK(put("a\xff<") == "a" + replaced + "&lt;");
+  CHECK(put("\xc3<\xe2\x82") == replaced + "&lt;" + replaced);
+  CHECK(put("\xed\xa0\x80") == replaced + replaced + replaced);
+  CHECK(put("\xef\xbf\xbd\xef\xbf\xbe\xef\xbf\xbf") == replaced + replaced + replaced);
 }
 
 TEST_CASE("a document that cannot be is told when it is compiled") {

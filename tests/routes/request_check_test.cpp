@@ -85,6 +85,16 @@ TEST_CASE("all problems are told at once, and the status is that of the first ki
         "413;  must not be longer than 8388608 bytes to be checked");
 }
 
+TEST_CASE("a head is checked before the body is there") {
+  const RequestCheck check = compile(rules());
+  const Headers good = {{"X-Customer", "7"}};
+  CHECK(check.check_head({"from+date=x", good, json, ""}));
+  CHECK(check.check_head({"from+date=x", good, "text/plain", std::nullopt}));
+  CHECK(check.check_head({"from+date=x", good, "text/plain", ""}).status == 415);
+  CHECK(check.check_head({"from+date=x", {}, json, ""}).status == 400);
+  CHECK(check.check_head({"", good, json, ""}).status == 400);
+}
+
 TEST_CASE("problems become the errors of a problem document") {
   const RequestCheck check = compile(rules());
   std::string out;

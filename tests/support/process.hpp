@@ -143,7 +143,7 @@ class Process {
   std::vector<proxy::ServerSlots> server_slots_;
   std::vector<std::unique_ptr<proxy::Outliers>> outliers_;
   proxy::Pending pending_;
-  proxy::BodyBudget bodies_;
+  proxy::BodyBudgets bodies_{config::Config{}};
   proxy::Recovered recovered_;
   std::vector<std::unique_ptr<TestShard>> shards_;
 };
