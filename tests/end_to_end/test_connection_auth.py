@@ -1,5 +1,5 @@
 """NTLM and Negotiate authenticate a connection: it is its client's alone, and no job can use it."""
-from backend import Gate
+from backend import Backend, Gate
 from harness import EndToEnd, route
 from wire import wait_until
 
@@ -16,7 +16,7 @@ class Ntlm:
         if said.startswith(f'{self.scheme} prove-'):
             self.users[connection] = said.partition('prove-')[2]
         if connection in self.users:
-            exchange.reply(200, self.users[connection].encode())
+            exchange.reply(200, self.users[connection].encode(), {'X-User': self.users[connection]})
         else:
             challenge = f'{self.scheme} challenge' if said else self.scheme
             exchange.reply(401, b'who?', [('WWW-Authenticate', challenge)])
@@ -115,3 +115,23 @@ class ConnectionAuth(EndToEnd):
         job = self.submit(fields={'Authorization': 'NTLM abc'}).wait()
         self.assertEqual(200, job.result().status)
         self.assertEqual('Bearer x', self.backend.seen('/reports')[-1].get('Authorization'))
+
+    def test_a_question_leaves_nobody_known_to_the_service(self):
+        service = Backend()
+        self.addCleanup(service.stop)
+        guard = {'url': service.url, 'copy_headers': ['X-User']}
+        self.serve(routes=[route('/jobs/*', authorize=guard), route('/*', mode='never', authorize=guard)])
+        for scheme in ('NTLM', 'Negotiate'):
+            service.on('/', Ntlm(scheme))
+            for method, target, status in (('GET', '/x', 200), ('POST', '/jobs/x', 400)):
+                with self.subTest(f'{scheme} {target}'):
+                    told = self.request(method, target, {'Authorization': f'{scheme} prove-alice'})
+                    self.assertEqual(status, told.status)
+                    self.check_nobody_is_known()
+        self.assertEqual(['alice'] * 2, [seen.get('X-User') for seen in self.backend.seen()])
+
+    def test_a_question_to_the_backend_itself_leaves_nobody_known_to_it(self):
+        self.backend.on('/', Ntlm())
+        self.serve(routes=[route('/jobs/*', authorize={'upstream': 'legacy', 'path': '/may'})])
+        self.assert_problem(self.request('POST', '/jobs/x', {'Authorization': 'NTLM prove-alice'}), 400, 'connection_auth')
+        self.check_nobody_is_known()
