@@ -240,6 +240,23 @@ class Refused(Authorized):
         fields = {**BAD, 'X-Needed': 'yes', 'Content-Type': 'text/plain'}
         self.assertEqual(401, self.request('POST', '/always/x', fields, b'data').status)
 
+    def test_a_key_is_its_callers_alone(self):
+        """Who that is says the service; without its word, what the caller itself says."""
+        self.auth.on('/', lambda exchange: exchange.reply(
+            204, b'', {'X-User': exchange.request.get('Authorization').split()[-1]}))
+        open_guard = self.guard(copy_headers=[])
+        self.serve(routes=[route('/always/*', authorize=self.guard()), route('/open/*', authorize=open_guard)])
+
+        def job_of(path, authorization):
+            return self.submit(path, fields={'Authorization': authorization, 'Idempotency-Key': 'k'}).id
+
+        ada = job_of('/always/x', 'old ada')
+        self.assertNotEqual(ada, job_of('/always/x', 'new eve'))
+        self.assertEqual(ada, job_of('/always/x', 'new ada'))
+        ada = job_of('/open/x', 'old ada')
+        self.assertEqual(ada, job_of('/open/x', 'old ada'))
+        self.assertNotEqual(ada, job_of('/open/x', 'new ada'))
+
     def test_a_repeated_key_does_not_open_the_door(self):
         self.serve_with()
         first = self.submit('/always/x', fields={**GOOD, 'Idempotency-Key': 'k'})
