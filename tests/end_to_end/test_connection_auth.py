@@ -1,4 +1,6 @@
 """NTLM and Negotiate authenticate a connection: it is its client's alone, and no job can use it."""
+import os
+
 from backend import Backend, Gate
 from harness import EndToEnd, route
 from wire import wait_until
@@ -97,6 +99,27 @@ class ConnectionAuth(EndToEnd):
             gate.open()
             self.assertEqual(200, bob.answer().status)
             self.assertEqual(b'alice', alice.answer().body)
+
+    def test_idle_it_is_kept_no_longer_than_any_other(self):
+        self.serve(upstream={'timeouts': {'idle': '300ms'}})
+        self.backend.on('/x', Ntlm())
+        with self.client() as alice:
+            self.log_in(alice, 'alice')
+            wait_until(lambda: self.backend.idle_connections() == 0, 'closed connections')
+            self.log_in(alice, 'alice')
+
+    def test_no_more_are_kept_than_the_upstream_may_have_calls(self):
+        shards = len(os.sched_getaffinity(0))
+        self.serve(upstream={'max_concurrency': 2})
+        self.backend.on('/x', Ntlm())
+        clients = [self.client() for _ in range(4 * shards)]
+        for number, client in enumerate(clients):
+            self.assertEqual((200, str(number)), self.get(client, f'NTLM prove-{number}'))
+        wait_until(lambda: self.backend.idle_connections() <= 2 * shards, 'the others closed')
+        # Who has none any more is asked again, and nobody is somebody else.
+        self.assertEqual((200, str(number)), self.get(clients[-1]))
+        for number, client in enumerate(clients):
+            self.assertIn(self.get(client), ((401, 'who?'), (200, str(number))))
 
     def test_such_a_call_never_becomes_a_job(self):
         self.serve(routes=[route('/reports/*'), route('/hybrid/*', wait='5s'), route('/prefer/*', mode='prefer')])
