@@ -257,6 +257,12 @@ class Refused(Authorized):
         self.assertEqual(ada, job_of('/open/x', 'old ada'))
         self.assertNotEqual(ada, job_of('/open/x', 'new ada'))
 
+    def test_head_is_no_way_round_a_route_for_get(self):
+        self.serve(routes=[route('GET /secret/*', mode='never', authorize=self.guard())])
+        self.assertEqual([401, 401], [self.request(method, '/secret/1', BAD).status for method in ('GET', 'HEAD')])
+        self.assertEqual(0, self.backend.count())
+        self.assertEqual(200, self.request('HEAD', '/secret/1', GOOD).status)
+
     def test_a_repeated_key_does_not_open_the_door(self):
         self.serve_with()
         first = self.submit('/always/x', fields={**GOOD, 'Idempotency-Key': 'k'})
