@@ -519,6 +519,18 @@ class Polls(Authorized):
         self.auth.accept()
         self.assertEqual('running', job_state(job))
 
+    def test_of_a_route_that_is_gone_find_nothing_where_another_is_guarded(self):
+        job = self.submit_held()
+        self.gate.open()
+        wait_until(lambda: job.poll(GOOD).status == 302, 'the job')
+        for name, statuses in (('renamed', [404] * 4), ('/always/*', [302, 302, 200, 200])):
+            self.proxy.configure(self.config([route('/always/*', name=name, authorize=self.guard())]))
+            self.proxy.restart()
+            self.assertEqual(statuses, self.touch(job, GOOD))
+            if name == 'renamed':
+                self.assertEqual([404, 404], [self.request('DELETE', url, GOOD).status
+                                              for url in (job.url, job.url + '/result')])
+
     def test_are_not_asked_about_where_the_url_is_enough(self):
         job = self.submit_held(polls=False)
         asked = self.auth.count()
