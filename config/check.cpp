@@ -272,6 +272,31 @@ void check_authorize(const Config& config,
   }
 }
 
+// `match` takes whatever method, header and query the requests of a path have.
+bool takes_all_of(const Match& match, const Match& of) {
+  if (!match.methods.empty() || !match.headers.empty() || !match.query.empty()) return false;
+  if (!match.hosts.empty() && match.hosts != of.hosts) return false;
+  if (match.path == of.path) return true;
+  const std::string_view path = match.path;
+  return path.ends_with("/*") && (of.path + "/").starts_with(path.substr(0, path.size() - 1));
+}
+
+// What a guarded route leaves to default_upstream goes there unasked.
+void check_leftovers(const Config& config,
+                     const Route& route,
+                     Reading& reading,
+                     const std::string& path) {
+  const Match& match = route.match;
+  if (config.default_upstream.empty() || route.authorize.is_empty() || match.path.empty()) return;
+  const bool is_taken =
+      std::any_of(config.routes.begin(), config.routes.end(),
+                  [&match](const Route& other) { return takes_all_of(other.match, match); });
+  if (is_taken) return;
+  reading.warn(reading.place(path + ".match"), path + ".match",
+               "other requests for " + quoted(match.path) +
+                   " go to default_upstream, and authorize asks nobody about them");
+}
+
 void check_routes(const Config& config, Reading& reading) {
   Names names(reading);
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
@@ -292,6 +317,7 @@ void check_routes(const Config& config, Reading& reading) {
     check_documents(route.documents, reading, path + ".documents");
     check_cors(route.cors, reading, path);
     check_authorize(config, route.authorize, reading, path);
+    check_leftovers(config, route, reading, path);
     check_order(reading, path + ".retry", "backoff", route.retry.backoff, "max_backoff",
                 route.retry.max_backoff);
     const std::string& base = config.jobs.base_path;

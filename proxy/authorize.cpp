@@ -3,6 +3,7 @@
 #include "proxy/client_watch.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/handlers.hpp"
+#include "proxy/pinned.hpp"
 #include "proxy/relay.hpp"
 #include "routes/auth_fields.hpp"
 
@@ -65,6 +66,7 @@ class Authorization {
   std::string fields_;  // of the answer
   std::string body_;
   bool is_body_whole_ = true;
+  bool is_shared_ = false;  // its connection may be anybody's
 };
 
 const std::string& request_id_header(Services& services) {
@@ -136,12 +138,14 @@ awaitable<Result<void>> Authorization::ask(const bool& gone) {
   end.client_gone = gone;
   end.is_question = true;
   log_call(transaction_, *service_.config, route_, began, end);
-  if (answered && connection->body_done()) {
-    service_.pool->release(std::move(connection));
-    service_.slots->give();
-  } else {
+  if (!answered || !connection->body_done()) {
     services_.tasks.spawn(outlast(inquiry_, service_));
+    co_return answered;
   }
+  if (is_shared_) service_.pool->release(std::move(connection));
+  // We have hung up before the slot is free.
+  connection.reset();
+  service_.slots->give();
   co_return answered;
 }
 
@@ -150,6 +154,9 @@ awaitable<Result<void>> Authorization::read_answer() {
   if (!begun) co_return begun;
   UpstreamConnection& connection = *inquiry_->exchange->connection();
   status_ = connection.head().status;
+  // Whoever was asked about next over it would be taken for this client.
+  is_shared_ = !has_connection_auth(inquiry_->head) &&
+               !names_connection_auth(connection.head().fields, "WWW-Authenticate");
   append_response_fields(fields_, connection.head());
   while (true) {
     const Result<std::string_view> piece = co_await connection.read_body();

@@ -174,7 +174,7 @@ awaitable<void> Forward::call(TimePoint deadline) {
 
 void Forward::let_go() {
   if (is_pinned_) {
-    transaction_.pinned().keep(std::move(connection_));
+    upstream_.pool->release(std::move(connection_), transaction_.pinned());
   } else {
     upstream_.pool->release(std::move(connection_));
   }
@@ -183,7 +183,7 @@ void Forward::let_go() {
 // The one that belongs to the client, or any of the pool's.
 awaitable<Result<void>> Forward::connect(UpstreamPool::Reuse reuse) {
   AbortRequest abort;
-  connection_ = transaction_.pinned().take(*upstream_.config);
+  connection_ = transaction_.pinned().take(upstream_.pool->pinned(), services_.timers().now());
   is_pinned_ = connection_ != nullptr || has_connection_auth(routed_->head());
   if (connection_) {
     const bool has_slot = co_await upstream_.pool->claim(*connection_, deadline_, abort);

@@ -143,7 +143,12 @@ awaitable<bool> JobEndpoint::is_allowed() {
   const bool present = co_await find(false);
   if (!present) co_return false;
   const SiteRoute* const route = services_.site.find(job_.route);
-  if (!route || !route->config->authorize.covers_polls()) co_return true;
+  if (!route) {
+    // It may have been one that is guarded.
+    transaction_.respond(unknown_job());
+    co_return false;
+  }
+  if (!route->config->authorize.covers_polls()) co_return true;
   co_return co_await authorize(transaction_, *route);
 }
 

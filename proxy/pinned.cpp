@@ -4,24 +4,47 @@
 
 namespace raincheck::proxy {
 
-std::unique_ptr<UpstreamConnection> PinnedConnections::take(const config::Upstream& upstream) {
-  const auto found = std::find_if(idle_.begin(), idle_.end(), [&upstream](const auto& connection) {
-    return &connection->upstream() == &upstream;
+std::unique_ptr<UpstreamConnection> IdlePinned::take(const PinnedConnections& client,
+                                                     TimePoint now) {
+  const auto found = std::find_if(places_.begin(), places_.end(), [&client](const Place& place) {
+    return place.client == &client;
   });
-  if (found == idle_.end()) return nullptr;
-  std::unique_ptr<UpstreamConnection> connection = std::move(*found);
-  idle_.erase(found);
-  if (!connection->connection().is_quiet()) return nullptr;
+  if (found == places_.end()) return nullptr;
+  std::unique_ptr<UpstreamConnection> connection = std::move(found->connection);
+  places_.erase(found);
+  if (!connection->is_fit(now)) return nullptr;
   connection->reused = true;
   connection->begin();
   return connection;
 }
 
-void PinnedConnections::keep(std::unique_ptr<UpstreamConnection> connection) {
-  if (!connection->reusable()) return;
-  connection->slot.reset();
-  connection->input().release();
-  idle_.push_back(std::move(connection));
+void IdlePinned::put(const PinnedConnections& client,
+                     std::unique_ptr<UpstreamConnection> connection) {
+  places_.push_back(Place{&client, std::move(connection)});
+  if (places_.size() > max_) places_.pop_front();
+}
+
+void IdlePinned::close(const PinnedConnections& client) {
+  places_.remove_if([&client](const Place& place) { return place.client == &client; });
+}
+
+void IdlePinned::close_idle(TimePoint now) {
+  places_.remove_if([now](const Place& place) { return !place.connection->is_fit(now); });
+}
+
+PinnedConnections::~PinnedConnections() {
+  for (const auto& idle : kept_at_) idle->close(*this);
+}
+
+std::unique_ptr<UpstreamConnection> PinnedConnections::take(IdlePinned& idle, TimePoint now) {
+  if (kept_at_.empty()) return nullptr;
+  return idle.take(*this, now);
+}
+
+void PinnedConnections::keep(const std::shared_ptr<IdlePinned>& idle,
+                             std::unique_ptr<UpstreamConnection> connection) {
+  if (std::find(kept_at_.begin(), kept_at_.end(), idle) == kept_at_.end()) kept_at_.push_back(idle);
+  idle->put(*this, std::move(connection));
 }
 
 bool names_connection_auth(const Fields& fields, std::string_view field) {

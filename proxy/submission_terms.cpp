@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "routes/auth_fields.hpp"
+
 namespace raincheck::proxy {
 
 jobs::Prefer prefer_of(const Fields& fields) {
@@ -38,6 +40,13 @@ std::optional<jobs::IdempotencyKey> key_of(const config::IdempotencyKey& setting
   jobs::IdempotencyKey key = jobs::parse_idempotency_key(*given);
   problem = key.error;
   return key;
+}
+
+std::string caller_of(const config::Authorize& authorize, std::string_view stored) {
+  const std::string_view lines = stored.substr(stored.find("\r\n") + 2);
+  std::string caller = routes::copied_fields(lines, authorize.copy_headers);
+  if (caller.empty()) caller = routes::copied_fields(lines, {"Authorization"});
+  return caller;
 }
 
 }  // namespace raincheck::proxy

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "config/config.hpp"
 #include "jobs/idempotency.hpp"
@@ -30,5 +31,11 @@ jobs::milliseconds window_of(const config::Async& async, const jobs::Prefer& pre
 std::optional<jobs::IdempotencyKey> key_of(const config::IdempotencyKey& settings,
                                            const Fields& fields,
                                            std::string& problem);
+
+// What tells the callers of a route apart, so that none finds another's job by its key: the fields
+// that the authorization service gave, else Authorization; empty: nothing does. `stored` is the
+// request as jobs keep it, "METHOD target\r\n" and its field lines. Not to be kept: it may be a
+// secret.
+std::string caller_of(const config::Authorize& authorize, std::string_view stored);
 
 }  // namespace raincheck::proxy

@@ -244,7 +244,8 @@ void Submission::describe() {
 
 void Submission::settle_key() {
   if (!key_) return;
-  job_.key = jobs::make_key(route_.config->name, "", key_->text, transaction_.head().method,
+  const std::string caller = caller_of(route_.config->authorize, job_.head);
+  job_.key = jobs::make_key(route_.config->name, caller, key_->text, transaction_.head().method,
                             transaction_.target().text, digest_);
 }
 

@@ -51,6 +51,8 @@ class UpstreamConnection {
   bool sent() const { return connection_.written() != written_before_; }
   // The request went out whole, the answer came in whole, and nothing speaks against another.
   bool reusable() const;
+  // While idle: it may be used still, and the backend has neither closed it nor spoken.
+  bool is_fit(TimePoint now) { return idle_until > now && connection_.is_quiet(); }
   // Before the next request on the same connection.
   void begin();
   // A byte of the present answer was received.
@@ -72,8 +74,8 @@ class UpstreamConnection {
 
   Slot slot;                  // of its server, while in use; ours until we have hung up
   bool reused = false;        // it has carried an exchange before
-  TimePoint idle_until{};     // while in the pool
-  TimePoint idle_since{};     // while in the pool
+  TimePoint idle_until{};     // while idle
+  TimePoint idle_since{};     // while idle
   TimePoint attempt = never;  // no wait goes beyond it
   bool patient = false;       // waits end at `attempt` only, whatever the upstream's timeouts
 

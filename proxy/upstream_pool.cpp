@@ -74,7 +74,11 @@ UpstreamPool::UpstreamPool(ShardContext context,
                            const ServerSlots& slots,
                            Outliers& outliers,
                            std::size_t shard)
-    : context_(context), upstream_(upstream), outliers_(outliers), shard_(shard) {
+    : context_(context),
+      upstream_(upstream),
+      outliers_(outliers),
+      shard_(shard),
+      pinned_(std::make_shared<IdlePinned>(upstream.max_concurrency)) {
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const config::Server& server = upstream.servers[i];
     sites_.push_back(std::make_unique<Site>(server, i, *slots[i]));
@@ -277,8 +281,7 @@ std::unique_ptr<UpstreamConnection> UpstreamPool::take_idle(Site& site, Reuse re
     }
     std::unique_ptr<UpstreamConnection> connection = std::move(last);
     site.idle.pop_back();
-    const bool over = connection->idle_until <= context_.timers.now();
-    if (over || !connection->connection().is_quiet()) continue;
+    if (!connection->is_fit(context_.timers.now())) continue;
     connection->reused = true;
     connection->begin();
     return connection;
@@ -368,23 +371,32 @@ void UpstreamPool::set_options(int file) const {
 }
 
 void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection) {
-  if (!connection->reusable()) return;
-  Site& site = site_of(*connection);
+  if (rest(*connection)) site_of(*connection).idle.push_back(std::move(connection));
+}
+
+void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection,
+                           PinnedConnections& client) {
+  if (rest(*connection)) client.keep(pinned_, std::move(connection));
+}
+
+// False: it is good for nothing any more.
+bool UpstreamPool::rest(UpstreamConnection& connection) {
+  if (!connection.reusable()) return false;
   // Our own patience, and the backend's if it has told: not to the last second of it.
   jobs::milliseconds idle = upstream_.timeouts.idle;
-  if (connection->head().keep_alive_timeout) {
-    const jobs::milliseconds told = *connection->head().keep_alive_timeout;
+  if (connection.head().keep_alive_timeout) {
+    const jobs::milliseconds told = *connection.head().keep_alive_timeout;
     idle = std::min(idle, told - std::min(told, jobs::milliseconds(1000)));
   }
-  connection->slot.reset();
-  connection->idle_since = context_.timers.now();
-  connection->input().release();
-  connection->idle_until = connection->idle_since + idle;
-  site.idle.push_back(std::move(connection));
+  connection.slot.reset();
+  connection.idle_since = context_.timers.now();
+  connection.input().release();
+  connection.idle_until = connection.idle_since + idle;
   if (!closing_) {
     closing_ =
         context_.timers.at(context_.timers.now() + close_idle_every, [this] { close_idle(); });
   }
+  return true;
 }
 
 awaitable<void> UpstreamPool::outlast(UpstreamConnection& connection,
@@ -404,21 +416,19 @@ void UpstreamPool::stop() {
 
 void UpstreamPool::close_idle() {
   closing_.reset();
+  const TimePoint now = context_.timers.now();
   for (const auto& site : sites_) {
-    std::erase_if(site->idle, [now = context_.timers.now()](const auto& connection) {
-      return connection->idle_until <= now || !connection->connection().is_quiet();
-    });
+    std::erase_if(site->idle, [now](const auto& connection) { return !connection->is_fit(now); });
   }
-  if (idle() != 0) {
-    closing_ =
-        context_.timers.at(context_.timers.now() + close_idle_every, [this] { close_idle(); });
+  pinned_->close_idle(now);
+  if (has_idle()) {
+    closing_ = context_.timers.at(now + close_idle_every, [this] { close_idle(); });
   }
 }
 
-std::size_t UpstreamPool::idle() const {
-  std::size_t count = 0;
-  for (const auto& site : sites_) count += site->idle.size();
-  return count;
+bool UpstreamPool::has_idle() const {
+  return pinned_->size() != 0 || std::any_of(sites_.begin(), sites_.end(),
+                                             [](const auto& site) { return !site->idle.empty(); });
 }
 
 }  // namespace raincheck::proxy

@@ -15,6 +15,7 @@
 #include "proxy/balance.hpp"
 #include "proxy/body_budget.hpp"
 #include "proxy/outliers.hpp"
+#include "proxy/pinned.hpp"
 #include "proxy/slots.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_connection.hpp"
@@ -84,6 +85,9 @@ class UpstreamPool final : public Upstream {
   void judge(UpstreamConnection& connection, const jobs::Result<void>& answered);
   // Takes it back: kept for another request if it is reusable, else closed.
   void release(std::unique_ptr<UpstreamConnection> connection);
+  // The same of one that is this client's alone: kept for it.
+  void release(std::unique_ptr<UpstreamConnection> connection, PinnedConnections& client);
+  IdlePinned& pinned() { return *pinned_; }
 
   // UpstreamConnection::outlast(), which stop() ends too.
   awaitable<void> outlast(UpstreamConnection& connection, bool head_request, TimePoint limit);
@@ -93,7 +97,6 @@ class UpstreamPool final : public Upstream {
 
   const config::Upstream& upstream() const { return upstream_; }
   ShardContext& context() { return context_; }
-  std::size_t idle() const;
 
  private:
   struct Site;
@@ -119,7 +122,9 @@ class UpstreamPool final : public Upstream {
                                                          TimePoint deadline,
                                                          AbortRequest& abort);
   void set_options(int file) const;
+  bool rest(UpstreamConnection& connection);
   void close_idle();
+  bool has_idle() const;
 
   ShardContext context_;
   const config::Upstream& upstream_;
@@ -127,6 +132,7 @@ class UpstreamPool final : public Upstream {
   std::vector<std::unique_ptr<Site>> sites_;
   std::vector<ServerState> states_;  // beside sites_
   const std::size_t shard_;
+  const std::shared_ptr<IdlePinned> pinned_;
   std::list<Signal*> waiting_;  // for room at a server
   std::optional<Timers::Entry> closing_;
   std::unordered_set<UpstreamConnection*> outlasted_;

@@ -98,10 +98,8 @@ std::string lacking(const config::Match& match, const Asked& asked) {
   std::string why;
   if (!has_host(match, asked.host)) return "its hosts are " + joined(match.hosts, ", ", itself);
   if (!PathPattern::parse(match.path, why).matches(asked.path)) return "its path is " + match.path;
-  const auto& methods = match.methods;
-  if (!methods.empty() &&
-      std::find(methods.begin(), methods.end(), asked.method) == methods.end()) {
-    return "its methods are " + joined(methods, ", ", itself);
+  if (!has_method(match, asked.method)) {
+    return "its methods are " + joined(match.methods, ", ", itself);
   }
   for (const auto& header : match.headers) {
     const auto found = asked.fields == nullptr ? std::nullopt : asked.fields->find(header.name);

@@ -32,9 +32,8 @@ std::tuple<bool, std::size_t, std::size_t> rank_of(const config::Match& match) {
   return {!match.methods.empty(), match.headers.size(), match.query.size()};
 }
 
-bool has_method(const config::Match& match, std::string_view method) {
-  return match.methods.empty() ||
-         std::find(match.methods.begin(), match.methods.end(), method) != match.methods.end();
+bool names_method(const config::Match& match, std::string_view method) {
+  return std::find(match.methods.begin(), match.methods.end(), method) != match.methods.end();
 }
 
 // The headers and the query are what the route wants. The first of a name counts.
@@ -140,22 +139,27 @@ class Forest {
 // The best leaf of each kind that has a route for the request.
 class Search {
  public:
-  explicit Search(const Asked& asked) : asked_(asked) {}
+  explicit Search(const Asked& asked) : asked_(asked), is_head_(asked.method == "HEAD") {}
 
   // True: nothing that is still to come can be more specific.
   bool offer(PathPattern::Kind kind, const Leaf& leaf) {
     Best& best = best_[static_cast<std::size_t>(kind)];
     const bool is_better = best.entry == nullptr || leaf.rank > best.rank;
     if (!is_better && is_path_known_) return false;
+    bool is_found = false;
     for (const Entry& entry : leaf.entries) {
       if (!entry.is_open && !has_conditions(entry.route->match, asked_)) continue;
       is_path_known_ = true;
       if (!is_better) continue;
       if (!entry.is_open && !has_method(entry.route->match, asked_.method)) continue;
+      // The first is the most specific, but for one that has HEAD by its GET.
+      const bool is_final = !is_head_ || names_method(entry.route->match, "HEAD");
+      if (!is_final && is_found) continue;
       best = {&entry, leaf.rank};
-      return kind == PathPattern::Kind::exact;
+      is_found = true;
+      if (is_final) break;
     }
-    return false;
+    return is_found && kind == PathPattern::Kind::exact;
   }
 
   RouteMatch result() const {
@@ -173,6 +177,7 @@ class Search {
   };
 
   const Asked& asked_;
+  const bool is_head_;
   std::array<Best, 3> best_;  // by PathPattern::Kind, the most specific first
   bool is_path_known_ = false;
 };
@@ -234,6 +239,11 @@ std::string conflict(const std::string& host,
 }
 
 }  // namespace
+
+bool has_method(const config::Match& match, std::string_view method) {
+  return match.methods.empty() || names_method(match, method) ||
+         (method == "HEAD" && names_method(match, "GET"));
+}
 
 struct RouteTable::Index {
   std::deque<PathPattern> patterns;  // one for each route; their addresses stay
@@ -369,6 +379,7 @@ std::string RouteTable::allowed_methods(const Asked& asked) const {
     });
     return false;
   });
+  if (methods.contains("GET")) methods.insert("HEAD");
   std::string text;
   for (const std::string_view method : methods) {
     if (!text.empty()) text += ", ";

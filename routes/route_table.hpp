@@ -4,9 +4,10 @@
 // most specific route wins whatever the order of the file: a host over the longest *.suffix over
 // none; then an exact path, a path with parameters, a prefix; among those the longer literal part,
 // then more segments, then the one that is literal further to the left; then a named method over
-// none, more headers, more query parameters. A route whose method, headers or query are not those
-// of the request does not hide a less specific one. Two routes that could still both win are
-// refused when the table is built, so which one wins is never a question at run time.
+// none, more headers, more query parameters. A route for GET is one for HEAD too (RFC 9110 section
+// 9.3.2), unless another one of that host and path names HEAD. A route whose method, headers or
+// query are not those of the request does not hide a less specific one. Two routes that could still
+// both win are refused when the table is built, so which one wins is never a question at run time.
 #pragma once
 
 #include <memory>
@@ -46,6 +47,9 @@ struct RouteMatch {
     return pattern->parameters(path);
   }
 };
+
+// The route takes that method, unless another one of its host and path does so rather.
+bool has_method(const config::Match& match, std::string_view method);
 
 class RouteTable {
  public:

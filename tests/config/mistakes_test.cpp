@@ -452,3 +452,20 @@ TEST_CASE("a PROXY header needs somebody who is believed") {
   const std::string all = complaints(load_alone(with(none + listener)));
   CHECK(all.find("listeners[0].proxy_protocol: is believed of trusted_proxies only") != all.npos);
 }
+
+TEST_CASE("what passes by the authorization of its path is warned of") {
+  const auto of_routes = [](const std::string& routes) {
+    return complaints(
+        load_alone("upstreams: {a: http://a}\ndefault_upstream: a\nroutes:\n" + routes));
+  };
+  const std::string guarded = "upstream: a, authorize: {url: http://b}}\n";
+  const std::string warning =
+      "x.yaml:4:13: warning: routes[0].match: other requests for '/x/*' go to default_upstream, "
+      "and authorize asks nobody about them\n";
+  CHECK(of_routes("  - {match: GET /x/*, " + guarded) == warning);
+  CHECK(of_routes("  - {match: GET /x/*, " + guarded + "  - {match: /x/y/*, upstream: a}\n") ==
+        warning);
+  CHECK(of_routes("  - {match: /x/*, " + guarded) == "");
+  CHECK(of_routes("  - {match: GET /x/*, " + guarded + "  - {match: /*, " + guarded) == "");
+  CHECK(of_routes("  - {match: GET /x/*, upstream: a}\n") == "");
+}

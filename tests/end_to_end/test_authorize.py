@@ -240,6 +240,29 @@ class Refused(Authorized):
         fields = {**BAD, 'X-Needed': 'yes', 'Content-Type': 'text/plain'}
         self.assertEqual(401, self.request('POST', '/always/x', fields, b'data').status)
 
+    def test_a_key_is_its_callers_alone(self):
+        """Who that is says the service; without its word, what the caller itself says."""
+        self.auth.on('/', lambda exchange: exchange.reply(
+            204, b'', {'X-User': exchange.request.get('Authorization').split()[-1]}))
+        open_guard = self.guard(copy_headers=[])
+        self.serve(routes=[route('/always/*', authorize=self.guard()), route('/open/*', authorize=open_guard)])
+
+        def job_of(path, authorization):
+            return self.submit(path, fields={'Authorization': authorization, 'Idempotency-Key': 'k'}).id
+
+        ada = job_of('/always/x', 'old ada')
+        self.assertNotEqual(ada, job_of('/always/x', 'new eve'))
+        self.assertEqual(ada, job_of('/always/x', 'new ada'))
+        ada = job_of('/open/x', 'old ada')
+        self.assertEqual(ada, job_of('/open/x', 'old ada'))
+        self.assertNotEqual(ada, job_of('/open/x', 'new ada'))
+
+    def test_head_is_no_way_round_a_route_for_get(self):
+        self.serve(routes=[route('GET /secret/*', mode='never', authorize=self.guard())])
+        self.assertEqual([401, 401], [self.request(method, '/secret/1', BAD).status for method in ('GET', 'HEAD')])
+        self.assertEqual(0, self.backend.count())
+        self.assertEqual(200, self.request('HEAD', '/secret/1', GOOD).status)
+
     def test_a_repeated_key_does_not_open_the_door(self):
         self.serve_with()
         first = self.submit('/always/x', fields={**GOOD, 'Idempotency-Key': 'k'})
@@ -500,6 +523,18 @@ class Polls(Authorized):
         self.assert_problem(self.request('DELETE', job.url, GOOD), 503, 'authorization_unavailable')
         self.auth.accept()
         self.assertEqual('running', job_state(job))
+
+    def test_of_a_route_that_is_gone_find_nothing_where_another_is_guarded(self):
+        job = self.submit_held()
+        self.gate.open()
+        wait_until(lambda: job.poll(GOOD).status == 302, 'the job')
+        for name, statuses in (('renamed', [404] * 4), ('/always/*', [302, 302, 200, 200])):
+            self.proxy.configure(self.config([route('/always/*', name=name, authorize=self.guard())]))
+            self.proxy.restart()
+            self.assertEqual(statuses, self.touch(job, GOOD))
+            if name == 'renamed':
+                self.assertEqual([404, 404], [self.request('DELETE', url, GOOD).status
+                                              for url in (job.url, job.url + '/result')])
 
     def test_are_not_asked_about_where_the_url_is_enough(self):
         job = self.submit_held(polls=False)

@@ -1,5 +1,7 @@
 """NTLM and Negotiate authenticate a connection: it is its client's alone, and no job can use it."""
-from backend import Gate
+import os
+
+from backend import Backend, Gate
 from harness import EndToEnd, route
 from wire import wait_until
 
@@ -16,7 +18,7 @@ class Ntlm:
         if said.startswith(f'{self.scheme} prove-'):
             self.users[connection] = said.partition('prove-')[2]
         if connection in self.users:
-            exchange.reply(200, self.users[connection].encode())
+            exchange.reply(200, self.users[connection].encode(), {'X-User': self.users[connection]})
         else:
             challenge = f'{self.scheme} challenge' if said else self.scheme
             exchange.reply(401, b'who?', [('WWW-Authenticate', challenge)])
@@ -98,6 +100,27 @@ class ConnectionAuth(EndToEnd):
             self.assertEqual(200, bob.answer().status)
             self.assertEqual(b'alice', alice.answer().body)
 
+    def test_idle_it_is_kept_no_longer_than_any_other(self):
+        self.serve(upstream={'timeouts': {'idle': '300ms'}})
+        self.backend.on('/x', Ntlm())
+        with self.client() as alice:
+            self.log_in(alice, 'alice')
+            wait_until(lambda: self.backend.idle_connections() == 0, 'closed connections')
+            self.log_in(alice, 'alice')
+
+    def test_no_more_are_kept_than_the_upstream_may_have_calls(self):
+        shards = len(os.sched_getaffinity(0))
+        self.serve(upstream={'max_concurrency': 2})
+        self.backend.on('/x', Ntlm())
+        clients = [self.client() for _ in range(4 * shards)]
+        for number, client in enumerate(clients):
+            self.assertEqual((200, str(number)), self.get(client, f'NTLM prove-{number}'))
+        wait_until(lambda: self.backend.idle_connections() <= 2 * shards, 'the others closed')
+        # Who has none any more is asked again, and nobody is somebody else.
+        self.assertEqual((200, str(number)), self.get(clients[-1]))
+        for number, client in enumerate(clients):
+            self.assertIn(self.get(client), ((401, 'who?'), (200, str(number))))
+
     def test_such_a_call_never_becomes_a_job(self):
         self.serve(routes=[route('/reports/*'), route('/hybrid/*', wait='5s'), route('/prefer/*', mode='prefer')])
         before = self.store_files()
@@ -115,3 +138,23 @@ class ConnectionAuth(EndToEnd):
         job = self.submit(fields={'Authorization': 'NTLM abc'}).wait()
         self.assertEqual(200, job.result().status)
         self.assertEqual('Bearer x', self.backend.seen('/reports')[-1].get('Authorization'))
+
+    def test_a_question_leaves_nobody_known_to_the_service(self):
+        service = Backend()
+        self.addCleanup(service.stop)
+        guard = {'url': service.url, 'copy_headers': ['X-User']}
+        self.serve(routes=[route('/jobs/*', authorize=guard), route('/*', mode='never', authorize=guard)])
+        for scheme in ('NTLM', 'Negotiate'):
+            service.on('/', Ntlm(scheme))
+            for method, target, status in (('GET', '/x', 200), ('POST', '/jobs/x', 400)):
+                with self.subTest(f'{scheme} {target}'):
+                    told = self.request(method, target, {'Authorization': f'{scheme} prove-alice'})
+                    self.assertEqual(status, told.status)
+                    self.check_nobody_is_known()
+        self.assertEqual(['alice'] * 2, [seen.get('X-User') for seen in self.backend.seen()])
+
+    def test_a_question_to_the_backend_itself_leaves_nobody_known_to_it(self):
+        self.backend.on('/', Ntlm())
+        self.serve(routes=[route('/jobs/*', authorize={'upstream': 'legacy', 'path': '/may'})])
+        self.assert_problem(self.request('POST', '/jobs/x', {'Authorization': 'NTLM prove-alice'}), 400, 'connection_auth')
+        self.check_nobody_is_known()

@@ -115,14 +115,43 @@ TEST_CASE("a path that is known with other methods is told from one that is not"
       config_of({"POST /reports/*", "GET /reports/{id}", "DELETE,GET /reports/7", "/any"});
   const RouteTable table(config);
   CHECK(find(table, "PATCH", "/reports/7") == "405");
-  CHECK(table.allowed_methods({"", "", "/reports/7", "", nullptr}) == "DELETE, GET, POST");
+  CHECK(table.allowed_methods({"", "", "/reports/7", "", nullptr}) == "DELETE, GET, HEAD, POST");
   CHECK(find(table, "DELETE", "/reports/8") == "405");
-  CHECK(table.allowed_methods({"", "", "/reports/8", "", nullptr}) == "GET, POST");
+  CHECK(table.allowed_methods({"", "", "/reports/8", "", nullptr}) == "GET, HEAD, POST");
   CHECK(find(table, "POST", "/reports/7") == "POST /reports/*");
   CHECK(find(table, "get", "/reports/8") == "405");  // methods are case-sensitive
   CHECK(find(table, "GET", "/other") == "404");
   CHECK(table.allowed_methods({"", "", "/other", "", nullptr}) == "");
   CHECK(find(table, "ANYTHING", "/any") == "/any");
+}
+
+TEST_CASE("a route for GET is one for HEAD, unless another one of its path names that") {
+  std::vector<std::string> matches{"GET /secret/*",      "/secret/*",       "GET /told/{id}",
+                                   "HEAD /told/{other}", "POST /told/{id}", "HEAD /*"};
+  std::mt19937 random(7);
+  for (int round = 0; round < 20; ++round) {
+    const config::Config config = config_of(matches);
+    const RouteTable table(config);
+    REQUIRE(table.problems().empty());
+    CHECK(find(table, "HEAD", "/secret/1") == "GET /secret/*");
+    CHECK(find(table, "PUT", "/secret/1") == "/secret/*");
+    CHECK(find(table, "HEAD", "/told/1") == "HEAD /told/{other}");
+    CHECK(find(table, "GET", "/told/1") == "GET /told/{id}");
+    CHECK(find(table, "HEAD", "/else") == "HEAD /*");
+    CHECK(find(table, "GET", "/else") == "405");
+    std::shuffle(matches.begin(), matches.end(), random);
+  }
+}
+
+TEST_CASE("a route that names HEAD has it, whatever more another one asks of a GET") {
+  config::Config config = config_of({"GET /x", "HEAD /x"});
+  config.routes[0].match.headers.emplace_back().name = "A";
+  config.routes[0].match.headers[0].value = "1";
+  const RouteTable table(config);
+  routes::Fields fields;
+  fields.push_back({"A", "1"});
+  CHECK(table.match({"HEAD", "", "/x", "", &fields}).route == &config.routes[1]);
+  CHECK(table.match({"GET", "", "/x", "", &fields}).route == &config.routes[0]);
 }
 
 TEST_CASE("a table without routes matches nothing") {
