@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "routes/body_fields.hpp"
+
 namespace raincheck::proxy {
 
 using jobs::Error;
@@ -23,7 +25,7 @@ AnswerBody::AnswerBody(ShardContext& context,
   if (head.framing == Framing::length) size_ = head.content_length;
   if (!routed) return;
   content_type_ = head.fields.find("Content-Type").value_or("");
-  content_encoding_ = head.fields.find("Content-Encoding").value_or("");
+  content_encoding_ = routes::content_encoding_of(head.fields);
   looks_ = routed->rules().success.needs_body() && !head_request;
   if (head_request || head.framing == Framing::none) return;
   routes::BodyFacts facts;

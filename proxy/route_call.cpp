@@ -74,7 +74,7 @@ void drop_untrue(std::string& lines, BodyChange change) {
 routes::BodyFacts facts_of(const routes::Fields& fields) {
   routes::BodyFacts facts;
   facts.content_type = fields.find("Content-Type").value_or("");
-  facts.content_encoding = fields.find("Content-Encoding").value_or("");
+  facts.content_encoding = routes::content_encoding_of(fields);
   facts.is_partial = fields.find("Content-Range").has_value();
   return facts;
 }

@@ -1,5 +1,6 @@
 #include "proxy/validate.hpp"
 
+#include "routes/body_fields.hpp"
 #include "routes/content_coding.hpp"
 
 namespace raincheck::proxy {
@@ -40,8 +41,7 @@ routes::RequestVerdict check_request(const RequestHead& head,
   // A body that came compressed is looked at as what it stands for.
   routes::Decoded decoded;
   if (body && check.needs_body()) {
-    const auto encoding = head.fields.find("Content-Encoding");
-    const auto coding = routes::parse_content_encoding(encoding.value_or(""));
+    const auto coding = routes::parse_content_encoding(routes::content_encoding_of(head.fields));
     if (coding) decoded = routes::decode(*coding, *body, seen_max + 1);
     if (!coding || decoded.bad ||
         (!decoded.is_whole && body->size() <= seen_max && decoded.bytes.size() <= seen_max)) {

@@ -44,6 +44,11 @@ bool asks_for_ranges(std::string_view name) {
   return jobs::equals_ignoring_case(name, "range") || jobs::equals_ignoring_case(name, "if-range");
 }
 
+std::string_view content_encoding_of(const Fields& fields) {
+  if (fields.count("Content-Encoding") > 1) return "several fields";
+  return fields.find("Content-Encoding").value_or("");
+}
+
 std::string known_encodings(std::string_view accept_encoding) {
   std::string known;
   while (!accept_encoding.empty()) {

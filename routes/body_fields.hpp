@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "routes/fields.hpp"
+
 namespace raincheck::routes {
 
 enum class FieldFate : unsigned char { kept, removed, weakened };
@@ -28,6 +30,10 @@ std::optional<std::string> weak_etag(std::string_view value);
 // The fields of a request that would have the backend answer with what no rule can change: parts of
 // a body. They are not passed on where rules change response bodies.
 bool asks_for_ranges(std::string_view name);
+
+// The value of Content-Encoding; of several such fields what is no coding that we know, so that no
+// rule takes a body for another than its reader does.
+std::string_view content_encoding_of(const Fields& fields);
 
 // What may be asked of a backend whose answers are to be changed: the elements of a client's
 // Accept-Encoding that can be decoded, with their weights. "identity" if there are none.

@@ -55,6 +55,8 @@ class Validation(EndToEnd):
         self.assertEqual([good, large, coded], [seen.body for seen in self.backend.seen()])
         self.assertEqual(415, self.refused(b'no gzip', {**JSON, 'Content-Encoding': 'gzip'})[0])
         self.assertEqual(422, self.refused(gzip.compress(b'[]'), {**JSON, 'Content-Encoding': 'gzip'})[0])
+        two = [*JSON.items(), ('Content-Encoding', 'identity'), ('Content-Encoding', 'gzip')]
+        self.assertEqual(415, self.refused(good, two)[0], 'two servers could read this differently')
 
     def test_bodies_that_are_checked_have_a_bound_all_together(self):
         self.serve_with()

@@ -356,6 +356,15 @@ TEST_CASE("a streamed body is replaced as it passes, coded or not") {
   CHECK(cut.finish(out) == "the body ends within its coding");
 }
 
+TEST_CASE("a body with two codings of its own is in none that we know") {
+  Fields fields;
+  CHECK(parse_content_encoding(content_encoding_of(fields)) == ContentCoding::identity);
+  fields.push_back({"content-encoding", "gzip"});
+  CHECK(parse_content_encoding(content_encoding_of(fields)) == ContentCoding::gzip);
+  fields.push_back({"Content-Encoding", "identity"});
+  CHECK_FALSE(parse_content_encoding(content_encoding_of(fields)).has_value());
+}
+
 TEST_CASE("what the rules leave behind when they are done: a message that is true") {
   const struct {
     std::string_view name;
