@@ -18,7 +18,7 @@ struct CallEnd {
   jobs::Result<void> done;
   bool client_gone = false;
   const char* reason = nullptr;  // default: what `done` says
-  bool is_question = false;  // to an authorization service: the bodies are not its own
+  bool is_question = false;      // to an authorization service: the bodies are not its own
 };
 
 // The attempt line of a plain call, of a hybrid one that was answered in line, or of a question.
