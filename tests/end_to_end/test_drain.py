@@ -5,7 +5,7 @@ import time
 
 from backend import Gate, echo, hang
 from harness import EndToEnd, problem, route
-from wire import request_bytes, wait_until
+from wire import Truncated, request_bytes, wait_until
 
 
 class Stopping(EndToEnd):
@@ -52,7 +52,7 @@ class Stopping(EndToEnd):
             try:
                 with self.client(timeout=2) as client:
                     return client.request('GET', '/x').status == 503
-            except OSError:
+            except (OSError, Truncated):
                 return True
         wait_until(refused, 'refusal')
         gate.open()

@@ -212,7 +212,8 @@ class Asked:
     """One request of a client: what it sends, and what must arrive if it was not mangled."""
 
     def __init__(self, dice, number):
-        self.tag = b'tag-%d' % number
+        # Long, so that no mangling makes one of another.
+        self.tag = b'tag-%d-%016x' % (number, dice.getrandbits(64))
         self.method, self.body = dice.choice(METHODS), dice.choice(BODIES)
         sent, self.target = dice.choice(PATHS)
         self.lines = [b'Host: raincheck.test', b'X-Tag: ' + self.tag]
