@@ -146,6 +146,9 @@ struct Upstream {
   UpstreamLimits limits;
   bool is_auth_service = false;  // of an authorize.url, added by load(): no route leads to it
   Place place;
+
+  // How long a call that was given up keeps its slot at most, with `on_abort: drain`.
+  milliseconds hold() const { return abort_hold.value_or(timeouts.attempt); }
 };
 
 enum class Mode { always, prefer, never };

@@ -27,8 +27,8 @@ struct Inquiry {
 
 // Where `on_abort: drain`, the slot is kept until the service has ended.
 awaitable<void> outlast(std::shared_ptr<Inquiry> inquiry, ShardUpstream& service) {
-  const auto hold = service.config->abort_hold.value_or(service.config->timeouts.attempt);
-  co_await inquiry->exchange->settle(service.pool->context().timers.now() + hold);
+  const TimePoint limit = service.pool->context().timers.now() + service.config->hold();
+  co_await inquiry->exchange->settle(limit);
   service.slots->give();
 }
 

@@ -15,6 +15,9 @@ namespace raincheck::proxy {
 
 using store::awaitable;
 
+// Between two tries to write what a full disk does not take.
+constexpr std::chrono::milliseconds full_disk_pause{250};
+
 // Takes a body piece by piece. Its spool file is removed with it unless release() was called: the
 // commit that names the file is durable.
 class BodyWriter {

@@ -17,7 +17,6 @@ using jobs::Result;
 
 namespace {
 
-constexpr std::chrono::milliseconds full_disk_pause{250};
 // How long the body of an answer that is not the result may hold up what its head says.
 constexpr std::chrono::milliseconds skip_for{250};
 

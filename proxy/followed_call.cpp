@@ -16,15 +16,8 @@ using Kind = routes::FollowStep::Kind;
 
 namespace {
 
-// Between two tries to record what a full disk does not take.
-constexpr milliseconds record_again{250};
 // From where the result was said to be, in a row.
 constexpr int redirects_max = 5;
-
-std::string text_of(const ShardContext& context, const jobs::JobId& id) {
-  const jobs::IdText text = context.codec.encode(id);
-  return std::string(jobs::view(text));
-}
 
 // The backend of such a call has the result at the URL of the call itself.
 bool changes_its_target(std::string_view call) {
@@ -51,6 +44,7 @@ FollowedCall::FollowedCall(ShardContext context,
                            const SiteRoute& route,
                            Upstream& upstream,
                            const jobs::Job& job,
+                           std::string id,
                            Events events)
     : context_(context),
       site_(site),
@@ -59,7 +53,7 @@ FollowedCall::FollowedCall(ShardContext context,
       upstream_(upstream),
       job_(job),
       events_(std::move(events)),
-      id_(text_of(context, job.id)),
+      id_(std::move(id)),
       monitor_(jobs::Monitor::parse(job.monitor).value_or(jobs::Monitor())),
       recorded_(job.monitor),
       target_(monitor_.target),
@@ -220,7 +214,7 @@ awaitable<bool> FollowedCall::remember() {
   command.monitor = monitor_.text();
   Result<store::Follow> recorded = co_await context_.store.apply(command);
   while (!recorded && !aborted_ && jobs::is_passing(recorded.error().fault)) {
-    co_await news_.wait(context_.timers.now() + record_again);
+    co_await news_.wait(context_.timers.now() + full_disk_pause);
     recorded = co_await context_.store.apply(command);
   }
   if (!recorded || !recorded->applied) {

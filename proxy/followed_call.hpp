@@ -22,12 +22,13 @@ class FollowedCall final : public Exchange {
     std::function<void()> available;
   };
 
-  // `job` is recorded as running. All but the events must outlive this.
+  // `job`, whose id is `id` as text, is recorded as running. All but the events must outlive this.
   FollowedCall(ShardContext context,
                const Site& site,
                const SiteRoute& route,
                Upstream& upstream,
                const jobs::Job& job,
+               std::string id,
                Events events);
   ~FollowedCall() override;
 

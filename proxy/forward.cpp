@@ -28,9 +28,9 @@ bool is_idempotent(std::string_view method) {
 awaitable<void> outlast(std::unique_ptr<UpstreamConnection> connection,
                         ShardUpstream& upstream,
                         bool head_request) {
-  const auto hold = upstream.config->abort_hold.value_or(upstream.config->timeouts.attempt);
   UpstreamPool& pool = *upstream.pool;
-  co_await pool.outlast(*connection, head_request, pool.context().timers.now() + hold);
+  const TimePoint limit = pool.context().timers.now() + upstream.config->hold();
+  co_await pool.outlast(*connection, head_request, limit);
   connection.reset();
   upstream.slots->give();
 }

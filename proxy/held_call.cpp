@@ -12,9 +12,8 @@ awaitable<void> run_held(std::shared_ptr<HeldCall> call) {
 }
 
 awaitable<void> outlast(std::shared_ptr<HeldCall> call, ShardUpstream& upstream) {
-  const auto hold = upstream.config->abort_hold.value_or(upstream.config->timeouts.attempt);
-  Timers& timers = upstream.pool->context().timers;
-  co_await call->exchange->settle(timers.now() + hold);
+  const TimePoint limit = upstream.pool->context().timers.now() + upstream.config->hold();
+  co_await call->exchange->settle(limit);
   upstream.slots->give();
 }
 

@@ -27,7 +27,7 @@ jobs::WallTime due(const Site& site, const jobs::Job& job, jobs::WallTime now) {
   if (!route) return now;
   const config::Upstream& upstream = site.config().upstreams[route->upstream];
   if (upstream.on_abort != config::OnAbort::drain) return now;
-  return std::max(now, job.started_at + upstream.abort_hold.value_or(upstream.timeouts.attempt));
+  return std::max(now, job.started_at + upstream.hold());
 }
 
 // Nothing: it is not configured any more.

@@ -17,9 +17,6 @@ using jobs::State;
 
 namespace {
 
-// Between two tries to record what a full disk does not take.
-constexpr milliseconds record_again{250};
-
 milliseconds since(TimePoint began, TimePoint now) {
   return std::chrono::duration_cast<milliseconds>(now - began);
 }
@@ -173,7 +170,7 @@ awaitable<void> Runner::follow(const Job& job,
                                Reply accepted,
                                TimePoint began) {
   FollowedCall::Events events{events_.unavailable, events_.available};
-  FollowedCall call(context_, site_, route, upstream_, job, std::move(events));
+  FollowedCall call(context_, site_, route, upstream_, job, id_text(job.id), std::move(events));
   if (job.monitor.empty()) {
     log_attempt(job, accepted, 0, began, "followed");
     call.begin(std::move(accepted));
@@ -296,8 +293,7 @@ awaitable<void> Runner::conclude(const Job& job,
 }
 
 awaitable<void> Runner::settle(Exchange& exchange) {
-  const milliseconds hold = config_.abort_hold.value_or(config_.timeouts.attempt);
-  if (!stopping_) co_await exchange.settle(context_.timers.now() + hold);
+  if (!stopping_) co_await exchange.settle(context_.timers.now() + config_.hold());
 }
 
 // What a full disk does not take now is tried again until it does: a result is held, never dropped.
@@ -306,7 +302,7 @@ awaitable<Result<C>> Runner::record(C command) {
   Result<C> recorded = co_await context_.store.apply(command);
   while (!recorded && !stopping_ && jobs::is_passing(recorded.error().fault)) {
     Signal pause(context_.io, context_.timers);
-    co_await pause.wait(context_.timers.now() + record_again);
+    co_await pause.wait(context_.timers.now() + full_disk_pause);
     recorded = co_await context_.store.apply(command);
   }
   co_return recorded;
@@ -327,7 +323,7 @@ awaitable<void> Runner::finish(const Job& job,
     Result<jobs::Body> whole = co_await body->finish();
     while (!whole && jobs::is_passing(whole.error().fault) && !stopping_) {
       Signal pause(context_.io, context_.timers);
-      co_await pause.wait(context_.timers.now() + record_again);
+      co_await pause.wait(context_.timers.now() + full_disk_pause);
       whole = co_await body->finish();
     }
     if (!whole) {

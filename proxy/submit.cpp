@@ -64,6 +64,17 @@ Job job_of(Insert&& insert, State state) {
   return job;
 }
 
+// What the client is told of a job, which itself goes to its attempt.
+Job shown_of(const Job& job) {
+  Job shown;
+  shown.id = job.id;
+  shown.state = job.state;
+  shown.attempt = job.attempt;
+  shown.created_at = job.created_at;
+  shown.started_at = job.started_at;
+  return shown;
+}
+
 class Submission {
  public:
   Submission(Transaction& transaction, const SiteRoute& route, jobs::Prefer prefer)
@@ -299,12 +310,7 @@ awaitable<void> Submission::accepted(Insert insert) {
       upstream_.inserted(route_.lane);
       break;
   }
-  Job shown;
-  shown.id = job.id;
-  shown.state = job.state;
-  shown.attempt = job.attempt;
-  shown.created_at = job.created_at;
-  shown.started_at = job.started_at;
+  Job shown = shown_of(job);
   if (job.state == State::running) upstream_.runner->start(std::move(job));
   co_await tell(std::move(shown));
 }
@@ -428,12 +434,7 @@ Job Submission::became_job(HeldCall& call, Insert insert) {
   if (writer_) writer_->release();
   services_.pending.count.fetch_add(1, std::memory_order_relaxed);
   Job job = job_of(std::move(insert), State::running);
-  Job shown;
-  shown.id = job.id;
-  shown.state = job.state;
-  shown.attempt = job.attempt;
-  shown.created_at = job.created_at;
-  shown.started_at = job.started_at;
+  Job shown = shown_of(job);
   upstream_.runner->expect(job.id.place.key(), *call.exchange);
   call.job = std::move(job);
   call.verdict.notify();

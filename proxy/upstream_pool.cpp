@@ -183,6 +183,7 @@ UpstreamPool::Choice UpstreamPool::choose(const std::vector<Site*>& tried,
 // Who may not be asked in place of `server`; nobody, if that is not configured.
 std::vector<UpstreamPool::Site*> UpstreamPool::all_but(std::string_view server) const {
   std::vector<Site*> others;
+  if (server.empty()) return others;
   for (const auto& site : sites_) {
     if (site->server.authority != server) others.push_back(site.get());
   }
