@@ -18,10 +18,10 @@ using jobs::Result;
 namespace {
 
 constexpr std::size_t body_read_max = 64 * 1024;
-// What a client may still be sending when it has its answer already: read for so long, so that the
-// answer arrives.
-constexpr std::chrono::seconds linger_time{2};
-constexpr std::size_t linger_bytes = 64 * 1024;
+// A client may still be sending when it has its answer already: it is read for so long, and until
+// it has been quiet for so long, so that the answer arrives (nginx's lingering_time and _timeout).
+constexpr std::chrono::seconds linger_time{30};
+constexpr std::chrono::seconds linger_quiet{2};
 constexpr std::size_t request_id_max = 128;
 
 bool is_request_id(std::string_view text) {
@@ -404,16 +404,15 @@ bool Transaction::end() {
 awaitable<void> Transaction::linger() {
   connection().shutdown_send();
   if (body_done_ && client_->input.empty()) co_return;
-  const TimePoint deadline = services_.timers().now() + linger_time;
   client_->input.clear();
-  std::size_t read = 0;
-  while (read < linger_bytes * 64) {
-    const Io ready = co_await connection().wait_readable(deadline);
+  TimePoint now = services_.timers().now();
+  const TimePoint began = now;
+  while (now - began < (services_.draining ? linger_quiet : linger_time)) {
+    const Io ready = co_await connection().wait_readable(now + linger_quiet);
     if (ready != Io::ok) co_return;
-    const std::span<char> room = client_->input.prepare();
-    const Transfer transfer = connection().try_read(room);
+    const Transfer transfer = connection().try_read(client_->input.prepare());
     if (transfer.io != Io::ok) co_return;
-    read += transfer.size;
+    now = services_.timers().now();
   }
 }
 

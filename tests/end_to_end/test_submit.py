@@ -135,9 +135,10 @@ class Refused(EndToEnd):
 
     def test_a_413_reaches_a_client_that_sends_on(self):
         self.serve(routes=[route(limits={'body': '1KiB'})])
-        client = self.client()
-        client.send(b'POST /reports/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n' + b'x' * 60000)
-        self.assertEqual(413, client.answer('POST').status)
+        for size in (60_000, 64 << 20):
+            client = self.client()
+            client.send(b'POST /reports/1 HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n' % size + bytes(size))
+            self.assertEqual(413, client.answer('POST').status)
 
     def test_an_unmatched_call_without_a_default_upstream_is_404(self):
         self.serve(default_upstream=None)
