@@ -68,7 +68,7 @@ void check_listeners(const Config& config, Reading& reading) {
     const auto address = parse_listen_address(listener.address);
     const bool is_any_port = address && address->socket_path.empty() && address->port == 0;
     if (!is_any_port) addresses.add(listener.address, path + ".address");
-    const bool is_proxied = listener.proxy_protocol != ProxyProtocol::none;
+    const bool is_proxied = listener.is_proxied();
     if (is_proxied && config.trusted_proxies.empty() && address && address->socket_path.empty()) {
       reading.refuse(reading.place(path + ".proxy_protocol"), path + ".proxy_protocol",
                      "is believed of trusted_proxies only, and there are none");

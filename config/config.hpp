@@ -82,6 +82,9 @@ struct Listener {
   ListenerTimeouts timeouts;
   ListenerLimits limits;
   Place place;
+
+  // Who the client is stands in a header before its first request.
+  bool is_proxied() const { return proxy_protocol != ProxyProtocol::none; }
 };
 
 // One origin of an upstream: http://host[:port].
@@ -126,6 +129,8 @@ struct OutlierDetection {
   std::uint32_t consecutive_errors = 5;  // 0: never
   milliseconds ejection_time{30'000};
   std::uint32_t max_ejected_percent = 50;
+
+  bool operator==(const OutlierDetection&) const = default;
 };
 
 enum class LbPolicy { round_robin, least_conn, hash };
@@ -423,6 +428,10 @@ struct Shutdown {
   milliseconds grace_period{60'000};
 };
 
+struct Reload {
+  bool on_change = false;  // by itself, not only when asked
+};
+
 enum class AcceptId { trusted, always, never };
 
 struct RequestId {
@@ -445,6 +454,7 @@ struct Config {
   RequestId request_id;
   TraceContext trace_context;
   Shutdown shutdown;
+  Reload reload;
   Log log;
   AccessLog access_log;
   Store store;

@@ -211,6 +211,12 @@ void describe(V& v, AccessLog& l) {
 }
 
 template <class V>
+void describe(V& v, Reload& r) {
+  v.field("on_change", r.on_change, Flag{},
+          "Whether the configuration is read again by itself when one of its files has changed.");
+}
+
+template <class V>
 void describe(V& v, Shutdown& s) {
   v.field("delay", s.delay, Duration{Zero::allowed},
           "Time to go on serving after the signal, while load balancers look elsewhere.");
@@ -261,6 +267,7 @@ void describe(V& v, MainFile& file) {
   v.section("trace_context", c.trace_context,
             "Traces that requests belong to (W3C Trace Context).");
   v.section("shutdown", c.shutdown, "How the program ends.");
+  v.section("reload", c.reload, "When the configuration is read again.");
   v.section("log", c.log, "The program's log, on standard error.");
   v.section("access_log", c.access_log, "One line for each exchange.");
   v.section("store", c.store, "Where jobs survive.");

@@ -83,6 +83,8 @@ class AccessLog {
 // Sets up the program log: human on a terminal, "<N>" priorities for journald, JSON on request; and
 // gives the logger of the access log, null when it is off.
 std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::AccessLog& access);
+// Of the program log, from now on. Any thread.
+void set_log_level(config::LogLevel level);
 // Before leaving: what was logged is written.
 void close_logs();
 

@@ -15,15 +15,6 @@ std::uint64_t largest(const config::Config& config, config::BodyRules config::Ro
   return max + piece_max;
 }
 
-std::uint64_t room_for(std::uint64_t body) {
-  return std::max(BodyBudget::usual, body);
-}
-
-// One client leaves room for others, if its bodies are of a usual size.
-std::uint64_t room_of_client(std::uint64_t body) {
-  return std::max(BodyBudget::usual / 4, body);
-}
-
 }  // namespace
 
 std::string BodyBudget::network_of(std::string_view address) {
@@ -32,6 +23,12 @@ std::string BodyBudget::network_of(std::string_view address) {
   if (error || parsed.is_v4_mapped()) return std::string(address);
   const auto bytes = parsed.to_bytes();
   return {bytes.begin(), bytes.begin() + 8};
+}
+
+void BodyBudget::raise(std::uint64_t max, std::uint64_t client_max) {
+  const std::lock_guard lock(mutex_);
+  max_ = std::max(max_.load(), max);
+  client_max_ = std::max(client_max_.load(), client_max);
 }
 
 bool BodyBudget::take(const std::string& client, std::uint64_t bytes) {
@@ -58,10 +55,12 @@ void BodyBudget::give(const std::string& client, std::uint64_t bytes) {
   if (of_client->second == 0) clients_.erase(of_client);
 }
 
-BodyBudgets::BodyBudgets(const config::Config& config)
-    : requests(room_for(largest(config, &config::Route::request_body)),
-               room_of_client(largest(config, &config::Route::request_body))),
-      calls(room_for(largest(config, &config::Route::request_body))),
-      answers(room_for(largest(config, &config::Route::response_body))) {}
+// One client leaves room for others, if its bodies are of a usual size.
+void BodyBudgets::make_room(const config::Config& config) {
+  const std::uint64_t request = largest(config, &config::Route::request_body);
+  requests.raise(request, request);
+  calls.raise(request);
+  answers.raise(largest(config, &config::Route::response_body));
+}
 
 }  // namespace raincheck::proxy

@@ -2,6 +2,7 @@
 // of its own; without this, many at once would have none. For the process; any thread, never waits.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <mutex>
@@ -28,6 +29,8 @@ class BodyBudget {
 
   std::uint64_t max() const { return max_; }
   std::uint64_t client_max() const { return client_max_; }
+  // Not less than there is: bodies may have taken of it.
+  void raise(std::uint64_t max, std::uint64_t client_max = UINT64_MAX);
 
   // What one body takes; given back with this. One thread at a time.
   class Share {
@@ -64,8 +67,8 @@ class BodyBudget {
   bool take(const std::string& client, std::uint64_t bytes);
   void give(const std::string& client, std::uint64_t bytes);
 
-  const std::uint64_t max_;
-  const std::uint64_t client_max_;
+  std::atomic<std::uint64_t> max_;
+  std::atomic<std::uint64_t> client_max_;
   std::mutex mutex_;
   std::uint64_t taken_ = 0;
   std::unordered_map<std::string, std::uint64_t> clients_;  // what each has taken
@@ -74,11 +77,14 @@ class BodyBudget {
 // One for each thing that is waited for, so that none keeps another from what it needs. Who takes
 // of two takes in this order. Each has room for the largest body of its kind that a route wants.
 struct BodyBudgets {
-  explicit BodyBudgets(const config::Config& config);
+  explicit BodyBudgets(const config::Config& config) { make_room(config); }
+  // For its routes too.
+  void make_room(const config::Config& config);
 
-  BodyBudget requests;  // while clients send them, for as long as these like: each has a limit
-  BodyBudget calls;     // of attempts, on their way to the backend
-  BodyBudget answers;
+  // While clients send them, for as long as these like: each has a limit.
+  BodyBudget requests{BodyBudget::usual, BodyBudget::usual / 4};
+  BodyBudget calls{BodyBudget::usual};  // of attempts, on their way to the backend
+  BodyBudget answers{BodyBudget::usual};
 };
 
 }  // namespace raincheck::proxy

@@ -14,11 +14,17 @@ void Bulletin::publish(const JobChange& change) {
 
 void Bulletin::take(const JobChange& change) {
   if (change.final && change.ran.count() >= 0) {
+    if (durations_.size() <= change.route) durations_.resize(change.route + 1);
     durations_[change.route].waited.add(change.waited);
     durations_[change.route].ran.add(change.ran);
   }
   const auto [begin, end] = waiters_.equal_range(change.key);
   for (auto waiter = begin; waiter != end; ++waiter) waiter->second->notify();
+}
+
+const RouteDurations& Bulletin::durations(std::size_t route) const {
+  static const RouteDurations unknown;
+  return route < durations_.size() ? durations_[route] : unknown;
 }
 
 void Bulletin::flush() {

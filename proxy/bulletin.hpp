@@ -17,7 +17,7 @@ namespace raincheck::proxy {
 struct JobChange {
   std::int64_t key = 0;  // of the job's place
   bool final = false;
-  std::size_t route = 0;          // for a final one, if it ran:
+  std::size_t route = 0;          // SiteRoute::number; for a final one, if it ran:
   jobs::milliseconds waited{-1};  // from the 202 to the start of its last attempt
   jobs::milliseconds ran{-1};
 };
@@ -30,8 +30,7 @@ struct RouteDurations {
 
 class Bulletin {
  public:
-  Bulletin(boost::asio::io_context& io, Timers& timers, std::size_t routes)
-      : io_(io), timers_(timers), durations_(routes) {}
+  Bulletin(boost::asio::io_context& io, Timers& timers) : io_(io), timers_(timers) {}
   void set_others(std::vector<Bulletin*> others) { others_ = std::move(others); }
 
   void publish(const JobChange& change);
@@ -58,7 +57,8 @@ class Bulletin {
   // Every waiter goes on, as if its time had passed. For stopping.
   void release_waiters();
 
-  const RouteDurations& durations(std::size_t route) const { return durations_[route]; }
+  // Of SiteRoute::number.
+  const RouteDurations& durations(std::size_t route) const;
 
  private:
   void take(const JobChange& change);
@@ -68,7 +68,7 @@ class Bulletin {
   Timers& timers_;
   std::vector<Bulletin*> others_;
   std::vector<JobChange> outgoing_;
-  std::vector<RouteDurations> durations_;
+  std::vector<RouteDurations> durations_;  // of SiteRoute::number, as far as they are known
   std::unordered_multimap<std::int64_t, Watch*> waiters_;
 };
 

@@ -23,34 +23,61 @@ constexpr milliseconds probe_max{15'000};
 }  // namespace
 
 Dispatcher::Dispatcher(ShardContext context,
-                       const Site& site,
-                       std::size_t upstream,
+                       TaskGroup& tasks,
+                       std::string upstream,
                        Slots& slots,
-                       Runner& runner,
+                       Ended ended,
                        std::size_t shard)
     : context_(context),
-      upstream_(site.config().upstreams[upstream].name),
-      connect_(site.config().upstreams[upstream].timeouts.connect),
+      tasks_(tasks),
+      upstream_(std::move(upstream)),
       slots_(slots),
-      runner_(runner),
+      ended_(std::move(ended)),
       shard_(shard),
-      news_(context.io, context.timers),
-      request_retention_(site.config().jobs.retention.failed_request) {
+      news_(context.io, context.timers) {}
+
+void Dispatcher::configure(const Site& site, std::size_t upstream, Runner& runner) {
+  runner_ = &runner;
+  connect_ = site.config().upstreams[upstream].timeouts.connect;
+  request_retention_ = site.config().jobs.retention.failed_request;
   for (const store::Lane& lane : site.lanes(upstream)) {
-    numbers_.push_back(lane.number);
-    std::vector<store::Expire::Cursor>& cursors = cursors_.emplace_back();
-    for (const milliseconds wait : site.shorter_waits(lane.number)) cursors.push_back({wait});
-    jobs::LaneState& state = lanes_.emplace_back();
-    state.queued = lane.queued;
-    state.priority = lane.priority & ~held_lane_mark;
+    const std::size_t index = index_of(lane.number);
+    // What is known of a lane is newer than what the site was told when it was made.
+    if (index == lanes_.size()) {
+      numbers_.push_back(lane.number);
+      cursors_.emplace_back();
+      jobs::LaneState& state = lanes_.emplace_back();
+      state.queued = lane.queued;
+      state.priority = lane.priority & ~held_lane_mark;
+    }
+    std::vector<store::Expire::Cursor> cursors;
+    for (const milliseconds wait : site.shorter_waits(lane.number)) {
+      const auto same = std::find_if(cursors_[index].begin(), cursors_[index].end(),
+                                     [wait](const auto& each) { return each.patience == wait; });
+      cursors.push_back(same == cursors_[index].end() ? store::Expire::Cursor{wait} : *same);
+    }
+    cursors_[index] = std::move(cursors);
   }
+  news_.notify();
+}
+
+void Dispatcher::remove() {
+  runner_ = nullptr;
+  held_ = probing_ = false;
+  slots_.hold(false);
+  news_.notify();
 }
 
 awaitable<void> Dispatcher::run() {
   while (!stopping_) {
-    const bool more = co_await round();
+    bool more = false;
+    if (runner_) {
+      more = co_await round();
+    } else {
+      more = co_await end_removed();
+    }
     if (stopping_) break;
-    if (context_.timers.now() >= overdue_at_ && queued() != 0) {
+    if (runner_ && context_.timers.now() >= overdue_at_ && queued() != 0) {
       co_await end_overdue();
       overdue_at_ = context_.timers.now() + overdue_every;
     }
@@ -128,6 +155,7 @@ std::uint64_t Dispatcher::queued() const {
 // When to look again without news. While nothing may start, what is due does not matter.
 TimePoint Dispatcher::next_time() const {
   const TimePoint now = context_.timers.now();
+  if (!runner_) return queued() == 0 ? never : std::max(not_before_, now + claim_again);
   TimePoint next = queued() == 0 ? never : std::max(overdue_at_, now + overdue_every / 2);
   if (held_ && probing_) return std::min(next, probe_taken_at_);
   const TimePoint blocked = held_ ? std::max(not_before_, held_until_) : not_before_;
@@ -208,10 +236,20 @@ awaitable<bool> Dispatcher::end_overdue(std::size_t lane) {
   command.cursors = cursors_[lane];
   const jobs::Result<store::Expire> expired = co_await context_.store.apply(std::move(command));
   if (!expired) co_return false;
-  cursors_[lane] = expired->cursors;
+  take_cursors(lane, expired->cursors);
   lanes_[lane].queued -= std::min<std::uint64_t>(lanes_[lane].queued, expired->ended.size());
-  for (const jobs::Place& place : expired->ended) runner_.expired(place);
+  for (const jobs::Place& place : expired->ended) ended_(place);
   co_return expired->more;
+}
+
+// Those that are still wanted: the configuration may have changed meanwhile.
+void Dispatcher::take_cursors(std::size_t lane, const std::vector<store::Expire::Cursor>& moved) {
+  for (store::Expire::Cursor& cursor : cursors_[lane]) {
+    const auto same = std::find_if(moved.begin(), moved.end(), [&cursor](const auto& each) {
+      return each.patience == cursor.patience;
+    });
+    if (same != moved.end()) cursor.from = same->from;
+  }
 }
 
 // How many came; nothing: the store did not answer.
@@ -235,15 +273,64 @@ awaitable<std::optional<std::size_t>> Dispatcher::claim(std::size_t lane, std::u
   const std::uint64_t meanwhile = state.queued - std::min(state.queued, before);
   state.queued = claimed->queued + meanwhile;
   if (got < count && meanwhile == 0) state.next_due = claimed->next_due;
-  for (jobs::Job& job : claimed->jobs) {
-    if (stopping_) {
+  take(std::move(claimed->jobs));
+  co_return got;
+}
+
+// Jobs that were claimed; each has a slot.
+void Dispatcher::take(std::vector<jobs::Job> jobs) {
+  for (jobs::Job& job : jobs) {
+    if (!runner_) {
       slots_.give();
-      runner_.give_back(std::move(job));
+      tasks_.spawn(end_removed(std::move(job)));
+    } else if (stopping_) {
+      slots_.give();
+      runner_->give_back(std::move(job));
     } else {
-      runner_.start(std::move(job));
+      runner_->start(std::move(job));
     }
   }
-  co_return got;
+}
+
+// There is nobody to carry them out: all that are queued end, whatever they wait for. True: there
+// may be more.
+awaitable<bool> Dispatcher::end_removed() {
+  std::size_t ended = 0;
+  for (std::size_t lane = 0; lane < lanes_.size() && !runner_; ++lane) {
+    if (lanes_[lane].queued == 0) continue;
+    store::Claim command;
+    command.lane = numbers_[lane];
+    command.count = claim_max;
+    command.now = jobs::WallTime::max();
+    const std::uint64_t before = lanes_[lane].queued;
+    jobs::Result<store::Claim> claimed = co_await context_.store.apply(std::move(command));
+    if (!claimed) {
+      not_before_ = context_.timers.now() + claim_again;
+      co_return false;
+    }
+    const std::uint64_t meanwhile = lanes_[lane].queued - std::min(lanes_[lane].queued, before);
+    lanes_[lane].queued = claimed->queued + meanwhile;
+    ended += claimed->jobs.size();
+    // The next claim is answered after these.
+    for (jobs::Job& job : claimed->jobs) tasks_.spawn(end_removed(std::move(job)));
+  }
+  co_return ended != 0;
+}
+
+awaitable<void> Dispatcher::end_removed(jobs::Job job) {
+  store::Finish command;
+  command.fence = store::Fence{job.id.place, job.attempt, 0};
+  command.error = jobs::ErrorType::route_removed;
+  command.request_retention = request_retention_;
+  while (true) {
+    command.now = context_.timers.wall_now();
+    const jobs::Result<store::Finish> finished = co_await context_.store.apply(command);
+    if (finished && finished->applied) ended_(job.id.place);
+    // Held as running it would be taken, after a crash, for one that may have been carried out.
+    if (finished || stopping_ || !jobs::is_passing(finished.error().fault)) co_return;
+    Signal pause(context_.io, context_.timers);
+    co_await pause.wait(context_.timers.now() + full_disk_pause);
+  }
 }
 
 }  // namespace raincheck::proxy

@@ -1,7 +1,8 @@
 // Turns one upstream's queued jobs into attempts: which lane is next is jobs::next_lane()'s to say,
 // how many run at once the Slots'. The backlog stays on disk; this holds a few numbers for each
 // lane. While the upstream takes no calls its lanes are held back and single jobs are sent as
-// probes, at growing intervals. Owned by the shard that owns the upstream.
+// probes, at growing intervals. Owned by the shard that owns the upstream, for as long as the
+// process lives: a configuration without the upstream has its jobs end as `route_removed`.
 #pragma once
 
 #include <optional>
@@ -16,13 +17,20 @@ namespace raincheck::proxy {
 
 class Dispatcher {
  public:
-  // `upstream`: which one, in Config::upstreams.
+  // `ended` is called for each job that ends in the queue.
+  using Ended = std::function<void(const jobs::Place& place)>;
   Dispatcher(ShardContext context,
-             const Site& site,
-             std::size_t upstream,
+             TaskGroup& tasks,
+             std::string upstream,
              Slots& slots,
-             Runner& runner,
+             Ended ended,
              std::size_t shard);
+
+  // From now on the upstream is what `site` has at `upstream`, and its jobs are given to `runner`.
+  // Before run(), and for each new configuration.
+  void configure(const Site& site, std::size_t upstream, Runner& runner);
+  // The configuration has the upstream no more.
+  void remove();
 
   // Until stop().
   awaitable<void> run();
@@ -47,6 +55,10 @@ class Dispatcher {
  private:
   awaitable<bool> round();
   awaitable<std::optional<std::size_t>> claim(std::size_t lane, std::uint32_t count);
+  void take_cursors(std::size_t lane, const std::vector<store::Expire::Cursor>& moved);
+  void take(std::vector<jobs::Job> jobs);
+  awaitable<bool> end_removed();
+  awaitable<void> end_removed(jobs::Job job);
   awaitable<void> end_overdue();
   awaitable<bool> end_overdue(std::size_t lane);
   std::vector<std::uint32_t> plan(std::uint32_t slots);
@@ -54,13 +66,15 @@ class Dispatcher {
   std::size_t index_of(std::uint32_t lane);
 
   ShardContext context_;
+  TaskGroup& tasks_;
   const std::string upstream_;
-  const jobs::milliseconds connect_;
   Slots& slots_;
-  Runner& runner_;
+  const Ended ended_;
   const std::size_t shard_;
   Signal news_;
-  const jobs::milliseconds request_retention_;
+  Runner* runner_ = nullptr;  // null: removed
+  jobs::milliseconds connect_{};
+  jobs::milliseconds request_retention_{};
   std::vector<std::uint32_t> numbers_;                       // of the lanes, beside lanes_
   std::vector<std::vector<store::Expire::Cursor>> cursors_;  // likewise
   std::vector<jobs::LaneState> lanes_;

@@ -52,8 +52,11 @@ awaitable<Result<void>> PoolProbe::ask(UpstreamConnection& connection) {
 }
 
 struct HealthChecks::Watched {
-  Watched(boost::asio::io_context& io, Timers& timers, const config::HealthCheck& settings)
-      : health(settings), pause(io, timers) {}
+  Watched(boost::asio::io_context& io,
+          Timers& timers,
+          const config::HealthCheck& settings,
+          bool is_up)
+      : health(settings, is_up), pause(io, timers) {}
 
   Health health;
   Signal pause;
@@ -72,10 +75,11 @@ HealthChecks::HealthChecks(boost::asio::io_context& io,
       slots_(slots),
       probe_(std::move(probe)),
       recovered_(std::move(recovered)),
-      random_(seed),
-      up_(slots.size()) {
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    servers_.push_back(std::make_unique<Watched>(io, timers, upstream.health_check));
+      random_(seed) {
+  for (const auto& server : slots) {
+    const bool is_up = !server->held();
+    servers_.push_back(std::make_unique<Watched>(io, timers, upstream.health_check, is_up));
+    up_ += is_up ? 1 : 0;
   }
 }
 

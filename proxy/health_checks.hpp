@@ -1,6 +1,7 @@
 // Active checks (`health_check`) of the servers of one upstream: one coroutine for each server, on
 // the shard that owns the upstream. What they find is in the servers' Slots, where every shard sees
-// it: a server that is down is held. A server is up until checks have failed.
+// it: a server that is down is held. A new server is up until checks have failed; of another these
+// go on from what earlier ones found.
 #pragma once
 
 #include <functional>
@@ -17,7 +18,7 @@ namespace raincheck::proxy {
 // What the checks so far say of one server.
 class Health {
  public:
-  explicit Health(const config::HealthCheck& settings) : settings_(settings) {}
+  Health(const config::HealthCheck& settings, bool is_up) : settings_(settings), is_up_(is_up) {}
 
   bool is_up() const { return is_up_; }
   // Takes what one check found. True: the server is not any more what it was.
@@ -25,7 +26,7 @@ class Health {
 
  private:
   const config::HealthCheck& settings_;
-  bool is_up_ = true;
+  bool is_up_;
   std::uint32_t in_row_ = 0;  // checks that spoke against that
 };
 
@@ -85,7 +86,7 @@ class HealthChecks {
   const std::function<void()> recovered_;
   std::minstd_rand random_;
   std::vector<std::unique_ptr<Watched>> servers_;
-  std::size_t up_;
+  std::size_t up_ = 0;
   bool stopping_ = false;
 };
 

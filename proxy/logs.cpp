@@ -135,6 +135,10 @@ std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::
   return lines;
 }
 
+void set_log_level(config::LogLevel level) {
+  spdlog::default_logger_raw()->set_level(level_of(level));
+}
+
 void close_logs() {
   spdlog::shutdown();
 }

@@ -10,10 +10,10 @@
 #include <iostream>
 #include <optional>
 
-#include "config/load.hpp"
 #include "config/schema.hpp"
 #include "proxy/explain.hpp"
 #include "proxy/server.hpp"
+#include "proxy/settings.hpp"
 #include "routes/listing.hpp"
 #include "routes/route_table.hpp"
 
@@ -22,34 +22,6 @@ namespace {
 using namespace raincheck;
 
 constexpr const char* default_config = "/etc/raincheck/raincheck.yaml";
-
-bool has_checks(const config::Validate& rules) {
-  return !rules.content_types.empty() || !rules.headers.empty() || !rules.query.empty() ||
-         !rules.json_schema.empty();
-}
-
-// What has no effect where it stands.
-void refuse_idle(config::Loaded& loaded) {
-  for (std::size_t i = 0; i < loaded.config.routes.size(); ++i) {
-    const config::Route& route = loaded.config.routes[i];
-    const std::string path = "routes[" + std::to_string(i) + "]";
-    if (route.async.mode == config::Mode::never && has_checks(route.validate)) {
-      loaded.refuse(route.place, path + ".validate",
-                    "checks what becomes a job, and with 'mode: never' nothing does");
-    }
-  }
-}
-
-// The configuration with everything that can be said against it.
-config::Loaded load(const std::string& file) {
-  config::Loaded loaded = config::load(file);
-  refuse_idle(loaded);
-  const routes::RouteTable table(loaded.config, config::Environment::process().file);
-  for (const routes::RouteProblem& problem : table.problems()) {
-    loaded.refuse(problem.place, problem.path, problem.message);
-  }
-  return loaded;
-}
 
 bool is_readable(const std::string& file) {
   if (file == "-") return true;
@@ -60,13 +32,15 @@ bool is_readable(const std::string& file) {
 }
 
 // The configuration, if it may serve; else its mistakes are printed and `status` is set.
-std::optional<config::Loaded> load_good(const std::string& file, int& status) {
+std::optional<config::Loaded> load_good(const std::string& file,
+                                        int& status,
+                                        proxy::FileWatch* files = nullptr) {
   if (!is_readable(file)) {
     std::cerr << "raincheck: cannot read " << file << ": " << std::strerror(errno) << "\n";
     status = EX_NOINPUT;
     return std::nullopt;
   }
-  config::Loaded loaded = load(file);
+  config::Loaded loaded = proxy::load_settings(file, files);
   std::cerr << config::format(loaded);
   if (loaded.ok) return loaded;
   status = EX_CONFIG;
@@ -112,13 +86,14 @@ int explain(const std::string& file, const proxy::Question& question) {
 
 int serve(const std::string& file) {
   int status = EX_OK;
-  auto loaded = load_good(file, status);
+  proxy::FileWatch files;
+  auto loaded = load_good(file, status, &files);
   if (!loaded) return status;
   // A client that has gone is told by the write, not by a signal.
   std::signal(SIGPIPE, SIG_IGN);
   status = EX_SOFTWARE;
   try {
-    proxy::Server server(std::move(loaded->config));
+    proxy::Server server(std::move(loaded->config), file, std::move(files));
     status = server.run();
   } catch (const proxy::StoreUnusable& error) {
     spdlog::critical("{}", error.what());

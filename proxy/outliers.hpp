@@ -56,7 +56,7 @@ class Outliers {
 
   bool may_eject(jobs::TimePoint now) const;
 
-  const config::OutlierDetection& settings_;
+  const config::OutlierDetection settings_;
   const std::size_t ejected_max_;
   std::mutex mutex_;
   std::deque<Server> servers_;

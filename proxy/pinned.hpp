@@ -28,6 +28,7 @@ class IdlePinned {
   void close(const PinnedConnections& client);
   // Those that were idle for too long.
   void close_idle(TimePoint now);
+  void close_all() { places_.clear(); }
   std::size_t size() const { return places_.size(); }
 
  private:

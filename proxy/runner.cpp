@@ -95,11 +95,6 @@ awaitable<void> Runner::put_back(Job job, Decision decision) {
   co_await requeue(job, decision);
 }
 
-void Runner::expired(const jobs::Place& place) {
-  events_.finished();
-  bulletin_.publish(JobChange{place.key(), true});
-}
-
 awaitable<void> Runner::run(Job job) {
   const SiteRoute* const route = site_.find(job.route);
   const bool ended = co_await overdue(job, route);
@@ -347,7 +342,7 @@ awaitable<void> Runner::finish(const Job& job,
   if (!finished->applied) co_return;
   if (replayed) body->release();
   events_.finished();
-  JobChange change{job.id.place.key(), true, route.index};
+  JobChange change{job.id.place.key(), true, route.number};
   if (ran.count() >= 0) {
     change.waited = std::max(milliseconds(0), job.started_at - job.created_at);
     change.ran = ran;

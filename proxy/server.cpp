@@ -1,5 +1,6 @@
 #include "proxy/server.hpp"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <spdlog/spdlog.h>
 #include <sysexits.h>
@@ -7,8 +8,11 @@
 
 #include <algorithm>
 #include <csignal>
+#include <latch>
+#include <sstream>
 
 #include "jobs/decide.hpp"
+#include "proxy/settings.hpp"
 #include "store/sqlite_backend.hpp"
 
 namespace raincheck::proxy {
@@ -20,6 +24,7 @@ namespace {
 constexpr std::size_t shards_max = 16;
 constexpr milliseconds drain_poll{20};
 constexpr milliseconds store_poll{50};
+constexpr milliseconds files_poll{1'000};
 // After the grace period, for what was given up to be recorded.
 constexpr milliseconds abort_grace{5'000};
 
@@ -53,53 +58,52 @@ std::unique_ptr<store::Store> open_store(const config::Store& settings) {
   });
 }
 
+template <class F>
+void for_each_line(const std::string& text, F call) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) call(line);
+}
+
 }  // namespace
 
-Server::Server(config::Config config)
-    : access_logger_(open_logs(config.log, config.access_log)),
-      config_(std::move(config)),
-      store_(open_store(config_.store)),
-      site_(of_the_store([this] { return std::make_unique<Site>(config_, store_->backend()); })) {
-  for (const config::Upstream& upstream : config_.upstreams) {
-    slots_.push_back(std::make_unique<Slots>(upstream.max_concurrency));
-    server_slots_.push_back(make_server_slots(upstream));
-    outliers_.push_back(std::make_unique<Outliers>(upstream));
-  }
-  for (const config::Listener& listener : site_->config().listeners) {
-    connections_.push_back(std::make_unique<ConnectionCounts>(listener.limits));
-  }
-  auto followed = of_the_store([this] { return recover(); });
-  const Shared shared{*site_,       *store_,  slots_,  server_slots_,  outliers_,
-                      connections_, pending_, bodies_, access_logger_, store_->backend().secret()};
+Server::Server(config::Config config, std::string file, FileWatch files)
+    : file_(std::move(file)),
+      access_logger_(open_logs(config.log, config.access_log)),
+      store_(open_store(config.store)),
+      bodies_(config),
+      known_([this](std::size_t upstream) { return wake_for(upstream); }) {
+  const Shared shared{*store_, pending_, bodies_, access_logger_, store_->backend().secret()};
   const std::size_t count = shard_count();
   for (std::size_t i = 0; i < count; ++i)
     shards_.push_back(std::make_unique<Shard>(i, count, shared));
   for (const auto& shard : shards_) shard->connect(shards_);
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    std::vector<std::function<void()>> wake;
-    for (const auto& shard : shards_) {
-      wake.push_back([shard = shard.get(), i] { shard->wake(i); });
-    }
-    for (const auto& slots : server_slots_[i]) {
-      slots->set_wake(wake);
-    }
-    slots_[i]->set_wake(std::move(wake));
-  }
-  for (Recovered::Followed& each : followed) {
-    shards_[each.upstream % count]->resume(each.upstream, std::move(each.job));
-  }
-  open_listeners();
+  of_the_store([&] {
+    generation_ = std::make_shared<Generation>(std::move(config), *store_, known_, nullptr);
+    recover();
+  });
+  sockets_ = open_listeners(*generation_);
+  files_ = std::move(files);
+  files_read_ = files_seen_ = files_.look();
 }
 
 Server::~Server() = default;
 
+std::vector<std::function<void()>> Server::wake_for(std::size_t upstream) const {
+  std::vector<std::function<void()>> wake;
+  for (const auto& shard : shards_) {
+    wake.emplace_back([shard = shard.get(), upstream] { shard->wake(upstream); });
+  }
+  return wake;
+}
+
 // What was running when an earlier process ended is queued again or ended, or is to be followed;
 // all before anything is accepted.
-std::vector<Recovered::Followed> Server::recover() {
-  Recovered recovered = recover_jobs(store_->backend(), *site_, jobs::system_clock());
-  for (const Recovered::Followed& followed : recovered.followed) slots_[followed.upstream]->take();
+void Server::recover() {
+  Recovered recovered = recover_jobs(store_->backend(), generation_->site(), jobs::system_clock());
+  const auto& upstreams = generation_->upstreams();
+  for (const Recovered::Followed& each : recovered.followed) upstreams[each.upstream].slots->take();
   for (const Recovered::Held& held : recovered.held) {
-    Slots* const slots = slots_[held.upstream].get();
+    Slots* const slots = upstreams[held.upstream].slots;
     if (!slots->try_take()) continue;
     auto timer = std::make_shared<boost::asio::steady_timer>(io_, held.time);
     timer->async_wait([slots, timer](boost::system::error_code error) {
@@ -114,50 +118,163 @@ std::vector<Recovered::Followed> Server::recover() {
         recovered.requeued, recovered.unknown, recovered.abandoned);
   }
   spdlog::info("{} jobs are waiting", recovered.queued);
-  return std::move(recovered.followed);
+  followed_ = std::move(recovered.followed);
 }
 
-void Server::open_listeners() {
-  const auto& listeners = site_->config().listeners;
-  for (std::size_t i = 0; i < listeners.size(); ++i) {
-    std::string address = listeners[i].address;
+// Those that are not open yet, for each shard.
+std::vector<Shard::Sockets> Server::open_listeners(const Generation& generation) {
+  std::vector<Shard::Sockets> sockets(shards_.size());
+  for (const config::Listener& listener : generation.site().config().listeners) {
+    if (addresses_.count(listener.address) != 0) continue;
+    std::string address = listener.address;
     const bool is_unix = address.starts_with("unix:");
-    for (const auto& shard : shards_) {
-      shard->add_listener(i, listen_on(address, shard == shards_.front()));
-      if (is_unix) break;
+    for (std::size_t i = 0; i < shards_.size() && !(is_unix && i > 0); ++i) {
+      sockets[i].emplace_back(listener.address, listen_on(address, i == 0));
     }
     spdlog::info("listening on {}", address);
   }
+  return sockets;
 }
 
 int Server::run() {
   for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP}) signals_.add(number);
   await_signal();
   watch_store();
+  watch_files();
   for (const auto& shard : shards_) shard->start();
-  ::sd_notifyf(0, "READY=1\nSTATUS=serving %zu routes", site_->routes().size());
+  serve(generation_, std::move(sockets_));
+  for (Recovered::Followed& each : followed_) {
+    const std::size_t number = generation_->upstreams()[each.upstream].number;
+    shards_[number % shards_.size()]->resume(each.upstream, std::move(each.job));
+  }
+  followed_.clear();
+  tell_serving("");
   io_.run();
   return status_;
+}
+
+// On the thread of each, all at once; returns when it is done.
+template <class F>
+void Server::on_every_shard(F call) {
+  std::latch done(static_cast<std::ptrdiff_t>(shards_.size()));
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    shards_[i]->post([&, i] {
+      call(*shards_[i], i);
+      done.count_down();
+    });
+  }
+  done.wait();
+}
+
+// A shard that serves the new configuration sends messages to others, so all are prepared first.
+void Server::serve(std::shared_ptr<Generation> generation, std::vector<Shard::Sockets> sockets) {
+  bodies_.make_room(generation->site().config());
+  generation->enforce();
+  on_every_shard([&](Shard& shard, std::size_t) { shard.prepare(generation); });
+  on_every_shard([&](Shard& shard, std::size_t i) { shard.serve_prepared(std::move(sockets[i])); });
+  generation_ = std::move(generation);
+  addresses_.clear();
+  for (const config::Listener& listener : config().listeners) addresses_.insert(listener.address);
+  set_log_level(config().log.level);
+}
+
+void Server::tell_serving(const std::string& news) const {
+  ::sd_notifyf(0, "READY=1\nSTATUS=serving %zu routes%s", config().routes.size(), news.c_str());
+}
+
+Server::Reloaded Server::reload() {
+  const auto now = jobs::system_clock().now().time_since_epoch();
+  ::sd_notifyf(
+      0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+      static_cast<long long>(std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
+  Reloaded reloaded = try_reload();
+  if (reloaded.is_done) {
+    spdlog::info("{} was read again and is in force", file_);
+    tell_serving("");
+  } else {
+    spdlog::error("{} was read again and is refused; the configuration before it goes on serving",
+                  file_);
+    tell_serving("; the configuration was read again and refused");
+  }
+  for_each_line(reloaded.text, [&reloaded](const std::string& line) {
+    spdlog::log(reloaded.is_done ? spdlog::level::warn : spdlog::level::err, "{}", line);
+  });
+  return reloaded;
+}
+
+Server::Reloaded Server::try_reload() {
+  if (draining_) return {false, "raincheck is stopping\n"};
+  if (file_ == "-") return {false, "the configuration was read from standard input\n"};
+  FileWatch files;
+  config::Loaded loaded = load_settings(file_, &files);
+  files_ = std::move(files);
+  files_read_ = files_seen_ = files_.look();
+  refuse_unchangeable(loaded, file_, config());
+  std::string text = config::format(loaded);
+  if (!loaded.ok) return {false, text};
+  try {
+    auto next =
+        std::make_shared<Generation>(std::move(loaded.config), *store_, known_, generation_.get());
+    std::vector<Shard::Sockets> sockets = open_listeners(*next);
+    text += removed_by(*next);
+    serve(std::move(next), std::move(sockets));
+  } catch (const std::exception& error) {
+    return {false, text + file_ + ": error: " + error.what() + "\n"};
+  }
+  return {true, text};
+}
+
+// Jobs that wait for what `next` does not have will end without a call.
+std::string Server::removed_by(const Generation& next) const {
+  std::string text;
+  for (const SiteRoute& route : generation_->site().routes()) {
+    if (route.config->async.mode == config::Mode::never) continue;
+    if (next.site().find(route.config->name)) continue;
+    text += fmt::format("route {} is removed: its jobs that wait will end as route_removed\n",
+                        route.config->name);
+  }
+  return text;
+}
+
+// A file that is still being written is left alone: what has changed has to look the same twice.
+void Server::watch_files() {
+  files_timer_.expires_after(files_poll);
+  files_timer_.async_wait([this](boost::system::error_code error) {
+    if (error || draining_) return;
+    if (config().reload.on_change) {
+      const std::string seen = files_.look();
+      if (seen != files_read_ && seen == files_seen_) {
+        spdlog::info("a file of the configuration has changed");
+        reload();
+      } else {
+        files_seen_ = seen;
+      }
+    }
+    watch_files();
+  });
 }
 
 void Server::await_signal() {
   signals_.async_wait([this](boost::system::error_code error, int number) {
     if (error) return;
-    if (number == SIGHUP) {
-      spdlog::warn("SIGHUP: this version cannot reload its configuration; restart it instead");
-      await_signal();
-      return;
-    }
-    if (draining_) {
-      spdlog::warn("a second signal: ending at once");
-      close_logs();
-      std::_Exit(128 + number);
-    }
-    spdlog::info("{}: draining for {} ms at most", ::strsignal(number),
-                 config_.shutdown.grace_period.count());
-    begin_drain();
+    on_signal(number);
     await_signal();
   });
+}
+
+void Server::on_signal(int number) {
+  if (number == SIGHUP) {
+    reload();
+    return;
+  }
+  if (draining_) {
+    spdlog::warn("a second signal: ending at once");
+    close_logs();
+    std::_Exit(128 + number);
+  }
+  spdlog::info("{}: draining for {} ms at most", ::strsignal(number),
+               config().shutdown.grace_period.count());
+  begin_drain();
 }
 
 void Server::watch_store() {
@@ -180,8 +297,8 @@ void Server::watch_store() {
 void Server::begin_drain() {
   draining_ = true;
   ::sd_notify(0, "STOPPING=1\nSTATUS=draining");
-  const auto delay = status_ == 0 ? config_.shutdown.delay : milliseconds(0);
-  drain_until_ = jobs::system_clock().now() + delay + config_.shutdown.grace_period;
+  const auto delay = status_ == 0 ? config().shutdown.delay : milliseconds(0);
+  drain_until_ = jobs::system_clock().now() + delay + config().shutdown.grace_period;
   timer_.expires_after(delay);
   timer_.async_wait([this](boost::system::error_code) {
     for (const auto& shard : shards_) shard->begin_drain();
@@ -217,6 +334,7 @@ void Server::finish() {
   for (const auto& shard : shards_) shard->stop();
   for (const auto& shard : shards_) shard->join();
   shards_.clear();
+  generation_.reset();
   store_.reset();
   spdlog::info("stopped");
   // Whatever waits for this context still, such as slots held over from an earlier process, is

@@ -1,15 +1,19 @@
 // The whole program once its configuration is read: opens the store, recovers, builds the shards,
-// serves, drains, stops. Lives on the main thread, which only waits for signals. Construction
-// throws std::runtime_error; run() does not.
+// serves, reloads, drains, stops. Lives on the main thread, which only waits for signals.
+// Construction throws std::runtime_error; run() does not.
 #pragma once
 
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "config/config.hpp"
+#include "proxy/file_watch.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/shard.hpp"
 
@@ -22,38 +26,62 @@ class StoreUnusable : public std::runtime_error {
 
 class Server {
  public:
-  explicit Server(config::Config config);
+  // `file`: where the configuration was read, to be read again; "-" cannot be. `files`: what was
+  // read with it.
+  Server(config::Config config, std::string file, FileWatch files);
   ~Server();
 
   // Serves until SIGTERM, SIGINT or SIGQUIT, then drains; a second one ends the process at once.
-  // Gives the exit status: 0, or EX_IOERR (74) after the store has failed, so that a new process
-  // reads what is true.
+  // SIGHUP reloads. Gives the exit status: 0, or EX_IOERR (74) after the store has failed, so that
+  // a new process reads what is true.
   int run();
 
  private:
-  std::vector<Recovered::Followed> recover();
-  void open_listeners();
+  const config::Config& config() const { return generation_->site().config(); }
+  std::vector<std::function<void()>> wake_for(std::size_t upstream) const;
+  void recover();
+  std::vector<Shard::Sockets> open_listeners(const Generation& generation);
+  template <class F>
+  void on_every_shard(F call);
+  void serve(std::shared_ptr<Generation> generation, std::vector<Shard::Sockets> sockets);
+  void tell_serving(const std::string& news) const;
+
+  // All or nothing: what is wrong with the new configuration, or what changes with it, in lines.
+  struct Reloaded {
+    bool is_done = false;
+    std::string text;
+  };
+  Reloaded reload();
+  Reloaded try_reload();
+  std::string removed_by(const Generation& next) const;
+  void watch_files();
+
   void await_signal();
+  void on_signal(int number);
   void watch_store();
   void begin_drain();
   void poll_drain();
   void finish();
 
   boost::asio::io_context io_{1};
+  const std::string file_;
   std::shared_ptr<spdlog::logger> access_logger_;
-  const config::Config config_;
   std::unique_ptr<store::Store> store_;
-  std::unique_ptr<Site> site_;
   Pending pending_;
-  BodyBudgets bodies_{config_};
-  std::vector<std::unique_ptr<Slots>> slots_;
-  std::vector<ServerSlots> server_slots_;
-  std::vector<std::unique_ptr<Outliers>> outliers_;
-  std::vector<std::unique_ptr<ConnectionCounts>> connections_;
+  BodyBudgets bodies_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  Known known_;
+  std::shared_ptr<Generation> generation_;
+  std::vector<Recovered::Followed> followed_;
+  std::set<std::string> addresses_;      // that are listened on
+  std::vector<Shard::Sockets> sockets_;  // until they are the shards'
+  FileWatch files_;                      // of the configuration that was read last
+  std::string files_read_;               // as they were then
+  std::string files_seen_;               // as they were when last looked at
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer timer_{io_};
   boost::asio::steady_timer store_timer_{io_};
+  boost::asio::steady_timer files_timer_{io_};
   std::chrono::steady_clock::time_point drain_until_{};
   bool draining_ = false;
   bool aborted_ = false;

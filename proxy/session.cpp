@@ -17,26 +17,37 @@ void Transactions::give(std::unique_ptr<Transaction> transaction) {
   if (free_.size() < kept_max) free_.push_back(std::move(transaction));
 }
 
-Session::Session(Services& services,
-                 Transactions& transactions,
+Session::Session(std::shared_ptr<Serving> serving,
                  const config::Listener& listener,
                  Descriptor socket,
                  std::string peer)
-    : services_(services),
-      transactions_(transactions),
-      client_(listener, std::move(socket), services.context) {
+    : serving_(std::move(serving)),
+      client_(listener, std::move(socket), serving_->services.context) {
   set_peer(std::move(peer));
 }
 
 void Session::set_peer(std::string peer) {
   client_.peer = std::move(peer);
-  client_.peer_trusted = services_.site.trusted().contains(client_.peer);
+  client_.peer_trusted = serving_->services.site.trusted().contains(client_.peer);
+}
+
+void Session::pass_to(std::shared_ptr<Serving> serving, const config::Listener& listener) {
+  next_serving_ = std::move(serving);
+  next_listener_ = &listener;
+  if (idle_) switch_over();
+}
+
+void Session::switch_over() {
+  if (!next_serving_) return;
+  serving_ = std::move(next_serving_);
+  client_.listener = next_listener_;
+  client_.peer_trusted = serving_->services.site.trusted().contains(client_.peer);
 }
 
 awaitable<bool> Session::read_proxy_header() {
   const std::string_view why = co_await try_proxy_header();
   if (why.empty()) co_return true;
-  spdlog::debug("a connection from {} to {} was closed: {}", client_.peer, client_.listener.name,
+  spdlog::debug("a connection from {} to {} was closed: {}", client_.peer, client_.listener->name,
                 why);
   client_.connection.close();
   co_return false;
@@ -46,7 +57,7 @@ awaitable<bool> Session::read_proxy_header() {
 awaitable<std::string_view> Session::try_proxy_header() {
   if (!client_.peer_trusted) co_return "it is none of trusted_proxies";
   InputBuffer& input = client_.input;
-  const TimePoint deadline = services_.timers().now() + client_.listener.timeouts.header;
+  const TimePoint deadline = serving_->services.timers().now() + client_.listener->timeouts.header;
   while (true) {
     const Io ready = co_await client_.connection.wait_readable(deadline);
     if (ready == Io::timeout) co_return "its PROXY header took too long";
@@ -54,7 +65,7 @@ awaitable<std::string_view> Session::try_proxy_header() {
     const Transfer transfer = client_.connection.try_read(input.prepare());
     if (transfer.io != Io::ok) co_return "it ended within its PROXY header";
     input.commit(transfer.size);
-    ProxyHeader header = parse_proxy_header(client_.listener.proxy_protocol, input.view());
+    ProxyHeader header = parse_proxy_header(client_.listener->proxy_protocol, input.view());
     if (header.parse == Parse::rejected) co_return "it does not begin with a valid PROXY header";
     if (header.parse == Parse::more) continue;
     input.consume(header.size);
@@ -89,19 +100,20 @@ awaitable<Io> Session::first_bytes(TimePoint deadline) {
 awaitable<void> Session::run() {
   Connection& connection = client_.connection;
   // A new connection has as long for its first request as for a header.
-  jobs::milliseconds patience = client_.listener.timeouts.header;
+  jobs::milliseconds patience = client_.listener->timeouts.header;
   while (true) {
     if (client_.input.empty()) {
-      const Io io = co_await first_bytes(services_.timers().now() + patience);
+      const Io io = co_await first_bytes(serving_->services.timers().now() + patience);
       if (io != Io::ok) break;
     }
     idle_ = false;
-    std::unique_ptr<Transaction> transaction = transactions_.take();
+    std::unique_ptr<Transaction> transaction = serving_->transactions.take();
     const bool go_on = co_await transaction->serve(client_);
-    transactions_.give(std::move(transaction));
+    serving_->transactions.give(std::move(transaction));
     if (!go_on) break;
     idle_ = true;
-    patience = client_.listener.timeouts.idle;
+    switch_over();
+    patience = client_.listener->timeouts.idle;
   }
   connection.close();
 }

@@ -24,10 +24,16 @@ class Transactions {
   std::vector<std::unique_ptr<Transaction>> free_;
 };
 
+// What serves requests on a shard under one configuration.
+struct Serving {
+  Services services;
+  Transactions transactions{services};
+};
+
 class Session {
  public:
-  Session(Services& services,
-          Transactions& transactions,
+  // `listener`: of the configuration that `serving` is for.
+  Session(std::shared_ptr<Serving> serving,
           const config::Listener& listener,
           Descriptor socket,
           std::string peer);
@@ -36,10 +42,13 @@ class Session {
   // request. False: there is none that can be believed, and the connection is over.
   awaitable<bool> read_proxy_header();
   const std::string& peer() const { return client_.peer; }
+  const config::Listener& listener() const { return *client_.listener; }
   // Instead of run(): this answer, and the end.
   void refuse(std::string_view response);
   // Until the connection ends.
   awaitable<void> run();
+  // The next request is served by this. `listener`: as above.
+  void pass_to(std::shared_ptr<Serving> serving, const config::Listener& listener);
   // No further request: ends an idle connection at once, and another after its answer.
   void drain();
   // At once, whatever it is at.
@@ -50,9 +59,12 @@ class Session {
   awaitable<std::string_view> try_proxy_header();
   awaitable<Io> first_bytes(TimePoint deadline);
 
-  Services& services_;
-  Transactions& transactions_;
+  void switch_over();
+
+  std::shared_ptr<Serving> serving_;
   ClientConnection client_;
+  std::shared_ptr<Serving> next_serving_;  // after the request that is being served
+  const config::Listener* next_listener_ = nullptr;
   bool idle_ = true;
 };
 

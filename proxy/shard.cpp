@@ -29,164 +29,156 @@ constexpr std::string_view too_many_connections =
 
 // A socket that listens, on this shard.
 struct Shard::Listening {
-  Listening(asio::io_context& io, Descriptor of, std::size_t index)
-      : socket(io, of.release()), listener(index) {}
+  Listening(asio::io_context& io, std::string at, Descriptor of)
+      : address(std::move(at)), socket(io, of.release()) {}
 
+  const std::string address;
   asio::posix::basic_stream_descriptor<Executor> socket;
-  const std::size_t listener;
+  std::size_t listener = 0;  // in the configuration that serves
 };
 
-bool ConnectionCounts::add(const std::string& client) {
-  const std::lock_guard lock(mutex_);
-  if (all_ >= limits_.connections) return false;
-  if (!client.empty() && !add_to(client)) return false;
-  ++all_;
-  return true;
-}
-
-bool ConnectionCounts::name(const std::string& client) {
-  const std::lock_guard lock(mutex_);
-  return add_to(client);
-}
-
-bool ConnectionCounts::add_to(const std::string& client) {
-  std::uint32_t& of_client = by_client_[client];
-  if (of_client >= limits_.connections_per_client) return false;
-  ++of_client;
-  return true;
-}
-
-void ConnectionCounts::remove(const std::string& client) {
-  const std::lock_guard lock(mutex_);
-  --all_;
-  if (client.empty()) return;
-  const auto found = by_client_.find(client);
-  if (--found->second == 0) by_client_.erase(found);
-}
-
-Shard::Shard(std::size_t index, std::size_t count, Shared shared)
+Shard::Shard(std::size_t index, std::size_t count, const Shared& shared)
     : index_(index),
       count_(count),
-      shared_(std::move(shared)),
       timers_(jobs::system_clock()),
       readiness_(io_),
-      store_(shared_.store, io_),
-      bulletin_(io_, timers_, shared_.site.routes().size()),
-      log_(shared_.site.config().access_log, shared_.access_logger, shared_.secret),
-      codec_(shared_.secret),
+      store_(shared.store, io_),
+      bulletin_(io_, timers_),
+      codec_(shared.secret),
       housekeeping_(io_, timers_),
       tasks_(io_, timers_),
-      upstreams_(shared_.site.config().upstreams.size()),
-      dispatchers_(upstreams_.size()),
-      services_{ShardContext{io_, timers_, readiness_, buffers_, store_, codec_, shared_.bodies,
-                             warnings_},
-                shared_.site,
-                tasks_,
-                bulletin_,
-                log_,
-                entropy_,
-                shared_.pending,
-                upstreams_,
-                {},
-                draining_},
-      transactions_(services_),
+      parts_{ShardContext{io_, timers_, readiness_, buffers_, store_, codec_, shared.bodies,
+                          warnings_},
+             bulletin_,
+             entropy_,
+             shared.pending,
+             tasks_,
+             shared.access_logger,
+             shared.secret,
+             index,
+             draining_,
+             {},
+             [this](std::size_t upstream) { return owns(upstream); },
+             [this](std::size_t upstream, ShardParts::DispatcherCall call) {
+               tell(upstream, std::move(call));
+             }},
       prune_pause_(io_, timers_),
       counts_pause_(io_, timers_) {}
 
 Shard::~Shard() = default;
 
 void Shard::connect(const std::vector<std::unique_ptr<Shard>>& all) {
+  all_ = &all;
   std::vector<Bulletin*> others;
   for (const auto& shard : all) {
     if (shard.get() != this) others.push_back(&shard->bulletin_);
   }
   bulletin_.set_others(std::move(others));
-  services_.abort_everywhere = [&all](std::int64_t key) {
+  parts_.abort_everywhere = [&all](std::int64_t key) {
     for (const auto& shard : all) {
-      asio::post(shard->io_, [shard = shard.get(), key] {
-        for (ShardUpstream& upstream : shard->upstreams_) upstream.runner->abort(key);
-      });
+      shard->post([shard = shard.get(), key] { shard->abort_job(key); });
     }
   };
-  for (std::size_t upstream = 0; upstream < upstreams_.size(); ++upstream) {
-    make_upstream(upstream, all);
-  }
 }
 
-void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<Shard>>& all) {
-  ShardUpstream& upstream = upstreams_[index];
-  Shard& owner = *all[index % count_];
-  upstream.config = &shared_.site.config().upstreams[index];
-  upstream.slots = shared_.slots[index].get();
-  upstream.queue = std::make_unique<SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool =
-      std::make_unique<UpstreamPool>(services_.context, *upstream.config,
-                                     shared_.server_slots[index], *shared_.outliers[index], index_);
-  upstream.runner =
-      std::make_unique<Runner>(services_.context, shared_.site, *upstream.config, *upstream.pool,
-                               *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));
-  if (&owner == this) {
-    dispatchers_[index] = std::make_unique<Dispatcher>(services_.context, shared_.site, index,
-                                                       *upstream.slots, *upstream.runner, index_);
-    upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
-    make_checks(index);
-  } else {
-    upstream.inserted = [&owner, index](std::uint32_t lane) {
-      asio::post(owner.io_, [&owner, index, lane] { owner.dispatchers_[index]->inserted(lane); });
-    };
-  }
+void Shard::abort_job(std::int64_t key) {
+  for (ShardGeneration* const each : generations()) each->abort(key);
 }
 
-void Shard::make_checks(std::size_t index) {
-  const ShardUpstream& upstream = upstreams_[index];
-  if (upstream.config->health_check.path.empty()) return;
-  const jobs::Random random = entropy_.random();
-  const std::uint32_t seed = std::uint32_t{random[0]} << 8 | random[1];
-  checks_.push_back(
-      std::make_unique<HealthChecks>(io_, timers_, *upstream.config, shared_.server_slots[index],
-                                     std::make_unique<PoolProbe>(*upstream.pool), seed,
-                                     [this, index] { dispatchers_[index]->recovered(); }));
-}
-
-RunnerEvents Shard::events_for(std::size_t index, Shard& owner) {
+void Shard::tell(std::size_t upstream, ShardParts::DispatcherCall call) {
+  Shard& owner = *(*all_)[upstream % count_];
   // On the owner itself a message would only be slower.
-  const auto tell = [this, &owner, index](auto call) {
-    if (&owner == this) {
-      call(*dispatchers_[index]);
-    } else {
-      asio::post(owner.io_, [&owner, index, call] { call(*owner.dispatchers_[index]); });
-    }
-  };
-  RunnerEvents events;
-  events.requeued = [tell](std::uint32_t lane, jobs::WallTime due) {
-    tell([lane, due](Dispatcher& dispatcher) { dispatcher.requeued(lane, due); });
-  };
-  events.unavailable = [tell](milliseconds hold) {
-    tell([hold](Dispatcher& dispatcher) { dispatcher.unavailable(hold); });
-  };
-  Slots* const slots = shared_.slots[index].get();
-  events.available = [tell, slots] {
-    if (slots->held()) tell([](Dispatcher& dispatcher) { dispatcher.available(); });
-  };
-  events.skipped = [tell, slots] {
-    if (slots->held()) tell([](Dispatcher& dispatcher) { dispatcher.skipped(); });
-  };
-  events.finished = [this] { shared_.pending.count.fetch_sub(1, std::memory_order_relaxed); };
-  return events;
+  if (&owner == this) {
+    call(*dispatchers_[upstream]);
+  } else {
+    owner.post([&owner, upstream, call = std::move(call)] { call(*owner.dispatchers_[upstream]); });
+  }
 }
 
-void Shard::add_listener(std::size_t listener, Descriptor socket) {
-  listening_.push_back(std::make_unique<Listening>(io_, std::move(socket), listener));
+// All that may have something under way.
+std::vector<ShardGeneration*> Shard::generations() const {
+  std::vector<ShardGeneration*> all;
+  for (const auto& each : retired_) all.push_back(each.get());
+  if (current_) all.push_back(current_.get());
+  return all;
+}
+
+void Shard::prepare(std::shared_ptr<const Generation> generation) {
+  prepared_ = std::make_shared<ShardGeneration>(parts_, std::move(generation));
+  configure_dispatchers(prepared_->generation(), *prepared_);
+}
+
+void Shard::configure_dispatchers(const Generation& generation, ShardGeneration& serving) {
+  for (std::size_t number = 0; number < dispatchers_.size(); ++number) {
+    if (dispatchers_[number] && !generation.find(number)) dispatchers_[number]->remove();
+  }
+  for (std::size_t i = 0; i < generation.upstreams().size(); ++i) {
+    const Generation::Upstream& upstream = generation.upstreams()[i];
+    if (!owns(upstream.number)) continue;
+    if (dispatchers_.size() <= upstream.number) dispatchers_.resize(upstream.number + 1);
+    std::unique_ptr<Dispatcher>& dispatcher = dispatchers_[upstream.number];
+    const bool is_new = !dispatcher;
+    if (is_new) {
+      dispatcher = make_dispatcher(generation.site().config().upstreams[i].name, *upstream.slots);
+    }
+    dispatcher->configure(generation.site(), i, serving.runner(i));
+    if (is_new) tasks_.spawn(dispatcher->run());
+  }
+}
+
+std::unique_ptr<Dispatcher> Shard::make_dispatcher(const std::string& name, Slots& slots) {
+  const auto ended = [this](const jobs::Place& place) {
+    parts_.pending.count.fetch_sub(1, std::memory_order_relaxed);
+    bulletin_.publish(JobChange{place.key(), true});
+  };
+  return std::make_unique<Dispatcher>(parts_.context, tasks_, name, slots, ended, index_);
+}
+
+void Shard::serve_prepared(Sockets sockets) {
+  if (current_) {
+    current_->retire();
+    retired_.push_back(std::move(current_));
+  }
+  current_ = std::move(prepared_);
+  current_->begin();
+  const Generation& generation = current_->generation();
+  const std::size_t listeners = generation.site().config().listeners.size();
+  std::erase_if(listening_, [&generation, listeners](const auto& each) {
+    each->listener = generation.listener_at(each->address);
+    if (each->listener < listeners) return false;
+    boost::system::error_code ignored;
+    each->socket.close(ignored);
+    return true;
+  });
+  for (auto& [address, socket] : sockets) {
+    listening_.push_back(std::make_shared<Listening>(io_, address, std::move(socket)));
+    listening_.back()->listener = generation.listener_at(address);
+    wait_to_accept(listening_.back());
+  }
+  for (Session* const session : sessions_) pass_on(*session);
+}
+
+// A client of a listener that is gone gets the answer that it waits for, and no other.
+void Shard::pass_on(Session& session) {
+  const Generation& generation = current_->generation();
+  const auto& listeners = generation.site().config().listeners;
+  const std::size_t listener = generation.listener_at(session.listener().address);
+  if (listener == listeners.size()) {
+    session.drain();
+  } else {
+    session.pass_to({current_, &current_->serving()}, listeners[listener]);
+  }
+}
+
+// Those of which nothing is under way any more.
+void Shard::drop_retired() {
+  std::erase_if(retired_,
+                [](const auto& each) { return each.use_count() == 1 && each->is_idle(); });
 }
 
 void Shard::start() {
   work_.emplace(io_.get_executor());
   timers_.start(io_);
-  for (const auto& dispatcher : dispatchers_) {
-    if (dispatcher) tasks_.spawn(dispatcher->run());
-  }
-  for (const auto& checks : checks_) checks->start(tasks_);
-  for (const auto& listening : listening_) wait_to_accept(*listening);
   if (index_ == 0) housekeeping_.spawn(prune());
   housekeeping_.spawn(watch_counts());
   thread_ = std::thread([this] { io_.run(); });
@@ -195,15 +187,14 @@ void Shard::start() {
 void Shard::wake(std::size_t upstream) {
   post([this, upstream] {
     // Who holds a client's connection goes first: a job can wait.
-    upstreams_[upstream].queue->wake();
-    upstreams_[upstream].pool->wake();
-    if (dispatchers_[upstream]) dispatchers_[upstream]->wake();
+    for (ShardGeneration* const each : generations()) each->wake(upstream);
+    if (owns(upstream)) dispatchers_[upstream]->wake();
   });
 }
 
 void Shard::resume(std::size_t upstream, jobs::Job job) {
   post([this, upstream, job = std::move(job)]() mutable {
-    upstreams_[upstream].runner->start(std::move(job));
+    current_->runner(upstream).start(std::move(job));
   });
 }
 
@@ -211,18 +202,18 @@ void Shard::post(std::function<void()> call) {
   asio::post(io_, std::move(call));
 }
 
-void Shard::wait_to_accept(Listening& listening) {
-  listening.socket.async_wait(asio::posix::descriptor_base::wait_read,
-                              [this, &listening](boost::system::error_code error) {
-                                if (error || draining_) return;
-                                if (accept(listening)) {
-                                  wait_to_accept(listening);
-                                  return;
-                                }
-                                timers_.at(timers_.now() + accept_again, [this, &listening] {
-                                  if (!draining_) wait_to_accept(listening);
-                                });
-                              });
+void Shard::wait_to_accept(const std::shared_ptr<Listening>& listening) {
+  if (draining_ || !listening->socket.is_open()) return;
+  listening->socket.async_wait(asio::posix::descriptor_base::wait_read,
+                               [this, listening](boost::system::error_code error) {
+                                 if (error || draining_ || !listening->socket.is_open()) return;
+                                 if (accept(*listening)) {
+                                   wait_to_accept(listening);
+                                 } else {
+                                   timers_.at(timers_.now() + accept_again,
+                                              [this, listening] { wait_to_accept(listening); });
+                                 }
+                               });
 }
 
 // False: the system can give no more connections at the moment.
@@ -245,7 +236,9 @@ bool Shard::accept(Listening& listening) {
 
 void Shard::take(Descriptor socket, std::size_t listener) {
   std::string peer = peer_address(socket.get());
-  if (!shared_.connections[listener]->add(is_proxied(listener) ? std::string() : peer)) {
+  const Generation& generation = current_->generation();
+  const bool is_proxied = generation.site().config().listeners[listener].is_proxied();
+  if (!generation.connections(listener)->add(is_proxied ? std::string() : peer)) {
     ::send(socket.get(), too_many_connections.data(), too_many_connections.size(),
            MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
@@ -253,37 +246,35 @@ void Shard::take(Descriptor socket, std::size_t listener) {
   tasks_.spawn(serve(std::move(socket), listener, std::move(peer)));
 }
 
-bool Shard::is_proxied(std::size_t listener) const {
-  return shared_.site.config().listeners[listener].proxy_protocol != config::ProxyProtocol::none;
-}
-
 // A session is known and counted as long as its coroutine lives, however that ends.
 struct Shard::OpenSession {
-  OpenSession(Shard& of, Session& opened, ConnectionCounts& in)
-      : shard(of), session(opened), counts(in) {
+  OpenSession(Shard& of, Session& opened, std::shared_ptr<ConnectionCounts> in)
+      : shard(of), session(opened), counts(std::move(in)) {
     shard.sessions_.insert(&session);
   }
   ~OpenSession() {
     shard.sessions_.erase(&session);
-    counts.remove(client);
+    counts->remove(client);
   }
   OpenSession(const OpenSession&) = delete;
   OpenSession& operator=(const OpenSession&) = delete;
 
   Shard& shard;
   Session& session;
-  ConnectionCounts& counts;
+  const std::shared_ptr<ConnectionCounts> counts;
   std::string client;  // as it is counted
 };
 
 awaitable<void> Shard::serve(Descriptor socket, std::size_t listener, std::string peer) {
-  Session session(services_, transactions_, shared_.site.config().listeners[listener],
-                  std::move(socket), peer);
-  OpenSession open(*this, session, *shared_.connections[listener]);
-  if (is_proxied(listener)) {
+  const Generation& generation = current_->generation();
+  const config::Listener& at = generation.site().config().listeners[listener];
+  const bool is_proxied = at.is_proxied();
+  Session session({current_, &current_->serving()}, at, std::move(socket), peer);
+  OpenSession open(*this, session, generation.connections(listener));
+  if (is_proxied) {
     const bool named = co_await session.read_proxy_header();
     if (!named) co_return;
-    if (!open.counts.name(session.peer())) {
+    if (!open.counts->name(session.peer())) {
       session.refuse(too_many_connections);
       co_return;
     }
@@ -311,8 +302,9 @@ awaitable<void> Shard::prune() {
 awaitable<void> Shard::watch_counts() {
   while (!stopping_) {
     std::size_t running = 0;
-    for (const ShardUpstream& upstream : upstreams_) running += upstream.runner->running();
+    for (const ShardGeneration* const each : generations()) running += each->running();
     running_ = running;
+    drop_retired();
     co_await counts_pause_.wait(timers_.now() + count_every);
   }
 }
@@ -327,8 +319,8 @@ void Shard::begin_drain() {
     for (const auto& dispatcher : dispatchers_) {
       if (dispatcher) dispatcher->stop();
     }
-    for (const auto& checks : checks_) checks->stop();
-    for (ShardUpstream& upstream : upstreams_) upstream.runner->drain();
+    if (current_) current_->retire();
+    for (ShardGeneration* const each : generations()) each->drain();
     for (Session* const session : sessions_) session->drain();
     bulletin_.release_waiters();
     counts_pause_.notify();
@@ -338,10 +330,7 @@ void Shard::begin_drain() {
 
 void Shard::abort_all() {
   post([this] {
-    for (ShardUpstream& upstream : upstreams_) {
-      upstream.runner->stop();
-      upstream.pool->stop();
-    }
+    for (ShardGeneration* const each : generations()) each->stop();
     for (Session* const session : sessions_) session->abort();
     counts_pause_.notify();
   });

@@ -37,15 +37,15 @@ std::string make_pseudonym(const jobs::IdCodec::Secret& secret) {
 
 }  // namespace
 
-Site::Site(config::Config config, store::Backend& backend)
+Site::Site(config::Config config, store::Store& store, Numbers& numbers)
     : config_(std::move(config)),
-      pseudonym_(make_pseudonym(backend.secret())),
+      pseudonym_(make_pseudonym(store.backend().secret())),
       trusted_(config_.trusted_proxies),
       table_(config_, config::Environment::process().file) {
   for (const config::Route& route : config_.routes) {
     SiteRoute& built = routes_.emplace_back();
     built.config = &route;
-    built.index = routes_.size() - 1;
+    built.number = numbers.of(route.name);
     built.upstream = upstream_index(route.upstream);
     built.auth_service = upstream_index(route.authorize.service);
     authorizes_polls_ = authorizes_polls_ || route.authorize.covers_polls();
@@ -60,7 +60,7 @@ Site::Site(config::Config config, store::Backend& backend)
     by_config_.emplace(&route, &built);
   }
   if (!config_.default_upstream.empty()) build_unmatched();
-  open_lanes(backend);
+  open_lanes(store);
 }
 
 void Site::build_unmatched() {
@@ -77,7 +77,9 @@ std::size_t Site::upstream_index(std::string_view name) const {
   return static_cast<std::size_t>(found - config_.upstreams.begin());
 }
 
-void Site::open_lanes(store::Backend& backend) {
+void Site::open_lanes(store::Store& store) {
+  const auto turn = store.between_commits();
+  store::Backend& backend = store.backend();
   for (SiteRoute& route : routes_) {
     if (route.config->async.mode == config::Mode::never) continue;
     const auto priority = static_cast<std::uint8_t>(route.config->async.priority);

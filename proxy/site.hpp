@@ -13,7 +13,7 @@
 #include "proxy/trusted_proxies.hpp"
 #include "routes/default_route.hpp"
 #include "routes/route_table.hpp"
-#include "store/backend.hpp"
+#include "store/store.hpp"
 
 namespace raincheck::proxy {
 
@@ -23,7 +23,7 @@ constexpr std::uint8_t held_lane_mark = 0x80;
 // A route as requests meet it.
 struct SiteRoute {
   const config::Route* config = nullptr;  // all defaults: Site::unmatched()
-  std::size_t index = 0;                  // in Site::routes()
+  std::size_t number = 0;                 // of its name: the same in every configuration
   std::size_t upstream = 0;               // in Config::upstreams
   std::size_t auth_service = 0;           // the same, where Config::authorize is not empty
   std::uint32_t lane = 0;                 // where its jobs queue; 0 for `mode: never`
@@ -37,11 +37,23 @@ struct SiteRoute {
   jobs::Rules decisions;
 };
 
+// Gives each name a number of its own, which it keeps as long as this lives: small, and without a
+// gap. One thread at a time.
+class Numbers {
+ public:
+  std::size_t of(const std::string& name) {
+    return numbers_.try_emplace(name, numbers_.size()).first->second;
+  }
+
+ private:
+  std::unordered_map<std::string, std::size_t> numbers_;
+};
+
 class Site {
  public:
   // Throws std::runtime_error when the routes contradict each other. Opens the lanes that the
-  // routes need.
-  Site(config::Config config, store::Backend& backend);
+  // routes need; the store may be at work. `numbers`: of routes.
+  Site(config::Config config, store::Store& store, Numbers& numbers);
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
 
@@ -77,7 +89,7 @@ class Site {
  private:
   std::size_t upstream_index(std::string_view name) const;
   void build_unmatched();
-  void open_lanes(store::Backend& backend);
+  void open_lanes(store::Store& store);
 
   const config::Config config_;
   const std::string pseudonym_;

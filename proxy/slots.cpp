@@ -5,6 +5,11 @@
 
 namespace raincheck::proxy {
 
+void Slots::set_max(std::uint32_t max) {
+  max_ = max;
+  wake();
+}
+
 bool Slots::try_take() {
   return take_up_to(1) == 1;
 }
@@ -12,7 +17,8 @@ bool Slots::try_take() {
 std::uint32_t Slots::take_up_to(std::uint32_t count) {
   std::uint32_t taken = taken_.load();
   while (true) {
-    const std::uint32_t room = std::min(count, max_ - std::min(max_, taken));
+    const std::uint32_t most = max();
+    const std::uint32_t room = std::min(count, most - std::min(most, taken));
     if (room == 0) return 0;
     if (taken_.compare_exchange_weak(taken, taken + room)) return room;
   }
@@ -32,12 +38,14 @@ void Slots::wake() {
   }
 }
 
+std::uint32_t slots_of_server(std::uint32_t max_concurrency) {
+  return max_concurrency == 0 ? std::numeric_limits<std::uint32_t>::max() : max_concurrency;
+}
+
 ServerSlots make_server_slots(const config::Upstream& upstream) {
   ServerSlots slots;
   for (const config::Server& server : upstream.servers) {
-    constexpr std::uint32_t no_limit = std::numeric_limits<std::uint32_t>::max();
-    const std::uint32_t max = server.max_concurrency;
-    slots.push_back(std::make_unique<Slots>(max == 0 ? no_limit : max));
+    slots.push_back(std::make_shared<Slots>(slots_of_server(server.max_concurrency)));
   }
   return slots;
 }

@@ -43,10 +43,12 @@ class Slots {
   jobs::TimePoint back_at() const { return back_at_.load(std::memory_order_relaxed); }
 
   std::uint32_t taken() const { return taken_.load(std::memory_order_relaxed); }
-  std::uint32_t max() const { return max_; }
+  std::uint32_t max() const { return max_.load(std::memory_order_relaxed); }
+  // Those that are taken stay taken.
+  void set_max(std::uint32_t max);
 
  private:
-  const std::uint32_t max_;
+  std::atomic<std::uint32_t> max_;
   std::vector<std::function<void()>> wake_;
   std::atomic<std::uint32_t> taken_{0};
   std::atomic<std::uint64_t> wanted_{0};
@@ -61,7 +63,9 @@ struct GiveSlot {
 using Slot = std::unique_ptr<Slots, GiveSlot>;
 
 // Of the servers of one upstream, in their order.
-using ServerSlots = std::vector<std::unique_ptr<Slots>>;
+using ServerSlots = std::vector<std::shared_ptr<Slots>>;
 ServerSlots make_server_slots(const config::Upstream& upstream);
+// Of a server whose own limit is `max_concurrency`; 0: it has none.
+std::uint32_t slots_of_server(std::uint32_t max_concurrency);
 
 }  // namespace raincheck::proxy

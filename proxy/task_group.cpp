@@ -15,6 +15,7 @@ TaskGroup::~TaskGroup() {
 
 void TaskGroup::spawn(awaitable<void> task) {
   ++size_;
+  if (all_) ++all_->size_;
   store::spawn(io_, std::move(task), [this](const std::exception_ptr& error) { ended(error); });
 }
 
@@ -26,6 +27,11 @@ void TaskGroup::ended(const std::exception_ptr& error) {
       spdlog::error("a task ended by an exception: {}", exception.what());
     }
   }
+  if (all_) all_->leave();
+  leave();
+}
+
+void TaskGroup::leave() {
   if (--size_ == 0) empty_.notify();
 }
 

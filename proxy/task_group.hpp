@@ -12,7 +12,9 @@ namespace raincheck::proxy {
 
 class TaskGroup {
  public:
-  TaskGroup(boost::asio::io_context& io, Timers& timers) : io_(io), empty_(io, timers) {}
+  // What is in it is in `all` too.
+  TaskGroup(boost::asio::io_context& io, Timers& timers, TaskGroup* all = nullptr)
+      : io_(io), all_(all), empty_(io, timers) {}
   ~TaskGroup();
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
@@ -27,8 +29,10 @@ class TaskGroup {
 
  private:
   void ended(const std::exception_ptr& error);
+  void leave();
 
   boost::asio::io_context& io_;
+  TaskGroup* const all_;
   Signal empty_;
   std::atomic<std::size_t> size_{0};
 };

@@ -52,10 +52,10 @@ void Transaction::reset(ClientConnection& client) {
   request_id_.clear();
   traceparent_.clear();
   address_ = client.peer;
-  body_max_ = client.listener.limits.body;
+  body_max_ = client.listener->limits.body;
   body_read_ = 0;
   body_pace_ = answer_pace_ =
-      Pace(client.listener.limits.body_rate, client.listener.timeouts.body_grace);
+      Pace(client.listener->limits.body_rate, client.listener->timeouts.body_grace);
   to_consume_ = 0;
   body_done_ = true;
   continue_sent_ = false;

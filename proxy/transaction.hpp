@@ -47,11 +47,11 @@ struct Problem {
 // The client's side of a connection, as its Session holds it.
 struct ClientConnection {
   ClientConnection(const config::Listener& of, Descriptor socket, ShardContext& shard)
-      : listener(of),
+      : listener(&of),
         connection(std::move(socket), shard.timers, shard.readiness),
         input(shard.buffers) {}
 
-  const config::Listener& listener;
+  const config::Listener* listener;  // of the configuration that serves
   Connection connection;
   InputBuffer input;
   PinnedConnections pinned;
@@ -83,7 +83,7 @@ class Transaction {
   // The request in the form in which jobs keep it: "METHOD target\r\n" and its end-to-end fields,
   // with ours.
   void append_stored(std::string& out) const;
-  const config::Listener& listener() const { return client_->listener; }
+  const config::Listener& listener() const { return *client_->listener; }
   Connection& connection() { return client_->connection; }
   InputBuffer& input() { return client_->input; }
   PinnedConnections& pinned() { return client_->pinned; }

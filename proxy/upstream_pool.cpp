@@ -88,6 +88,7 @@ UpstreamPool::UpstreamPool(ShardContext context,
 
 UpstreamPool::~UpstreamPool() {
   if (closing_) context_.timers.cancel(*closing_);
+  pinned_->close_all();
 }
 
 std::unique_ptr<Exchange> UpstreamPool::open(const Call& call) {

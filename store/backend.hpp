@@ -25,7 +25,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Start-up, before any other call, by the opening thread. They throw std::runtime_error.
+  // Start-up, before any other call, by the opening thread; open_lane() and lanes() later too, by
+  // who holds Store::between_commits(). They throw std::runtime_error.
 
   // The lane of an upstream and priority; made durably when it is new.
   virtual Lane open_lane(const std::string& upstream, std::uint8_t priority) = 0;

@@ -112,7 +112,11 @@ void Store::Impl::apply_group() {
   }
   group_commands_.clear();
   for (CommandOperation* const each : group_) group_commands_.push_back(&each->command);
-  const jobs::Result<void> applied = backend->apply(group_commands_);
+  jobs::Result<void> applied;
+  {
+    const std::lock_guard lock(applying);
+    applied = backend->apply(group_commands_);
+  }
   if (applied) {
     commits.fetch_add(1, std::memory_order_relaxed);
     commands_done.fetch_add(group_.size(), std::memory_order_relaxed);
@@ -196,6 +200,10 @@ Spool& Store::spool() {
 
 bool Store::failed() const {
   return impl_->failed;
+}
+
+std::unique_lock<std::mutex> Store::between_commits() {
+  return std::unique_lock(impl_->applying);
 }
 
 Store::Counts Store::counts() const {

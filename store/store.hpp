@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,9 @@ class Store {
   // After a failed sync: nothing is accepted any more, and the process should end so that another
   // reads the truth.
   bool failed() const;
+  // While it is held, nothing is committed, and the holder may use what the backend has for its
+  // start. Any thread, not for long.
+  std::unique_lock<std::mutex> between_commits();
   // Durable commits, and commands in them, so far.
   struct Counts {
     std::uint64_t commits = 0;

@@ -89,6 +89,7 @@ struct Store::Impl {
   Inbox<CommandOperation> commands;
   Inbox<FindOperation> finds;
   Inbox<FileOperation> files;
+  std::mutex applying;  // held while a batch is applied
   std::atomic<bool> failed{false};
   std::atomic<std::uint64_t> commits{0};
   std::atomic<std::uint64_t> commands_done{0};

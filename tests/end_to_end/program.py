@@ -95,6 +95,21 @@ class Raincheck:
             raise AssertionError(f'no "listening on" in the log:\n{self.log()}')
         return [int(port) for port in ports]
 
+    def reload(self, config=None):
+        """Has the configuration read again, and says whether it is in force."""
+        if config is not None:
+            self.configure(config)
+        self.drain_notifications()
+        self.notifications.clear()
+        self.signal(signal.SIGHUP)
+
+        def told():
+            lines = self.drain_notifications()
+            return 'RELOADING=1' in lines and 'READY=1' in lines[lines.index('RELOADING=1'):] and \
+                any(line.startswith('STATUS=') for line in lines)
+        wait_until(told, lambda: f'the end of a reload; log:\n{self.log()}')
+        return not any('refused' in line for line in self.notifications)
+
     def drain_notifications(self):
         while True:
             try:

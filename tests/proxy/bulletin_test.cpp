@@ -18,8 +18,8 @@ struct Fixture {
   asio::io_context other_io{1};
   Timers timers{clock};
   Timers other_timers{clock};
-  Bulletin here{io, timers, 2};
-  Bulletin there{other_io, other_timers, 2};
+  Bulletin here{io, timers};
+  Bulletin there{other_io, other_timers};
 
   Fixture() {
     here.set_others({&there});

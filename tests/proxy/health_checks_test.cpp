@@ -88,7 +88,7 @@ struct Fixture {
 
 TEST_CASE("a server is down after so many failures in a row, and up after so many good answers") {
   const HealthCheck settings;  // rise 2, fall 3
-  Health health(settings);
+  Health health(settings, true);
   CHECK_FALSE(health.observe(false));
   CHECK_FALSE(health.observe(false));
   CHECK_FALSE(health.observe(true));

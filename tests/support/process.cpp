@@ -33,24 +33,24 @@ TestShard::TestShard(Process& process, std::size_t index)
       timers_(process.clock()),
       readiness_(io_),
       store_(process.store(), io_),
-      bulletin_(io_, timers_, process.site().routes().size()),
+      bulletin_(io_, timers_),
       log_(process.site().config().access_log, nullptr, process.store().backend().secret()),
       codec_(process.store().backend().secret()),
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_,
-                                    process.bodies_, warnings_},
-                process.site(),
-                tasks_,
-                bulletin_,
-                log_,
-                entropy_,
-                process.pending_,
-                upstreams_,
-                {},
-                draining_},
-      transactions_(services_) {}
+      serving_(std::make_shared<proxy::Serving>(
+          proxy::Services{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_,
+                                              process.bodies_, warnings_},
+                          process.site(),
+                          tasks_,
+                          bulletin_,
+                          log_,
+                          entropy_,
+                          process.pending_,
+                          upstreams_,
+                          {},
+                          draining_})) {}
 
 void TestShard::connect() {
   std::vector<proxy::Bulletin*> others;
@@ -58,7 +58,7 @@ void TestShard::connect() {
     if (shard.get() != this) others.push_back(&shard->bulletin_);
   }
   bulletin_.set_others(std::move(others));
-  services_.abort_everywhere = [this](std::int64_t key) {
+  services().abort_everywhere = [this](std::int64_t key) {
     for (const auto& shard : process_.shards_) {
       asio::post(shard->io_, [shard = shard.get(), key] {
         for (proxy::ShardUpstream& upstream : shard->upstreams_) upstream.runner->abort(key);
@@ -74,17 +74,22 @@ void TestShard::make_upstream(std::size_t index) {
   upstream.config = &process_.site().config().upstreams[index];
   upstream.slots = process_.slots_[index].get();
   upstream.queue = std::make_unique<proxy::SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool = std::make_unique<proxy::UpstreamPool>(services_.context, *upstream.config,
+  upstream.pool = std::make_unique<proxy::UpstreamPool>(services().context, *upstream.config,
                                                         process_.server_slots_[index],
                                                         *process_.outliers_[index], index_);
   scripted_.push_back(std::make_unique<ScriptedUpstream>(io_, timers_, process_.parts_.peer(index),
                                                          upstream.config->on_abort));
   upstream.runner = std::make_unique<proxy::Runner>(
-      services_.context, process_.site(), *upstream.config, *scripted_.back(), *upstream.slots,
+      services().context, process_.site(), *upstream.config, *scripted_.back(), *upstream.slots,
       tasks_, bulletin_, log_, events_for(index));
   if (&owner == this) {
+    const auto ended = [this](const jobs::Place& place) {
+      --process_.pending_.count;
+      bulletin_.publish(proxy::JobChange{place.key(), true});
+    };
     dispatchers_[index] = std::make_unique<proxy::Dispatcher>(
-        services_.context, process_.site(), index, *upstream.slots, *upstream.runner, index_);
+        services().context, tasks_, upstream.config->name, *upstream.slots, ended, index_);
+    dispatchers_[index]->configure(process_.site(), index, *upstream.runner);
     tasks_.spawn(dispatchers_[index]->run());
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
   } else {
@@ -139,8 +144,8 @@ void TestShard::serve(proxy::Descriptor socket) {
 }
 
 awaitable<void> TestShard::session(proxy::Descriptor socket) {
-  proxy::Session session(services_, transactions_, process_.site().config().listeners.front(),
-                         std::move(socket), "unix");
+  proxy::Session session(serving_, process_.site().config().listeners.front(), std::move(socket),
+                         "unix");
   sessions_.insert(&session);
   co_await session.run();
   sessions_.erase(&session);
@@ -173,7 +178,7 @@ void TestShard::give_up() {
 Process::Process(ProcessParts parts)
     : parts_(std::move(parts)),
       store_(open_store(parts_)),
-      site_(std::make_unique<proxy::Site>(parts_.config, store_->backend())) {
+      site_(std::make_unique<proxy::Site>(parts_.config, *store_, route_numbers_)) {
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
     server_slots_.push_back(proxy::make_server_slots(upstream));

@@ -48,7 +48,7 @@ class TestShard {
   store::Client& store() { return store_; }
   proxy::Bulletin& bulletin() { return bulletin_; }
   proxy::TaskGroup& tasks() { return tasks_; }
-  proxy::Services& services() { return services_; }
+  proxy::Services& services() { return serving_->services; }
   proxy::Runner& runner(std::size_t upstream) { return *upstreams_[upstream].runner; }
   // Null for an upstream of another shard.
   proxy::Dispatcher* dispatcher(std::size_t upstream) { return dispatchers_[upstream].get(); }
@@ -81,8 +81,7 @@ class TestShard {
   std::vector<proxy::ShardUpstream> upstreams_;
   std::vector<std::unique_ptr<proxy::Dispatcher>> dispatchers_;
   bool draining_ = false;
-  proxy::Services services_;
-  proxy::Transactions transactions_;
+  std::shared_ptr<proxy::Serving> serving_;
   std::unordered_set<proxy::Session*> sessions_;
 };
 
@@ -138,6 +137,7 @@ class Process {
 
   ProcessParts parts_;
   std::unique_ptr<store::Store> store_;
+  proxy::Numbers route_numbers_;
   std::unique_ptr<proxy::Site> site_;
   std::vector<std::unique_ptr<proxy::Slots>> slots_;
   std::vector<proxy::ServerSlots> server_slots_;
