@@ -51,7 +51,10 @@ Generation::Generation(config::Config config,
     by_number_.emplace(upstreams_.back().number, upstreams_.size() - 1);
   }
   for (const config::Listener& listener : site_.config().listeners) {
-    const std::size_t same = before ? before->listener_at(listener.address) : 0;
+    std::string key = listener.address;
+    while (find_listener(key) < listener_keys_.size()) key += " too";
+    listener_keys_.push_back(key);
+    const std::size_t same = before ? before->find_listener(key) : 0;
     connections_.push_back(before && same < before->connections_.size()
                                ? before->connections_[same]
                                : std::make_shared<ConnectionCounts>(listener.limits));
@@ -104,12 +107,9 @@ std::optional<std::size_t> Generation::find(std::size_t number) const {
   return found->second;
 }
 
-std::size_t Generation::listener_at(const std::string& address) const {
-  const auto& listeners = site_.config().listeners;
-  const auto found =
-      std::find_if(listeners.begin(), listeners.end(),
-                   [&address](const config::Listener& each) { return each.address == address; });
-  return static_cast<std::size_t>(found - listeners.begin());
+std::size_t Generation::find_listener(const std::string& key) const {
+  const auto found = std::find(listener_keys_.begin(), listener_keys_.end(), key);
+  return static_cast<std::size_t>(found - listener_keys_.begin());
 }
 
 }  // namespace raincheck::proxy

@@ -68,8 +68,11 @@ class Generation {
   const std::shared_ptr<ConnectionCounts>& connections(std::size_t listener) const {
     return connections_[listener];
   }
-  // In Config::listeners; past its end: it has none there.
-  std::size_t listener_at(const std::string& address) const;
+  // What a listener is known by in every configuration that has it: its address, and for another at
+  // the same one (port 0) which of them it is.
+  const std::string& listener_key(std::size_t listener) const { return listener_keys_[listener]; }
+  // In Config::listeners; past its end: it does not have it.
+  std::size_t find_listener(const std::string& key) const;
 
  private:
   Upstream make_upstream(const config::Upstream& upstream,
@@ -79,6 +82,7 @@ class Generation {
   Site site_;
   std::vector<Upstream> upstreams_;
   std::unordered_map<std::size_t, std::size_t> by_number_;
+  std::vector<std::string> listener_keys_;
   std::vector<std::shared_ptr<ConnectionCounts>> connections_;
 };
 

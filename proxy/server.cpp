@@ -124,12 +124,14 @@ void Server::recover() {
 // Those that are not open yet, for each shard.
 std::vector<Shard::Sockets> Server::open_listeners(const Generation& generation) {
   std::vector<Shard::Sockets> sockets(shards_.size());
-  for (const config::Listener& listener : generation.site().config().listeners) {
-    if (addresses_.count(listener.address) != 0) continue;
-    std::string address = listener.address;
+  const auto& listeners = generation.site().config().listeners;
+  for (std::size_t index = 0; index < listeners.size(); ++index) {
+    const std::string& key = generation.listener_key(index);
+    if (listeners_.count(key) != 0) continue;
+    std::string address = listeners[index].address;
     const bool is_unix = address.starts_with("unix:");
     for (std::size_t i = 0; i < shards_.size() && !(is_unix && i > 0); ++i) {
-      sockets[i].emplace_back(listener.address, listen_on(address, i == 0));
+      sockets[i].emplace_back(key, listen_on(address, i == 0));
     }
     spdlog::info("listening on {}", address);
   }
@@ -173,8 +175,10 @@ void Server::serve(std::shared_ptr<Generation> generation, std::vector<Shard::So
   on_every_shard([&](Shard& shard, std::size_t) { shard.prepare(generation); });
   on_every_shard([&](Shard& shard, std::size_t i) { shard.serve_prepared(std::move(sockets[i])); });
   generation_ = std::move(generation);
-  addresses_.clear();
-  for (const config::Listener& listener : config().listeners) addresses_.insert(listener.address);
+  listeners_.clear();
+  for (std::size_t i = 0; i < config().listeners.size(); ++i) {
+    listeners_.insert(generation_->listener_key(i));
+  }
   set_log_level(config().log.level);
 }
 

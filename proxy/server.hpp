@@ -73,7 +73,7 @@ class Server {
   Known known_;
   std::shared_ptr<Generation> generation_;
   std::vector<Recovered::Followed> followed_;
-  std::set<std::string> addresses_;      // that are listened on
+  std::set<std::string> listeners_;      // that are open, by key
   std::vector<Shard::Sockets> sockets_;  // until they are the shards'
   FileWatch files_;                      // of the configuration that was read last
   std::string files_read_;               // as they were then

@@ -42,7 +42,6 @@ class Session {
   // request. False: there is none that can be believed, and the connection is over.
   awaitable<bool> read_proxy_header();
   const std::string& peer() const { return client_.peer; }
-  const config::Listener& listener() const { return *client_.listener; }
   // Instead of run(): this answer, and the end.
   void refuse(std::string_view response);
   // Until the connection ends.

@@ -29,12 +29,32 @@ constexpr std::string_view too_many_connections =
 
 // A socket that listens, on this shard.
 struct Shard::Listening {
-  Listening(asio::io_context& io, std::string at, Descriptor of)
-      : address(std::move(at)), socket(io, of.release()) {}
+  Listening(asio::io_context& io, std::string known_by, Descriptor of)
+      : key(std::move(known_by)), socket(io, of.release()) {}
 
-  const std::string address;
+  const std::string key;
   asio::posix::basic_stream_descriptor<Executor> socket;
   std::size_t listener = 0;  // in the configuration that serves
+};
+
+// A session is known and counted as long as its coroutine lives, however that ends.
+struct Shard::OpenSession {
+  OpenSession(Shard& of, Session& opened, std::string at, std::shared_ptr<ConnectionCounts> in)
+      : shard(of), session(opened), listener_key(std::move(at)), counts(std::move(in)) {
+    shard.sessions_.insert(this);
+  }
+  ~OpenSession() {
+    shard.sessions_.erase(this);
+    counts->remove(client);
+  }
+  OpenSession(const OpenSession&) = delete;
+  OpenSession& operator=(const OpenSession&) = delete;
+
+  Shard& shard;
+  Session& session;
+  const std::string listener_key;
+  const std::shared_ptr<ConnectionCounts> counts;
+  std::string client;  // as it is counted
 };
 
 Shard::Shard(std::size_t index, std::size_t count, const Shared& shared)
@@ -144,29 +164,29 @@ void Shard::serve_prepared(Sockets sockets) {
   const Generation& generation = current_->generation();
   const std::size_t listeners = generation.site().config().listeners.size();
   std::erase_if(listening_, [&generation, listeners](const auto& each) {
-    each->listener = generation.listener_at(each->address);
+    each->listener = generation.find_listener(each->key);
     if (each->listener < listeners) return false;
     boost::system::error_code ignored;
     each->socket.close(ignored);
     return true;
   });
-  for (auto& [address, socket] : sockets) {
-    listening_.push_back(std::make_shared<Listening>(io_, address, std::move(socket)));
-    listening_.back()->listener = generation.listener_at(address);
+  for (auto& [key, socket] : sockets) {
+    listening_.push_back(std::make_shared<Listening>(io_, key, std::move(socket)));
+    listening_.back()->listener = generation.find_listener(key);
     wait_to_accept(listening_.back());
   }
-  for (Session* const session : sessions_) pass_on(*session);
+  for (OpenSession* const each : sessions_) pass_on(*each);
 }
 
 // A client of a listener that is gone gets the answer that it waits for, and no other.
-void Shard::pass_on(Session& session) {
+void Shard::pass_on(OpenSession& open) {
   const Generation& generation = current_->generation();
   const auto& listeners = generation.site().config().listeners;
-  const std::size_t listener = generation.listener_at(session.listener().address);
+  const std::size_t listener = generation.find_listener(open.listener_key);
   if (listener == listeners.size()) {
-    session.drain();
+    open.session.drain();
   } else {
-    session.pass_to({current_, &current_->serving()}, listeners[listener]);
+    open.session.pass_to({current_, &current_->serving()}, listeners[listener]);
   }
 }
 
@@ -246,31 +266,13 @@ void Shard::take(Descriptor socket, std::size_t listener) {
   tasks_.spawn(serve(std::move(socket), listener, std::move(peer)));
 }
 
-// A session is known and counted as long as its coroutine lives, however that ends.
-struct Shard::OpenSession {
-  OpenSession(Shard& of, Session& opened, std::shared_ptr<ConnectionCounts> in)
-      : shard(of), session(opened), counts(std::move(in)) {
-    shard.sessions_.insert(&session);
-  }
-  ~OpenSession() {
-    shard.sessions_.erase(&session);
-    counts->remove(client);
-  }
-  OpenSession(const OpenSession&) = delete;
-  OpenSession& operator=(const OpenSession&) = delete;
-
-  Shard& shard;
-  Session& session;
-  const std::shared_ptr<ConnectionCounts> counts;
-  std::string client;  // as it is counted
-};
-
 awaitable<void> Shard::serve(Descriptor socket, std::size_t listener, std::string peer) {
   const Generation& generation = current_->generation();
   const config::Listener& at = generation.site().config().listeners[listener];
   const bool is_proxied = at.is_proxied();
   Session session({current_, &current_->serving()}, at, std::move(socket), peer);
-  OpenSession open(*this, session, generation.connections(listener));
+  OpenSession open(*this, session, generation.listener_key(listener),
+                   generation.connections(listener));
   if (is_proxied) {
     const bool named = co_await session.read_proxy_header();
     if (!named) co_return;
@@ -321,7 +323,7 @@ void Shard::begin_drain() {
     }
     if (current_) current_->retire();
     for (ShardGeneration* const each : generations()) each->drain();
-    for (Session* const session : sessions_) session->drain();
+    for (OpenSession* const each : sessions_) each->session.drain();
     bulletin_.release_waiters();
     counts_pause_.notify();
     drain_begun_ = true;
@@ -331,7 +333,7 @@ void Shard::begin_drain() {
 void Shard::abort_all() {
   post([this] {
     for (ShardGeneration* const each : generations()) each->stop();
-    for (Session* const session : sessions_) session->abort();
+    for (OpenSession* const each : sessions_) each->session.abort();
     counts_pause_.notify();
   });
 }

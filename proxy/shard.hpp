@@ -40,8 +40,8 @@ class Shard {
 
   // On this shard's thread; every shard prepares a configuration before one serves it.
   void prepare(std::shared_ptr<const Generation> generation);
-  // Serves what was prepared. `sockets`: of listeners, by address, that listen here from now on;
-  // those of addresses that the configuration does not have are closed.
+  // Serves what was prepared. `sockets`: of listeners, by their key, that listen here from now on;
+  // those of listeners that the configuration does not have are closed.
   using Sockets = std::vector<std::pair<std::string, Descriptor>>;
   void serve_prepared(Sockets sockets);
 
@@ -71,7 +71,7 @@ class Shard {
   void configure_dispatchers(const Generation& generation, ShardGeneration& serving);
   std::unique_ptr<Dispatcher> make_dispatcher(const std::string& name, Slots& slots);
   void abort_job(std::int64_t key);
-  void pass_on(Session& session);
+  void pass_on(OpenSession& open);
   std::vector<ShardGeneration*> generations() const;
   void drop_retired();
   void wait_to_accept(const std::shared_ptr<Listening>& listening);
@@ -102,7 +102,7 @@ class Shard {
   std::shared_ptr<ShardGeneration> current_;
   std::shared_ptr<ShardGeneration> prepared_;
   std::vector<std::shared_ptr<ShardGeneration>> retired_;
-  std::unordered_set<Session*> sessions_;
+  std::unordered_set<OpenSession*> sessions_;
   std::vector<std::shared_ptr<Listening>> listening_;
   Signal prune_pause_;
   Signal counts_pause_;

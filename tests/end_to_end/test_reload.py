@@ -168,7 +168,8 @@ class Reload(EndToEnd):
         self.assertEqual(b'', busy.recv(1))
         with self.assertRaises(OSError):
             on_unix()
-        self.assertEqual(200, self.request('GET', '/x').status)
+        for port in self.proxy.listening_ports():
+            self.assertEqual(200, request(port, 'GET', '/x').status)
 
     def test_limits_of_listeners_change(self):
         self.serve()
