@@ -423,6 +423,20 @@ struct Shutdown {
   milliseconds grace_period{60'000};
 };
 
+// Where operators ask how things are; nothing there changes anything.
+struct Monitoring {
+  static constexpr const char* default_address = "127.0.0.1:9901";
+
+  bool is_on = true;
+  std::optional<std::string> address;  // nothing: default_address, if nobody else has it
+};
+
+// Where operators change things.
+struct Admin {
+  bool is_on = true;
+  std::string socket;  // default: $RUNTIME_DIRECTORY/admin.sock, set by load(); empty: none
+};
+
 enum class AcceptId { trusted, always, never };
 
 struct RequestId {
@@ -445,6 +459,8 @@ struct Config {
   RequestId request_id;
   TraceContext trace_context;
   Shutdown shutdown;
+  Monitoring monitoring;
+  Admin admin;
   Log log;
   AccessLog access_log;
   Store store;

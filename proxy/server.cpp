@@ -88,6 +88,7 @@ Server::Server(config::Config config)
   for (Recovered::Followed& each : followed) {
     shards_[each.upstream % count]->resume(each.upstream, std::move(each.job));
   }
+  open_operations();
   open_listeners();
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "proxy/operations_server.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/shard.hpp"
 
@@ -33,6 +34,11 @@ class Server {
  private:
   std::vector<Recovered::Followed> recover();
   void open_listeners();
+  // What operators can ask and do: server_operations.cpp.
+  void open_operations();
+  std::vector<Operation> monitoring_operations();
+  std::vector<Operation> admin_operations();
+  void show_health(const OperationReply& reply);
   void await_signal();
   void watch_store();
   void begin_drain();
@@ -51,6 +57,8 @@ class Server {
   std::vector<std::unique_ptr<Outliers>> outliers_;
   std::vector<std::unique_ptr<ConnectionCounts>> connections_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<OperationsServer> monitoring_;
+  std::unique_ptr<OperationsServer> admin_;
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer timer_{io_};
   boost::asio::steady_timer store_timer_{io_};
