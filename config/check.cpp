@@ -359,6 +359,12 @@ void derive_service(Config& config, Authorize& authorize, const Place& place) {
   service.outlier_detection.consecutive_errors = 0;
 }
 
+// The first of the directories that systemd names there, in a list separated by colons.
+std::string first_directory(const Environment& environment, const std::string& variable) {
+  const std::string all = environment.variable(variable).value_or("");
+  return all.substr(0, all.find(':'));
+}
+
 }  // namespace
 
 void derive(Config& config, const Environment& environment, const Reading& reading) {
@@ -388,10 +394,12 @@ void derive(Config& config, const Environment& environment, const Reading& readi
     validate.json_schema = beside(validate.json_schema_place.file, validate.json_schema);
   }
   if (config.store.directory.empty()) {
-    // systemd gives a list, separated by colons.
-    const std::string state = environment.variable("STATE_DIRECTORY").value_or("");
-    const std::string first = state.substr(0, state.find(':'));
-    config.store.directory = first.empty() ? "./raincheck-data" : first;
+    const std::string state = first_directory(environment, "STATE_DIRECTORY");
+    config.store.directory = state.empty() ? "./raincheck-data" : state;
+  }
+  if (config.admin.socket.empty()) {
+    const std::string runtime = first_directory(environment, "RUNTIME_DIRECTORY");
+    if (!runtime.empty()) config.admin.socket = runtime + "/admin.sock";
   }
 }
 

@@ -432,6 +432,20 @@ struct Reload {
   bool on_change = false;  // by itself, not only when asked
 };
 
+// Where operators ask how things are; nothing there changes anything.
+struct Monitoring {
+  static constexpr const char* default_address = "127.0.0.1:9901";
+
+  bool is_on = true;
+  std::optional<std::string> address;  // nothing: default_address, if nobody else has it
+};
+
+// Where operators change things.
+struct Admin {
+  bool is_on = true;
+  std::string socket;  // default: $RUNTIME_DIRECTORY/admin.sock, set by load(); empty: none
+};
+
 enum class AcceptId { trusted, always, never };
 
 struct RequestId {
@@ -455,6 +469,8 @@ struct Config {
   TraceContext trace_context;
   Shutdown shutdown;
   Reload reload;
+  Monitoring monitoring;
+  Admin admin;
   Log log;
   AccessLog access_log;
   Store store;

@@ -225,6 +225,22 @@ void describe(V& v, Shutdown& s) {
 }
 
 template <class V>
+void describe(V& v, Monitoring& m) {
+  v.shorthand(m.is_on, off_word);
+  v.field("address", m.address, Text{check_listen_address},
+          "Where /healthz, /readyz and /metrics are: host:port, [v6]:port or unix:/path. Default: "
+          "127.0.0.1:9901, or nowhere if another program has that.");
+}
+
+template <class V>
+void describe(V& v, Admin& a) {
+  v.shorthand(a.is_on, off_word);
+  v.field("socket", a.socket, Text{check_file_path},
+          "Unix socket of mode 0660 over which raincheck's own commands go; who may open it may "
+          "operate. Default: $RUNTIME_DIRECTORY/admin.sock, else none.");
+}
+
+template <class V>
 void describe(V& v, RequestId& r) {
   v.field("header", r.header, Text{check_header_name}, "Header that carries the request id.");
   v.field("accept", r.accept, accept_id_words, "Whose request ids are taken over.");
@@ -268,6 +284,9 @@ void describe(V& v, MainFile& file) {
             "Traces that requests belong to (W3C Trace Context).");
   v.section("shutdown", c.shutdown, "How the program ends.");
   v.section("reload", c.reload, "When the configuration is read again.");
+  v.section("monitoring", c.monitoring,
+            "A listener for those who watch, on which nothing can be changed; off: none.");
+  v.section("admin", c.admin, "Everything that changes something at run time; off: nothing can.");
   v.section("log", c.log, "The program's log, on standard error.");
   v.section("access_log", c.access_log, "One line for each exchange.");
   v.section("store", c.store, "Where jobs survive.");
@@ -279,7 +298,7 @@ void describe(V& v, MainFile& file) {
   describe_upstreams_and_routes(v, file);
   v.field("default_upstream", c.default_upstream, Text{check_name},
           "Upstream of requests that no route matches. Default: they get 404.");
-  for (const char* key : {"monitoring", "admin", "dialects"}) v.unbuilt(key);
+  v.unbuilt("dialects");
 }
 
 }  // namespace raincheck::config

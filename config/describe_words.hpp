@@ -57,6 +57,8 @@ inline const Words<AccessFormat> access_format_words{
     {{AccessFormat::text, "text"}, {AccessFormat::json, "json"}}, {}};
 inline const Words<AccessOutput> access_output_words{
     {{AccessOutput::stdout_, "stdout"}, {AccessOutput::none, "none"}}, {}};
+// In place of a section.
+inline const Words<bool> off_word{{{false, "off"}}, {}};
 inline const Words<AcceptId> accept_id_words{
     {{AcceptId::trusted, "trusted"}, {AcceptId::always, "always"}, {AcceptId::never, "never"}}, {}};
 

@@ -6,12 +6,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 namespace raincheck::proxy {
@@ -23,15 +25,25 @@ constexpr int backlog = 4096;
   throw std::runtime_error(fmt::format("{}: {}: {}", address, doing, std::strerror(errno)));
 }
 
-Descriptor listen_on_unix(const std::string& address) {
+// Of another kind: it is no socket that an earlier process left behind.
+bool is_other_file(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode);
+}
+
+Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode) {
   const std::string path = address.substr(sizeof "unix:" - 1);
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
   if (path.size() >= sizeof name.sun_path)
     throw std::runtime_error(address + ": the path is too long");
   std::memcpy(name.sun_path, path.data(), path.size());
+  if (is_other_file(path)) throw std::runtime_error(address + ": there is a file of another kind");
   Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) fail(address, "socket");
+  // Before bind(), so that there is no moment at which anybody else can open it; and after it,
+  // for umask takes away from the first.
+  if (mode) ::fchmod(socket.get(), *mode);
   // A socket that an earlier process left behind; one that somebody still answers on is not ours to
   // take.
   Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -41,6 +53,7 @@ Descriptor listen_on_unix(const std::string& address) {
   }
   if (errno == ECONNREFUSED) ::unlink(path.c_str());
   if (::bind(socket.get(), peer, sizeof name) != 0) fail(address, "bind");
+  if (mode && ::chmod(path.c_str(), *mode) != 0) fail(address, "chmod");
   if (::listen(socket.get(), backlog) != 0) fail(address, "listen");
   return socket;
 }
@@ -65,8 +78,13 @@ std::string bound_address(int file, const std::string& host) {
 
 }  // namespace
 
+Descriptor listen_on_admin_socket(const std::string& path) {
+  constexpr mode_t owner_and_group = 0660;
+  return listen_on_unix("unix:" + path, owner_and_group);
+}
+
 Descriptor listen_on(std::string& address, bool first) {
-  if (address.starts_with("unix:")) return listen_on_unix(address);
+  if (address.starts_with("unix:")) return listen_on_unix(address, std::nullopt);
   const std::size_t colon = address.rfind(':');
   const std::string shown_host = address.substr(0, colon);
   const std::string port = address.substr(colon + 1);

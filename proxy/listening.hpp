@@ -14,4 +14,8 @@ namespace raincheck::proxy {
 // `first`: nobody may listen there yet.
 Descriptor listen_on(std::string& address, bool first);
 
+// A unix socket at `path` that only its owner and its group may open. One that a dead process left
+// behind is replaced. Throws as above.
+Descriptor listen_on_admin_socket(const std::string& path);
+
 }  // namespace raincheck::proxy

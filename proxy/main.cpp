@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "config/schema.hpp"
+#include "proxy/cli.hpp"
 #include "proxy/explain.hpp"
 #include "proxy/server.hpp"
 #include "proxy/settings.hpp"
@@ -21,7 +22,6 @@ namespace {
 
 using namespace raincheck;
 
-constexpr const char* default_config = "/etc/raincheck/raincheck.yaml";
 
 bool is_readable(const std::string& file) {
   if (file == "-") return true;
@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
       "66 no such "
       "file,\n69 cannot serve, 74 the store failed, 78 wrong configuration.");
 
-  std::string file = default_config;
+  std::string file = proxy::default_config_file;
   bool quiet = false;
   bool schema = false;
   CLI::App* const serving = app.add_subcommand("serve", "Serve until SIGTERM, in the foreground");
@@ -143,6 +143,7 @@ int main(int argc, char** argv) {
   explaining->add_option("-H,--header", question.headers, "A header, as 'Name: value'")
       ->allow_extra_args(false);
   explaining->add_option("-d,--data", question.data, "The body");
+  const std::vector<proxy::Command> commands = proxy::add_operating_commands(app);
   CLI::App* const version = app.add_subcommand("version", "Print the version");
 
   try {
@@ -156,6 +157,9 @@ int main(int argc, char** argv) {
   if (*version) {
     std::cout << "raincheck " RAINCHECK_VERSION "\n";
     return EX_OK;
+  }
+  for (const proxy::Command& command : commands) {
+    if (*command.app) return command.run();
   }
   if (*checking && schema) {
     std::cout << config::schema_json();

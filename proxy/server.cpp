@@ -81,6 +81,7 @@ Server::Server(config::Config config, std::string file, FileWatch files)
     generation_ = std::make_shared<Generation>(std::move(config), *store_, known_, nullptr);
     recover();
   });
+  open_operations();
   sockets_ = open_listeners(*generation_);
   files_ = std::move(files);
   files_read_ = files_seen_ = files_.look();

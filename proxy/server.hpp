@@ -14,6 +14,7 @@
 
 #include "config/config.hpp"
 #include "proxy/file_watch.hpp"
+#include "proxy/operations_server.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/shard.hpp"
 
@@ -56,6 +57,12 @@ class Server {
   std::string removed_by(const Generation& next) const;
   void watch_files();
 
+  // What operators can ask and do: server_operations.cpp.
+  void open_operations();
+  std::vector<Operation> monitoring_operations();
+  std::vector<Operation> admin_operations();
+  void show_health(const OperationReply& reply);
+  void answer_reload(const OperationReply& reply);
   void await_signal();
   void on_signal(int number);
   void watch_store();
@@ -78,6 +85,8 @@ class Server {
   FileWatch files_;                      // of the configuration that was read last
   std::string files_read_;               // as they were then
   std::string files_seen_;               // as they were when last looked at
+  std::unique_ptr<OperationsServer> monitoring_;
+  std::unique_ptr<OperationsServer> admin_;
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer timer_{io_};
   boost::asio::steady_timer store_timer_{io_};

@@ -46,6 +46,10 @@ void refuse_unchangeable(config::Loaded& loaded,
   const config::Config& wanted = loaded.config;
   refuse(wanted.store.directory == running.store.directory, "store.directory");
   refuse(wanted.store.max_bytes == running.store.max_bytes, "store.max_bytes");
+  refuse(wanted.monitoring.is_on == running.monitoring.is_on, "monitoring");
+  refuse(wanted.monitoring.address == running.monitoring.address, "monitoring.address");
+  refuse(wanted.admin.is_on == running.admin.is_on, "admin");
+  refuse(wanted.admin.socket == running.admin.socket, "admin.socket");
   refuse(wanted.log.format == running.log.format, "log.format");
   refuse(wanted.access_log.output == running.access_log.output, "access_log.output");
 }

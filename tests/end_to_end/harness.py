@@ -89,6 +89,7 @@ class EndToEnd(unittest.TestCase):
         """A whole configuration. `routes` is a list; without it every call under /reports is a job."""
         config = {
             'listeners': [{'address': '127.0.0.1:0'}],
+            'monitoring': 'off',
             'store': {'directory': os.path.join(self.folder, 'store')},
             'upstreams': {'legacy': {'servers': [self.backend.url], **(upstream or {})}},
             'routes': routes if routes is not None else [route('/reports/*')],

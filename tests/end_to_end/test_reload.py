@@ -7,6 +7,7 @@ import threading
 
 from backend import Backend, Gate, answer, echo
 from harness import EndToEnd, Job, route
+from program import run
 from wire import Client, Truncated, request, request_bytes, wait_until
 
 
@@ -321,6 +322,33 @@ class Reload(EndToEnd):
 
 
 class Requests(EndToEnd):
+    def test_the_command_says_what_came_of_it(self):
+        admin = {'socket': os.path.join(self.folder, 'admin.sock')}
+        self.serve(admin=admin)
+        self.proxy.configure(self.config([route('/new/*')], admin=admin))
+        done = run('reload', '--config', self.proxy.config_path)
+        self.assertEqual((0, 'the configuration is in force\n'), (done.returncode, done.stdout))
+        self.assertIn('route /reports/* is removed', done.stderr)
+        self.assertEqual(202, self.request('POST', '/new/1', (), b'').status)
+        self.assertIn('POST /reload', self.proxy.log())
+
+        self.proxy.configure(self.config([route('/third/*', mode='sometimes')], admin=admin))
+        refused = run('reload', '--socket', admin['socket'])
+        self.assertEqual((78, ''), (refused.returncode, refused.stdout))
+        self.assertIn("error: routes[0].async.mode: must be 'always'", refused.stderr)
+        self.assertIn('is refused; the one before it goes on serving', refused.stderr)
+        self.assertEqual(202, self.request('POST', '/new/1', (), b'').status)
+
+        self.proxy.configure(self.config(admin={'socket': admin['socket'] + '2'}))
+        moved = run('reload', '--socket', admin['socket'])
+        self.assertEqual(78, moved.returncode)
+        self.assertIn('admin.socket: cannot be changed while serving', moved.stderr)
+
+        self.proxy.stop()
+        gone = run('reload', '--socket', admin['socket'])
+        self.assertEqual(69, gone.returncode)
+        self.assertIn('not running', gone.stderr)
+
     def test_a_reload_needs_a_file(self):
         config = os.path.join(self.folder, 'raincheck.yaml')
         self.serve(wrapper=('sh', '-c', f'exec "$1" serve --config - <{config}', 'sh'))

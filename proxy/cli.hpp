@@ -1,0 +1,44 @@
+// Subcommands that talk to a running raincheck: each in a file of its own, cli_*.cpp, listed in
+// cli.cpp. main() adds them to the command line and runs the one that was given.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/admin_client.hpp"
+
+namespace raincheck::proxy {
+
+constexpr const char* default_config_file = "/etc/raincheck/raincheck.yaml";
+
+// `run` is called once the command line was read, if this was the command, and gives the exit
+// status (sysexits.h).
+struct Command {
+  CLI::App* app = nullptr;
+  std::function<int()> run;
+};
+
+std::vector<Command> add_operating_commands(CLI::App& app);
+
+Command add_healthcheck(CLI::App& app);
+Command add_reload(CLI::App& app);
+
+// Where the admin socket is: --socket, else what the configuration says, for which a file with
+// mistakes elsewhere is good enough, else where the service has it.
+class AdminSocket {
+ public:
+  explicit AdminSocket(CLI::App& command);
+  AdminAnswer ask(const AdminQuestion& question) const;
+
+ private:
+  struct Options {
+    std::string config = default_config_file;
+    std::string socket;
+  };
+  std::shared_ptr<Options> options_;
+};
+
+}  // namespace raincheck::proxy
