@@ -14,4 +14,7 @@ namespace raincheck::proxy {
 // `first`: nobody may listen there yet.
 Descriptor listen_on(std::string& address, bool first);
 
+// Where a socket listens, in the same form.
+std::string listening_address(int socket);
+
 }  // namespace raincheck::proxy

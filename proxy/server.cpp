@@ -3,12 +3,13 @@
 #include <sched.h>
 #include <spdlog/spdlog.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 
 #include <algorithm>
 #include <csignal>
 
+#include "config/text.hpp"
 #include "jobs/decide.hpp"
+#include "proxy/service_manager.hpp"
 #include "store/sqlite_backend.hpp"
 
 namespace raincheck::proxy {
@@ -22,6 +23,10 @@ constexpr milliseconds drain_poll{20};
 constexpr milliseconds store_poll{50};
 // After the grace period, for what was given up to be recorded.
 constexpr milliseconds abort_grace{5'000};
+// What systemd is asked for: at each step of the start, and again each second of a drain.
+constexpr milliseconds step_time{300'000};
+constexpr milliseconds tell_every{1'000};
+constexpr milliseconds drain_step_time{30'000};
 
 // One for each processor that this process may use.
 std::size_t shard_count() {
@@ -42,6 +47,7 @@ auto of_the_store(F&& step) {
 }
 
 std::unique_ptr<store::Store> open_store(const config::Store& settings) {
+  service_manager::tell_busy("opening the store", step_time);
   store::SqliteOptions options;
   options.directory = settings.directory;
   options.bytes_max = settings.max_bytes;
@@ -96,7 +102,10 @@ Server::~Server() = default;
 // What was running when an earlier process ended is queued again or ended, or is to be followed;
 // all before anything is accepted.
 std::vector<Recovered::Followed> Server::recover() {
-  Recovered recovered = recover_jobs(store_->backend(), *site_, jobs::system_clock());
+  const auto tell = [](const std::string& status) {
+    service_manager::tell_busy(status, step_time);
+  };
+  Recovered recovered = recover_jobs(store_->backend(), *site_, jobs::system_clock(), tell);
   for (const Recovered::Followed& followed : recovered.followed) slots_[followed.upstream]->take();
   for (const Recovered::Held& held : recovered.held) {
     Slots* const slots = slots_[held.upstream].get();
@@ -121,12 +130,39 @@ void Server::open_listeners() {
   const auto& listeners = site_->config().listeners;
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     std::string address = listeners[i].address;
+    if (const auto parsed = config::parse_listen_address(address);
+        parsed && !parsed->passed_name.empty()) {
+      open_passed(i, parsed->passed_name);
+      continue;
+    }
     const bool is_unix = address.starts_with("unix:");
     for (const auto& shard : shards_) {
       shard->add_listener(i, listen_on(address, shard == shards_.front()));
       if (is_unix) break;
     }
     spdlog::info("listening on {}", address);
+  }
+  warn_of_unused_sockets();
+}
+
+// Every shard accepts from the same sockets: they are not ours to open once more.
+void Server::open_passed(std::size_t listener, const std::string& name) {
+  for (const int socket : passed_.named(name)) {
+    for (const auto& shard : shards_) shard->add_listener(listener, duplicate(socket));
+    spdlog::info("listening on {} (systemd:{})", listening_address(socket), name);
+  }
+}
+
+// Who connects to one would wait for ever.
+void Server::warn_of_unused_sockets() const {
+  std::vector<std::string> used;
+  for (const config::Listener& listener : site_->config().listeners) {
+    const auto address = config::parse_listen_address(listener.address);
+    if (address) used.push_back(address->passed_name);
+  }
+  for (const std::string& name : passed_.names_besides(used)) {
+    spdlog::warn("systemd passed a socket '{}', and no listener has 'address: systemd:{}'", name,
+                 name);
   }
 }
 
@@ -135,7 +171,7 @@ int Server::run() {
   await_signal();
   watch_store();
   for (const auto& shard : shards_) shard->start();
-  ::sd_notifyf(0, "READY=1\nSTATUS=serving %zu routes", site_->routes().size());
+  service_manager::tell_ready(fmt::format("serving {} routes", site_->routes().size()));
   io_.run();
   return status_;
 }
@@ -179,8 +215,9 @@ void Server::watch_store() {
 
 void Server::begin_drain() {
   draining_ = true;
-  ::sd_notify(0, "STOPPING=1\nSTATUS=draining");
   const auto delay = status_ == 0 ? config_.shutdown.delay : milliseconds(0);
+  service_manager::tell_stopping();
+  service_manager::tell_busy("about to drain", delay + drain_step_time);
   drain_until_ = jobs::system_clock().now() + delay + config_.shutdown.grace_period;
   timer_.expires_after(delay);
   timer_.async_wait([this](boost::system::error_code) {
@@ -189,7 +226,17 @@ void Server::begin_drain() {
   });
 }
 
+void Server::tell_drain() {
+  const auto now = jobs::system_clock().now();
+  if (now < tell_drain_at_) return;
+  tell_drain_at_ = now + tell_every;
+  std::uint32_t calls = 0;
+  for (const auto& slots : slots_) calls += slots->taken();
+  service_manager::tell_busy(fmt::format("draining, {} calls in flight", calls), drain_step_time);
+}
+
 void Server::poll_drain() {
+  tell_drain();
   timer_.expires_after(drain_poll);
   timer_.async_wait([this](boost::system::error_code) {
     const bool idle = std::all_of(shards_.begin(), shards_.end(),
@@ -214,6 +261,7 @@ void Server::poll_drain() {
 }
 
 void Server::finish() {
+  service_manager::tell_busy("closing the store", step_time);
   for (const auto& shard : shards_) shard->stop();
   for (const auto& shard : shards_) shard->join();
   shards_.clear();

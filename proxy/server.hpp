@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "proxy/passed_sockets.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/shard.hpp"
 
@@ -33,12 +34,16 @@ class Server {
  private:
   std::vector<Recovered::Followed> recover();
   void open_listeners();
+  void open_passed(std::size_t listener, const std::string& name);
+  void warn_of_unused_sockets() const;
   void await_signal();
   void watch_store();
   void begin_drain();
+  void tell_drain();
   void poll_drain();
   void finish();
 
+  const PassedSockets passed_ = PassedSockets::take();
   boost::asio::io_context io_{1};
   std::shared_ptr<spdlog::logger> access_logger_;
   const config::Config config_;
@@ -55,6 +60,7 @@ class Server {
   boost::asio::steady_timer timer_{io_};
   boost::asio::steady_timer store_timer_{io_};
   std::chrono::steady_clock::time_point drain_until_{};
+  std::chrono::steady_clock::time_point tell_drain_at_{};
   bool draining_ = false;
   bool aborted_ = false;
   int status_ = 0;

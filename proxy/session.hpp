@@ -40,7 +40,7 @@ class Session {
   void refuse(std::string_view response);
   // Until the connection ends.
   awaitable<void> run();
-  // No further request: ends an idle connection at once, and another after its answer.
+  // One more request at most, which an idle connection has a second for.
   void drain();
   // At once, whatever it is at.
   void abort() { client_.connection.abort(); }
