@@ -42,6 +42,13 @@ class Activation(EndToEnd):
             flags = int(re.search(r'^flags:\s+(\d+)', file.read(), re.M)[1], 8)
         self.assertTrue(flags & os.O_CLOEXEC)
 
+    def test_an_ipv4_client_of_a_socket_for_both_families_is_called_what_it_is(self):
+        proxy = self.prepare([('http', self.listening(('::', 0), socket.AF_INET6))]).start()
+        self.assertEqual(200, self.request('GET', '/x').status)
+        exchanges = wait_until(lambda: [line for line in proxy.access_log() if line['event'] == 'exchange'], 'a line')
+        self.assertEqual('127.0.0.1', exchanges[0]['client'])
+        self.assertEqual('127.0.0.1', self.backend.requests[0].get('X-Forwarded-For'))
+
     def test_each_listener_takes_its_own_and_a_socket_nobody_wants_is_warned_of(self):
         sockets = [('spare', self.listening()), ('http', self.listening()), ('web', self.listening())]
         self.prepare(sockets, [{'address': 'systemd:web'}, {'address': 'systemd:http'}]).start()

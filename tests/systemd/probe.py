@@ -6,6 +6,7 @@ import ctypes
 import errno
 import mmap
 import os
+import shutil
 import socket
 import subprocess
 
@@ -42,20 +43,17 @@ def run(path):
     subprocess.run([path, '--version'], check=False, capture_output=True)
 
 
-def run_a_program_of_its_own():
-    path = os.path.join(os.environ['STATE_DIRECTORY'], 'program')
-    with open(path, 'w', encoding='ascii') as file:
-        file.write('#!/usr/bin/true\n')
-    os.chmod(path, 0o700)
+def run_a_program_of_its_own(folder):
+    path = shutil.copy('/usr/bin/true', os.path.join(folder, 'program'))
     try:
         run(path)
     finally:
         os.unlink(path)
 
 
-def load_a_library_of_its_own():
+def load_a_library_of_its_own(folder):
     """Code from a file that the service can write: mapped, not run."""
-    path = os.path.join(os.environ['STATE_DIRECTORY'], 'library')
+    path = os.path.join(folder, 'library')
     with open(path, 'wb+') as file:
         file.write(b'\0' * mmap.PAGESIZE)
         file.flush()
@@ -87,8 +85,9 @@ attempt('open AF_PACKET', opens(socket.AF_PACKET, socket.SOCK_RAW))
 attempt('open a raw socket', opens(socket.AF_INET, socket.SOCK_RAW))
 for program in ('/bin/sh', '/usr/bin/env', '/usr/bin/systemctl', '/usr/bin/perl'):
     attempt(f'run {program}', lambda program=program: run(program))
-attempt('run a program of its own', run_a_program_of_its_own)
-attempt('load a library of its own', load_a_library_of_its_own)
+for folder in (os.environ['STATE_DIRECTORY'], '/run/raincheck', '/tmp', '/var/tmp', '/dev/shm'):
+    attempt(f'run a program of its own in {folder}', lambda folder=folder: run_a_program_of_its_own(folder))
+    attempt(f'load a library of its own in {folder}', lambda folder=folder: load_a_library_of_its_own(folder))
 attempt('have memory to write and run', memory_to_write_and_run)
 attempt('make a namespace', lambda: check(LIBC.unshare(CLONE_NEWUSER)))
 attempt('become root', lambda: os.setuid(0))
