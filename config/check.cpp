@@ -66,10 +66,10 @@ void check_listeners(const Config& config, Reading& reading) {
     const Listener& listener = config.listeners[i];
     const std::string path = "listeners[" + std::to_string(i) + "]";
     const auto address = parse_listen_address(listener.address);
-    const bool is_any_port = address && address->socket_path.empty() && address->port == 0;
+    const bool has_host = address && !address->host.empty();
+    const bool is_any_port = has_host && address->port == 0;
     if (!is_any_port) addresses.add(listener.address, path + ".address");
-    const bool is_proxied = listener.is_proxied();
-    if (is_proxied && config.trusted_proxies.empty() && address && address->socket_path.empty()) {
+    if (listener.is_proxied() && config.trusted_proxies.empty() && has_host) {
       reading.refuse(reading.place(path + ".proxy_protocol"), path + ".proxy_protocol",
                      "is believed of trusted_proxies only, and there are none");
     }

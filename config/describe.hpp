@@ -67,8 +67,10 @@ void describe(V& v, ListenerLimits& l) {
 template <class V>
 void describe(V& v, Listener& l) {
   v.field("name", l.name, Text{check_name}, "Label in logs and metrics. Default: the address.");
-  v.field("address", l.address, Text{check_listen_address},
-          "Where to listen: host:port, [v6]:port or unix:/path.");
+  v.field(
+      "address", l.address, Text{check_listen_address},
+      "Where to listen: host:port, [v6]:port, unix:/path or systemd:name, which are the sockets "
+      "that a socket unit passes under this name.");
   v.section("timeouts", l.timeouts, "Time limits of client connections.");
   v.section("limits", l.limits, "Limits of client connections and requests.");
   v.field("proxy_protocol", l.proxy_protocol, proxy_protocol_words,

@@ -282,12 +282,27 @@ UrlParts split_url(std::string_view url) {
   return {url.substr(0, path), url.substr(path)};
 }
 
+namespace {
+
+// As systemd.socket(5) has them: up to 255 printable characters without a colon.
+bool is_passed_name(std::string_view name) {
+  const auto may_be = [](char c) { return c > ' ' && c <= '~' && c != ':'; };
+  return !name.empty() && name.size() <= 255 && std::all_of(name.begin(), name.end(), may_be);
+}
+
+}  // namespace
+
 Parsed<ListenAddress> parse_listen_address(std::string_view text) {
   using Result = Parsed<ListenAddress>;
-  if (text.substr(0, 8) == "systemd:") {
-    return Result::wrong("sockets from systemd are not built yet in this version");
-  }
   ListenAddress address;
+  if (text.substr(0, 8) == "systemd:") {
+    address.passed_name = text.substr(8);
+    if (!is_passed_name(address.passed_name)) {
+      return Result::wrong(
+          "a socket of systemd has the name of its FileDescriptorName=: systemd:http");
+    }
+    return address;
+  }
   if (text.substr(0, 5) == "unix:") {
     address.socket_path = text.substr(5);
     if (address.socket_path.empty() || address.socket_path.front() != '/') {
@@ -298,7 +313,7 @@ Parsed<ListenAddress> parse_listen_address(std::string_view text) {
   }
   const auto malformed = [&](const std::string& why) {
     return Result::wrong(quoted(text) + " " + why +
-                         "; write 127.0.0.1:8080, [::1]:8080 or unix:/path");
+                         "; write 127.0.0.1:8080, [::1]:8080, unix:/path or systemd:name");
   };
   const auto parts = split_host_port(text);
   if (!parts || !parts->port) return malformed("has no port");

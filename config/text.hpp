@@ -66,11 +66,13 @@ struct UrlParts {
 };
 UrlParts split_url(std::string_view url);
 
-// Where a listener listens: an IP address and port, or a socket in the file system.
+// Where a listener listens: an IP address and port, a socket in the file system, or the sockets
+// that systemd passes under a name (sd_listen_fds(3)).
 struct ListenAddress {
-  std::string host;  // an IP address without brackets; empty for a socket file
+  std::string host;  // an IP address without brackets; empty for the others
   std::uint16_t port = 0;
   std::string socket_path;
+  std::string passed_name;
 };
 Parsed<ListenAddress> parse_listen_address(std::string_view text);
 

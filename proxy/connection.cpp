@@ -221,6 +221,11 @@ std::string peer_address(int socket) {
     ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
   } else if (address.ss_family == AF_INET6) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    // A socket that serves both families has IPv4 clients, too.
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+      ::inet_ntop(AF_INET, v6.sin6_addr.s6_addr + 12, text.data(), text.size());
+      return text.data();
+    }
     ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
   } else {
     return "unix";

@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <string>
@@ -78,6 +79,8 @@ class Connection final : public Timed, private Watched {
   // Ends what is being waited for with Io::reset, and all that comes after it.
   void abort();
   bool aborted() const { return aborted_; }
+  // Who waits to read now waits no longer than until then.
+  void read_until(TimePoint deadline) { set_read_deadline(std::min(read_by_, deadline)); }
   // Takes abort() and a passed deadline back: what follows is waited for anew.
   void resume() { aborted_ = timed_out_ = false; }
   // Our side ends; the peer reads everything before it.

@@ -35,6 +35,12 @@ std::size_t Known::upstream(const config::Upstream& upstream) {
   return number;
 }
 
+std::uint32_t Known::calls() const {
+  std::uint32_t calls = 0;
+  for (const Slots& slots : slots_) calls += slots.taken();
+  return calls;
+}
+
 std::shared_ptr<Slots> Known::make_slots(std::size_t number, std::uint32_t max) const {
   auto slots = std::make_shared<Slots>(max);
   slots->set_wake(wake_(number));

@@ -31,6 +31,8 @@ class Known {
   // The number of an upstream's name, and its slots: jobs under way hold them whatever is reloaded.
   std::size_t upstream(const config::Upstream& upstream);
   Slots& slots(std::size_t number) { return slots_[number]; }
+  // In flight, of all upstreams that there were.
+  std::uint32_t calls() const;
   // Of one server.
   std::shared_ptr<Slots> make_slots(std::size_t number, std::uint32_t max) const;
 

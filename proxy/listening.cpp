@@ -66,16 +66,6 @@ void refuse_if_taken(const std::string& address, const addrinfo& name) {
   if (::bind(probe.get(), name.ai_addr, name.ai_addrlen) != 0) fail(address, "bind");
 }
 
-std::string bound_address(int file, const std::string& host) {
-  sockaddr_storage name{};
-  socklen_t size = sizeof name;
-  ::getsockname(file, reinterpret_cast<sockaddr*>(&name), &size);
-  const in_port_t port = name.ss_family == AF_INET6
-                             ? reinterpret_cast<const sockaddr_in6&>(name).sin6_port
-                             : reinterpret_cast<const sockaddr_in&>(name).sin_port;
-  return fmt::format("{}:{}", host, ntohs(port));
-}
-
 }  // namespace
 
 Descriptor listen_on_admin_socket(const std::string& path) {
@@ -86,9 +76,8 @@ Descriptor listen_on_admin_socket(const std::string& path) {
 Descriptor listen_on(std::string& address, bool first) {
   if (address.starts_with("unix:")) return listen_on_unix(address, std::nullopt);
   const std::size_t colon = address.rfind(':');
-  const std::string shown_host = address.substr(0, colon);
   const std::string port = address.substr(colon + 1);
-  std::string host = shown_host;
+  std::string host = address.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
 
   addrinfo hints{};
@@ -110,8 +99,25 @@ Descriptor listen_on(std::string& address, bool first) {
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (::bind(socket.get(), found->ai_addr, found->ai_addrlen) != 0) fail(address, "bind");
   if (::listen(socket.get(), backlog) != 0) fail(address, "listen");
-  if (port == "0") address = bound_address(socket.get(), shown_host);
+  if (port == "0") address = listening_address(socket.get());
   return socket;
+}
+
+std::string listening_address(int socket) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size);
+  if (name.ss_family == AF_UNIX) {
+    return fmt::format("unix:{}", reinterpret_cast<const sockaddr_un&>(name).sun_path);
+  }
+  char host[NI_MAXHOST];
+  char port[NI_MAXSERV];
+  if (::getnameinfo(reinterpret_cast<const sockaddr*>(&name), size, host, sizeof host, port,
+                    sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+    return "an unknown address";
+  }
+  return name.ss_family == AF_INET6 ? fmt::format("[{}]:{}", host, port)
+                                    : fmt::format("{}:{}", host, port);
 }
 
 }  // namespace raincheck::proxy

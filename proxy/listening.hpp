@@ -17,5 +17,7 @@ Descriptor listen_on(std::string& address, bool first);
 // A unix socket at `path` that only its owner and its group may open. One that a dead process left
 // behind is replaced. Throws as above.
 Descriptor listen_on_admin_socket(const std::string& path);
+// Where a socket listens, in the same form.
+std::string listening_address(int socket);
 
 }  // namespace raincheck::proxy

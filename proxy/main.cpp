@@ -22,7 +22,6 @@ namespace {
 
 using namespace raincheck;
 
-
 bool is_readable(const std::string& file) {
   if (file == "-") return true;
   FILE* const opened = std::fopen(file.c_str(), "r");

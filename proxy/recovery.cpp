@@ -51,10 +51,12 @@ void apply(Backend& backend, std::vector<Command>& commands) {
   }
 }
 
+using Tell = std::function<void(const std::string&)>;
+
 class Recovery {
  public:
-  Recovery(Backend& backend, const Site& site, jobs::WallTime now)
-      : backend_(backend), site_(site), now_(now) {}
+  Recovery(Backend& backend, const Site& site, jobs::WallTime now, const Tell& tell)
+      : backend_(backend), site_(site), now_(now), tell_(tell) {}
 
   void settle(const std::vector<Backend::Orphan>& orphans);
   void abandon(const store::Lane& lane);
@@ -69,11 +71,17 @@ class Recovery {
   Backend& backend_;
   const Site& site_;
   const jobs::WallTime now_;
+  const Tell& tell_;
 };
 
 void Recovery::settle(const std::vector<Backend::Orphan>& orphans) {
   std::vector<Command> commands;
+  std::size_t settled_count = 0;
   for (const Backend::Orphan& orphan : orphans) {
+    if (settled_count++ % batch_max == 0) {
+      tell_("recovering, " + std::to_string(orphans.size() - settled_count + 1) +
+            " running jobs are left");
+    }
     commands.push_back(settled(orphan));
     const std::uint32_t lane = orphan.job.id.place.lane;
     if (!orphan.job.monitor.empty() && upstream_of(site_, lane)) {
@@ -137,6 +145,8 @@ Command Recovery::failed(const store::Fence& fence, ErrorType error) const {
 // Jobs of an upstream that is not configured any more: there is nobody to carry them out.
 void Recovery::abandon(const store::Lane& lane) {
   while (true) {
+    tell_("ending jobs whose upstream is not configured any more, " +
+          std::to_string(counts.abandoned) + " are done");
     store::Claim claim;
     claim.lane = lane.number;
     claim.count = batch_max;
@@ -158,8 +168,9 @@ void Recovery::abandon(const store::Lane& lane) {
 
 }  // namespace
 
-Recovered recover_jobs(Backend& backend, Site& site, const jobs::Clock& clock) {
-  Recovery recovery(backend, site, clock.wall_now());
+Recovered recover_jobs(Backend& backend, Site& site, const jobs::Clock& clock, const Tell& tell) {
+  tell("looking for jobs that were running");
+  Recovery recovery(backend, site, clock.wall_now(), tell);
   recovery.settle(backend.orphans());
   for (const store::Lane& lane : site.abandoned_lanes()) recovery.abandon(lane);
   site.count_lanes(backend);

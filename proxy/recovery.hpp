@@ -3,6 +3,8 @@
 // has nothing to do yet. Throws std::runtime_error.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "jobs/clock.hpp"
@@ -32,7 +34,11 @@ struct Recovered {
   std::vector<Held> held;
 };
 
-// Afterwards the lanes of the site are counted anew, with what was queued again.
-Recovered recover_jobs(store::Backend& backend, Site& site, const jobs::Clock& clock);
+// Afterwards the lanes of the site are counted anew, with what was queued again. How far it is is
+// told before each transaction.
+Recovered recover_jobs(store::Backend& backend,
+                       Site& site,
+                       const jobs::Clock& clock,
+                       const std::function<void(const std::string&)>& tell);
 
 }  // namespace raincheck::proxy

@@ -4,14 +4,15 @@
 #include <sched.h>
 #include <spdlog/spdlog.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 
 #include <algorithm>
 #include <csignal>
 #include <latch>
 #include <sstream>
 
+#include "config/text.hpp"
 #include "jobs/decide.hpp"
+#include "proxy/service_manager.hpp"
 #include "proxy/settings.hpp"
 #include "store/sqlite_backend.hpp"
 
@@ -27,6 +28,10 @@ constexpr milliseconds store_poll{50};
 constexpr milliseconds files_poll{1'000};
 // After the grace period, for what was given up to be recorded.
 constexpr milliseconds abort_grace{5'000};
+// What systemd is asked for: at each step of the start, and again each second of a drain.
+constexpr milliseconds step_time{300'000};
+constexpr milliseconds tell_every{1'000};
+constexpr milliseconds drain_step_time{30'000};
 
 // One for each processor that this process may use.
 std::size_t shard_count() {
@@ -47,6 +52,7 @@ auto of_the_store(F&& step) {
 }
 
 std::unique_ptr<store::Store> open_store(const config::Store& settings) {
+  service_manager::tell_busy("opening the store", step_time);
   store::SqliteOptions options;
   options.directory = settings.directory;
   options.bytes_max = settings.max_bytes;
@@ -100,7 +106,11 @@ std::vector<std::function<void()>> Server::wake_for(std::size_t upstream) const 
 // What was running when an earlier process ended is queued again or ended, or is to be followed;
 // all before anything is accepted.
 void Server::recover() {
-  Recovered recovered = recover_jobs(store_->backend(), generation_->site(), jobs::system_clock());
+  const auto tell = [](const std::string& status) {
+    service_manager::tell_busy(status, step_time);
+  };
+  Recovered recovered =
+      recover_jobs(store_->backend(), generation_->site(), jobs::system_clock(), tell);
   const auto& upstreams = generation_->upstreams();
   for (const Recovered::Followed& each : recovered.followed) upstreams[each.upstream].slots->take();
   for (const Recovered::Held& held : recovered.held) {
@@ -130,13 +140,42 @@ std::vector<Shard::Sockets> Server::open_listeners(const Generation& generation)
     const std::string& key = generation.listener_key(index);
     if (listeners_.count(key) != 0) continue;
     std::string address = listeners[index].address;
+    const auto parsed = config::parse_listen_address(address);
+    if (parsed && !parsed->passed_name.empty()) {
+      open_passed(parsed->passed_name, key, sockets);
+      continue;
+    }
     const bool is_unix = address.starts_with("unix:");
     for (std::size_t i = 0; i < shards_.size() && !(is_unix && i > 0); ++i) {
       sockets[i].emplace_back(key, listen_on(address, i == 0));
     }
     spdlog::info("listening on {}", address);
   }
+  warn_of_unused_sockets(generation);
   return sockets;
+}
+
+// Every shard accepts from the same sockets: they are not ours to open once more.
+void Server::open_passed(const std::string& name,
+                         const std::string& key,
+                         std::vector<Shard::Sockets>& sockets) const {
+  for (const int socket : passed_.named(name)) {
+    for (Shard::Sockets& of_shard : sockets) of_shard.emplace_back(key, duplicate(socket));
+    spdlog::info("listening on {} (systemd:{})", listening_address(socket), name);
+  }
+}
+
+// Who connects to one would wait for ever.
+void Server::warn_of_unused_sockets(const Generation& generation) const {
+  std::vector<std::string> used;
+  for (const config::Listener& listener : generation.site().config().listeners) {
+    const auto address = config::parse_listen_address(listener.address);
+    if (address) used.push_back(address->passed_name);
+  }
+  for (const std::string& name : passed_.names_besides(used)) {
+    spdlog::warn("systemd passed a socket '{}', and no listener has 'address: systemd:{}'", name,
+                 name);
+  }
 }
 
 int Server::run() {
@@ -184,14 +223,11 @@ void Server::serve(std::shared_ptr<Generation> generation, std::vector<Shard::So
 }
 
 void Server::tell_serving(const std::string& news) const {
-  ::sd_notifyf(0, "READY=1\nSTATUS=serving %zu routes%s", config().routes.size(), news.c_str());
+  service_manager::tell_ready(fmt::format("serving {} routes{}", config().routes.size(), news));
 }
 
 Server::Reloaded Server::reload() {
-  const auto now = jobs::system_clock().now().time_since_epoch();
-  ::sd_notifyf(
-      0, "RELOADING=1\nMONOTONIC_USEC=%lld",
-      static_cast<long long>(std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
+  service_manager::tell_reloading(jobs::system_clock().now());
   Reloaded reloaded = try_reload();
   if (reloaded.is_done) {
     spdlog::info("{} was read again and is in force", file_);
@@ -301,8 +337,9 @@ void Server::watch_store() {
 
 void Server::begin_drain() {
   draining_ = true;
-  ::sd_notify(0, "STOPPING=1\nSTATUS=draining");
   const auto delay = status_ == 0 ? config().shutdown.delay : milliseconds(0);
+  service_manager::tell_stopping();
+  service_manager::tell_busy("about to drain", delay + drain_step_time);
   drain_until_ = jobs::system_clock().now() + delay + config().shutdown.grace_period;
   timer_.expires_after(delay);
   timer_.async_wait([this](boost::system::error_code) {
@@ -311,7 +348,16 @@ void Server::begin_drain() {
   });
 }
 
+void Server::tell_drain() {
+  const auto now = jobs::system_clock().now();
+  if (now < tell_drain_at_) return;
+  tell_drain_at_ = now + tell_every;
+  const std::uint32_t calls = known_.calls();
+  service_manager::tell_busy(fmt::format("draining, {} calls in flight", calls), drain_step_time);
+}
+
 void Server::poll_drain() {
+  tell_drain();
   timer_.expires_after(drain_poll);
   timer_.async_wait([this](boost::system::error_code) {
     const bool idle = std::all_of(shards_.begin(), shards_.end(),
@@ -336,6 +382,7 @@ void Server::poll_drain() {
 }
 
 void Server::finish() {
+  service_manager::tell_busy("closing the store", step_time);
   for (const auto& shard : shards_) shard->stop();
   for (const auto& shard : shards_) shard->join();
   shards_.clear();

@@ -15,6 +15,7 @@
 #include "config/config.hpp"
 #include "proxy/file_watch.hpp"
 #include "proxy/operations_server.hpp"
+#include "proxy/passed_sockets.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/shard.hpp"
 
@@ -63,13 +64,19 @@ class Server {
   std::vector<Operation> admin_operations();
   void show_health(const OperationReply& reply);
   void answer_reload(const OperationReply& reply);
+  void open_passed(const std::string& name,
+                   const std::string& key,
+                   std::vector<Shard::Sockets>& sockets) const;
+  void warn_of_unused_sockets(const Generation& generation) const;
   void await_signal();
   void on_signal(int number);
   void watch_store();
   void begin_drain();
+  void tell_drain();
   void poll_drain();
   void finish();
 
+  const PassedSockets passed_ = PassedSockets::take();
   boost::asio::io_context io_{1};
   const std::string file_;
   std::shared_ptr<spdlog::logger> access_logger_;
@@ -92,6 +99,7 @@ class Server {
   boost::asio::steady_timer store_timer_{io_};
   boost::asio::steady_timer files_timer_{io_};
   std::chrono::steady_clock::time_point drain_until_{};
+  std::chrono::steady_clock::time_point tell_drain_at_{};
   bool draining_ = false;
   bool aborted_ = false;
   int status_ = 0;

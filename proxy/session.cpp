@@ -6,6 +6,13 @@
 
 namespace raincheck::proxy {
 
+namespace {
+
+// A request that is on its way when the drain begins still gets its answer.
+constexpr jobs::milliseconds drain_quiet{1'000};
+
+}  // namespace
+
 std::unique_ptr<Transaction> Transactions::take() {
   if (free_.empty()) return std::make_unique<Transaction>(services_);
   std::unique_ptr<Transaction> transaction = std::move(free_.back());
@@ -81,7 +88,7 @@ void Session::refuse(std::string_view response) {
 
 void Session::drain() {
   client_.last = true;
-  if (idle_) client_.connection.abort();
+  if (idle_) client_.connection.read_until(serving_->services.timers().now() + drain_quiet);
 }
 
 // Waits without a buffer.

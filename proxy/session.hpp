@@ -48,7 +48,7 @@ class Session {
   awaitable<void> run();
   // The next request is served by this. `listener`: as above.
   void pass_to(std::shared_ptr<Serving> serving, const config::Listener& listener);
-  // No further request: ends an idle connection at once, and another after its answer.
+  // One more request at most, which an idle connection has a second for.
   void drain();
   // At once, whatever it is at.
   void abort() { client_.connection.abort(); }

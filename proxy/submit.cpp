@@ -173,10 +173,6 @@ awaitable<void> Submission::run() {
 // What can be refused before the body is read.
 bool Submission::refuse() {
   const config::Config& config = services_.site.config();
-  if (services_.draining) {
-    transaction_.respond(problem_of(Error(Fault::stopping, "")));
-    return true;
-  }
   const auto pending = services_.pending.count.load(std::memory_order_relaxed);
   if (pending >= static_cast<std::int64_t>(config.jobs.max_pending)) {
     transaction_.respond(
@@ -260,9 +256,10 @@ void Submission::settle_key() {
                             transaction_.target().text, digest_);
 }
 
-// A slot, if nobody is before this call.
+// A slot, if nobody is before this call, and it is not for the next process.
 bool Submission::try_slot() {
-  return !upstream_.slots->held() && upstream_.queue->empty() && upstream_.slots->try_take();
+  return !services_.draining && !upstream_.slots->held() && upstream_.queue->empty() &&
+         upstream_.slots->try_take();
 }
 
 awaitable<void> Submission::insert() {
@@ -356,7 +353,9 @@ awaitable<bool> Submission::answered_in_time(const jobs::JobId& id) {
       co_await give_result(transaction_, found->job);
       co_return true;
     }
-    const bool is_left_to_next_process = services_.draining && !found->job.monitor.empty();
+    const bool is_queued = found->job.state == State::queued;
+    const bool is_left_to_next_process =
+        services_.draining && (is_queued || !found->job.monitor.empty());
     const bool is_over = services_.timers().now() >= window_end_;
     if (gone || is_over || is_left_to_next_process) co_return false;
     co_await changes.wait(window_end_);

@@ -176,16 +176,20 @@ TEST_CASE("an origin is scheme, host and port, and nothing else") {
   }
 }
 
-TEST_CASE("a listener's address is an IP address and port, or a socket file") {
+TEST_CASE("a listener's address is an IP address and port, a socket file, or a passed one") {
   CHECK(parse_listen_address("0.0.0.0:8080")->host == "0.0.0.0");
   CHECK(parse_listen_address("[::]:0")->host == "::");
   CHECK(parse_listen_address("127.0.0.1:65535")->port == 65535);
   CHECK(parse_listen_address("unix:/run/x.sock")->socket_path == "/run/x.sock");
   CHECK(parse_listen_address("unix:/" + std::string(106, 'x')));
+  CHECK(parse_listen_address("systemd:http")->passed_name == "http");
+  CHECK(parse_listen_address("systemd:" + std::string(255, 'x')));
+  CHECK_FALSE(parse_listen_address("systemd:" + std::string(256, 'x')));
   CHECK_FALSE(parse_listen_address("unix:/" + std::string(107, 'x')));
   for (const std::string_view text :
        {"", "8080", ":8080", "localhost:8080", "127.0.0.1", "::1:80", "[::1]", "127.0.0.1:65536",
-        "127.0.0.1:080", "unix:x", "unix:", "systemd:http", "1.2.3.4:80/x"}) {
+        "127.0.0.1:080", "unix:x", "unix:", "systemd:", "systemd:a:b", "systemd:a b",
+        "1.2.3.4:80/x"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_listen_address(text));
   }

@@ -54,6 +54,7 @@ class Raincheck:
         self._notify_path = os.path.join(folder, 'notify')
         self._notify.bind(self._notify_path)
         self._notify.setblocking(False)
+        self.sockets = []  # what systemd would pass: (name, listening socket)
         self.configure(config)
 
     def configure(self, config):
@@ -68,11 +69,16 @@ class Raincheck:
         self.drain_notifications()
         self.notifications.clear()
         environment = {**os.environ, 'NOTIFY_SOCKET': self._notify_path, **self.environment}
+        wrapper = [*self.wrapper]
+        if self.sockets:
+            wrapper = [*pass_sockets([held.fileno() for _, held in self.sockets]), *wrapper]
+            environment['LISTEN_FDNAMES'] = ':'.join(name for name, _ in self.sockets)
         self._log_start = os.path.getsize(self.stderr_path) if os.path.exists(self.stderr_path) else 0
         with open(self.stdout_path, 'ab') as out, open(self.stderr_path, 'ab') as err:
             self.process = subprocess.Popen(
-                [*self.wrapper, self.program, 'serve', '--config', self.config_path], cwd=self.folder, stdout=out,
-                stderr=err, stdin=subprocess.DEVNULL, env=environment, preexec_fn=die_with_parent)
+                [*wrapper, self.program, 'serve', '--config', self.config_path], cwd=self.folder, stdout=out,
+                stderr=err, stdin=subprocess.DEVNULL, env=environment, preexec_fn=die_with_parent,
+                pass_fds=[held.fileno() for _, held in self.sockets])
         return self
 
     def start(self, within=20):
@@ -186,6 +192,14 @@ class Raincheck:
 
     def open_files(self):
         return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
+
+def pass_sockets(files):
+    """A command that runs another as systemd would: its descriptors from 3 on are these files."""
+    high = [f'exec {100 + i}<&{file} {file}<&-' for i, file in enumerate(files)]
+    low = [f'exec {3 + i}<&{100 + i} {100 + i}<&-' for i in range(len(files))]
+    start = f'export LISTEN_PID=$$ LISTEN_FDS={len(files)}; exec "$@"'
+    return ['bash', '-c', '\n'.join([*high, *low, start]), 'bash']
 
 
 def die_with_parent():

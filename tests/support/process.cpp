@@ -184,7 +184,7 @@ Process::Process(ProcessParts parts)
     server_slots_.push_back(proxy::make_server_slots(upstream));
     outliers_.push_back(std::make_unique<proxy::Outliers>(upstream));
   }
-  recovered_ = proxy::recover_jobs(store_->backend(), *site_, clock());
+  recovered_ = proxy::recover_jobs(store_->backend(), *site_, clock(), [](const std::string&) {});
   pending_.count = static_cast<std::int64_t>(recovered_.queued);
   for (std::size_t i = 0; i < parts_.shards; ++i) {
     shards_.push_back(std::make_unique<TestShard>(*this, i));
