@@ -35,6 +35,7 @@ class Server {
   void open_listeners();
   void await_signal();
   void watch_store();
+  void tell_of_space();
   void begin_drain();
   void poll_drain();
   void finish();
@@ -57,6 +58,8 @@ class Server {
   std::chrono::steady_clock::time_point drain_until_{};
   bool draining_ = false;
   bool aborted_ = false;
+  bool is_full_ = false;  // the store takes no new jobs, or did not lately
+  std::chrono::steady_clock::time_point full_at_{};
   int status_ = 0;
 };
 
