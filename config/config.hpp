@@ -394,6 +394,8 @@ struct Store {
   std::uint32_t partitions = 1;
   std::uint64_t inline_max = 16 * kib;
   std::uint64_t max_bytes = 10 * gib;
+  std::uint64_t min_free = 256 * mib;
+  std::uint64_t reserve = 64 * mib;
 };
 
 struct Retention {

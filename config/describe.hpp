@@ -178,6 +178,11 @@ void describe(V& v, Store& s) {
   v.field("inline_max", s.inline_max, Size{0, mib}, "Larger bodies go to files of their own.");
   v.field("max_bytes", s.max_bytes, Size{16 * mib},
           "Size of the whole store; beyond it submissions get 503.");
+  v.field("min_free", s.min_free, Size{0},
+          "Left free on its file system; with less submissions get 503. 0B: not looked at.");
+  v.field("reserve", s.reserve, Size{0},
+          "Taken on the disk at the start, and given up when a job's end does not fit otherwise. "
+          "0B: none.");
   for (const char* key : {"postgres", "encryption_key"}) v.unbuilt(key);
 }
 

@@ -7,7 +7,7 @@ namespace raincheck::proxy {
 awaitable<jobs::Result<void>> BodyWriter::append(std::string_view bytes) {
   if (try_append(bytes)) co_return jobs::Result<void>();
   if (!writer_) {
-    auto created = co_await store_.create();
+    auto created = co_await store_.create(use_);
     if (!created) co_return created.error();
     if (!body_.empty()) {
       auto moved = co_await store_.append(**created, body_);

@@ -22,8 +22,10 @@ constexpr std::chrono::milliseconds full_disk_pause{250};
 // commit that names the file is durable.
 class BodyWriter {
  public:
-  BodyWriter(store::Client& store, std::uint64_t inline_max)
-      : store_(store), inline_max_(inline_max) {}
+  BodyWriter(store::Client& store,
+             std::uint64_t inline_max,
+             store::SpoolUse use = store::SpoolUse::accepted)
+      : store_(store), inline_max_(inline_max), use_(use) {}
 
   // Without waiting, while it fits in memory; false: call append().
   bool try_append(std::string_view bytes) {
@@ -47,6 +49,7 @@ class BodyWriter {
  private:
   store::Client& store_;
   std::uint64_t inline_max_;
+  store::SpoolUse use_;
   std::string body_;
   std::unique_ptr<store::SpoolWriter> writer_;
 };

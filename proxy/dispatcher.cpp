@@ -194,6 +194,10 @@ awaitable<bool> Dispatcher::round() {
   const auto wanted =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(held_ ? 1 : claim_max, queued()));
   if (wanted == 0) co_return false;
+  if (!context_.store.may_begin()) {
+    not_before_ = now + claim_again;
+    co_return false;
+  }
   std::uint32_t slots = slots_.take_up_to(wanted);
   if (slots == 0) {
     slots_.want(shard_);

@@ -1,5 +1,5 @@
-// The command line: raincheck serve | check | routes | explain | version. Exit statuses are those
-// of sysexits.h.
+// The command line: raincheck serve | check | routes | explain | store | version. Exit statuses are
+// those of sysexits.h.
 #include <spdlog/spdlog.h>
 #include <sysexits.h>
 
@@ -12,6 +12,7 @@
 
 #include "config/schema.hpp"
 #include "proxy/cli.hpp"
+#include "proxy/cli_store.hpp"
 #include "proxy/explain.hpp"
 #include "proxy/server.hpp"
 #include "proxy/settings.hpp"
@@ -143,6 +144,7 @@ int main(int argc, char** argv) {
       ->allow_extra_args(false);
   explaining->add_option("-d,--data", question.data, "The body");
   const std::vector<proxy::Command> commands = proxy::add_operating_commands(app);
+  const proxy::StoreCommands store(app, proxy::default_config_file);
   CLI::App* const version = app.add_subcommand("version", "Print the version");
 
   try {
@@ -153,6 +155,7 @@ int main(int argc, char** argv) {
     app.exit(error);
     return EX_USAGE;
   }
+  if (const std::optional<int> status = store.run()) return *status;
   if (*version) {
     std::cout << "raincheck " RAINCHECK_VERSION "\n";
     return EX_OK;

@@ -19,6 +19,8 @@ namespace {
 
 // Commands in one transaction.
 constexpr std::uint32_t batch_max = 256;
+// On a full disk, each of which gives up a part of the store's reserve.
+constexpr int full_disk_tries = 4;
 
 // When an attempt of this job, given up now, may be made again: with `on_abort: drain` the backend
 // may still be at it.
@@ -40,11 +42,16 @@ std::optional<std::size_t> upstream_of(const Site& site, std::uint32_t lane) {
   return std::nullopt;
 }
 
+bool is_full(const jobs::Result<void>& applied) {
+  return !applied && applied.error().fault == jobs::Fault::store_full;
+}
+
 void apply(Backend& backend, std::vector<Command>& commands) {
   std::vector<Command*> batch;
   batch.reserve(commands.size());
   for (Command& command : commands) batch.push_back(&command);
-  const jobs::Result<void> applied = backend.apply(batch);
+  jobs::Result<void> applied = backend.apply(batch);
+  for (int i = 0; i < full_disk_tries && is_full(applied); ++i) applied = backend.apply(batch);
   if (!applied) {
     throw std::runtime_error("jobs of an earlier process cannot be settled: " +
                              applied.error().detail);
@@ -171,7 +178,11 @@ void Recovery::abandon(const store::Lane& lane) {
 Recovered recover_jobs(Backend& backend, Site& site, const jobs::Clock& clock, const Tell& tell) {
   tell("looking for jobs that were running");
   Recovery recovery(backend, site, clock.wall_now(), tell);
-  recovery.settle(backend.orphans());
+  auto orphans = backend.orphans();
+  while (!orphans.empty()) {
+    recovery.settle(orphans);
+    orphans = backend.orphans(orphans.back().job.id.place);
+  }
   for (const store::Lane& lane : site.abandoned_lanes()) recovery.abandon(lane);
   site.count_lanes(backend);
   recovery.counts.queued = site.queued() + recovery.counts.followed.size();

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <latch>
 #include <sstream>
+#include <utility>
 
 #include "config/text.hpp"
 #include "jobs/decide.hpp"
@@ -26,6 +27,8 @@ constexpr std::size_t shards_max = 16;
 constexpr milliseconds drain_poll{20};
 constexpr milliseconds store_poll{50};
 constexpr milliseconds files_poll{1'000};
+// Without a refusal for so long, a store that was full is called full no more.
+constexpr milliseconds full_for{5'000};
 // After the grace period, for what was given up to be recorded.
 constexpr milliseconds abort_grace{5'000};
 // What systemd is asked for: at each step of the start, and again each second of a drain.
@@ -53,12 +56,20 @@ auto of_the_store(F&& step) {
 
 std::unique_ptr<store::Store> open_store(const config::Store& settings) {
   service_manager::tell_busy("opening the store", step_time);
+  store::Space::Limits limits;
+  limits.bytes_max = settings.max_bytes;
+  limits.free_min = settings.min_free;
+  limits.reserve = settings.reserve;
   store::SqliteOptions options;
   options.directory = settings.directory;
-  options.bytes_max = settings.max_bytes;
   return of_the_store([&] {
-    auto spool = std::make_unique<store::Spool>(settings.directory + "/spool", settings.max_bytes);
+    auto spool = std::make_unique<store::Spool>(settings.directory + "/spool", limits);
     auto backend = std::make_unique<store::SqliteBackend>(options, *spool);
+    if (backend->was_copied()) {
+      spdlog::warn(
+          "the store is a backup that was put back: what waited or ran in it may have been carried "
+          "out since, and is sent again only where that is allowed");
+    }
     return std::make_unique<store::Store>(std::move(backend), std::move(spool),
                                           store::StoreOptions{});
   });
@@ -323,6 +334,7 @@ void Server::watch_store() {
   store_timer_.async_wait([this](boost::system::error_code error) {
     if (error) return;
     if (!store_->failed()) {
+      tell_of_space();
       watch_store();
       return;
     }
@@ -333,6 +345,24 @@ void Server::watch_store() {
     if (!draining_) begin_drain();
     drain_until_ = jobs::system_clock().now();
   });
+}
+
+// Once when there is too little room, and once when there was enough for a while.
+void Server::tell_of_space() {
+  const store::Space& space = store_->spool().space();
+  const auto now = jobs::system_clock().now();
+  if (space.room() == 0) {
+    full_at_ = now;
+    if (!std::exchange(is_full_, true)) {
+      spdlog::warn(
+          "the store takes no new jobs: it has reached store.max_bytes, or less than "
+          "store.min_free is left on its disk{}",
+          space.may_begin() ? "" : ". Queued jobs wait too: store.reserve is in use");
+    }
+  } else if (is_full_ && now - full_at_ >= full_for) {
+    is_full_ = false;
+    spdlog::info("the store takes new jobs again");
+  }
 }
 
 void Server::begin_drain() {

@@ -71,6 +71,7 @@ class Server {
   void await_signal();
   void on_signal(int number);
   void watch_store();
+  void tell_of_space();
   void begin_drain();
   void tell_drain();
   void poll_drain();
@@ -102,6 +103,8 @@ class Server {
   std::chrono::steady_clock::time_point tell_drain_at_{};
   bool draining_ = false;
   bool aborted_ = false;
+  bool is_full_ = false;  // the store takes no new jobs, or did not lately
+  std::chrono::steady_clock::time_point full_at_{};
   int status_ = 0;
 };
 

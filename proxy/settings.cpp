@@ -46,6 +46,8 @@ void refuse_unchangeable(config::Loaded& loaded,
   const config::Config& wanted = loaded.config;
   refuse(wanted.store.directory == running.store.directory, "store.directory");
   refuse(wanted.store.max_bytes == running.store.max_bytes, "store.max_bytes");
+  refuse(wanted.store.min_free == running.store.min_free, "store.min_free");
+  refuse(wanted.store.reserve == running.store.reserve, "store.reserve");
   refuse(wanted.monitoring.is_on == running.monitoring.is_on, "monitoring");
   refuse(wanted.monitoring.address == running.monitoring.address, "monitoring.address");
   refuse(wanted.admin.is_on == running.admin.is_on, "admin");

@@ -15,6 +15,7 @@ using jobs::milliseconds;
 namespace {
 
 constexpr milliseconds prune_every{1000};
+constexpr milliseconds give_back_every{50};  // while there is much room to give back
 constexpr std::uint32_t prune_count = 256;
 constexpr milliseconds count_every{50};
 constexpr milliseconds accept_again{100};
@@ -294,9 +295,9 @@ awaitable<void> Shard::prune() {
     command.count_max = prune_count;
     const auto pruned = co_await store_.apply(command);
     if (stopping_) co_return;
-    if (!pruned || pruned->count < prune_count) {
-      co_await prune_pause_.wait(timers_.now() + prune_every);
-    }
+    if (pruned && pruned->count == prune_count) continue;
+    const milliseconds pause = pruned && pruned->more ? give_back_every : prune_every;
+    co_await prune_pause_.wait(timers_.now() + pause);
   }
 }
 

@@ -211,8 +211,8 @@ bool Submission::look_at(std::string_view piece) {
 
 // False: it could not be had, and the client was told.
 awaitable<bool> Submission::take_body() {
-  writer_ =
-      std::make_unique<BodyWriter>(services_.store(), services_.site.config().store.inline_max);
+  writer_ = std::make_unique<BodyWriter>(
+      services_.store(), services_.site.config().store.inline_max, store::SpoolUse::request);
   jobs::BodyDigest digest;
   while (true) {
     const Result<std::string_view> piece = co_await transaction_.read_body();

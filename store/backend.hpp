@@ -32,13 +32,15 @@ class Backend {
   virtual Lane open_lane(const std::string& upstream, std::uint8_t priority) = 0;
   // Every lane that there is, of upstreams that no longer exist too.
   virtual std::vector<Lane> lanes() = 0;
-  // Jobs that were running when an earlier process ended, without bodies; Fence{place, attempt,
-  // epoch} finishes or requeues one. `Job::attempt` is filled, and `epochs` beside it.
+  // Jobs that were running when an earlier process ended, without bodies, in the order of their
+  // places: some thousands, behind `after`. Fence{place, attempt, epoch} finishes or requeues one.
+  // `Job::attempt` is filled, and `epochs` beside it.
   struct Orphan {
     jobs::Job job;
     std::uint64_t epoch = 0;
   };
-  virtual std::vector<Orphan> orphans() = 0;
+  virtual std::vector<Orphan> orphans(const jobs::Place& after) = 0;
+  std::vector<Orphan> orphans() { return orphans(jobs::Place()); }
   // Key of the ids that this store gives out.
   virtual jobs::IdCodec::Secret secret() = 0;
 

@@ -108,9 +108,14 @@ Client::~Client() {
   impl_->wait_until_idle();
 }
 
-awaitable<Result<std::unique_ptr<SpoolWriter>>> Client::create() {
+bool Client::may_begin() const {
+  return impl_->store.spool->space().may_begin();
+}
+
+awaitable<Result<std::unique_ptr<SpoolWriter>>> Client::create(SpoolUse use) {
   Spool* spool = impl_->store.spool.get();
-  return on_file_thread<std::unique_ptr<SpoolWriter>>(*impl_, [spool] { return spool->create(); });
+  return on_file_thread<std::unique_ptr<SpoolWriter>>(*impl_,
+                                                      [spool, use] { return spool->create(use); });
 }
 
 awaitable<Result<void>> Client::append(SpoolWriter& writer, std::string_view bytes) {

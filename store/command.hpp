@@ -131,10 +131,12 @@ struct Erase {
 
 // Erases what is past its retention, earliest first: jobs, and requests of failed ones. Of a job
 // that was erased already nothing is left, but the end of its request's retention counts still.
+// A little of the room that was erased is given back to the file system, if there is much of it.
 struct Prune {
   jobs::WallTime now{};
   std::uint32_t count_max = 0;
   std::uint32_t count = 0;
+  bool more = false;  // there is much of that room left
 };
 
 using Command = std::variant<Insert, Claim, Expire, Finish, Requeue, Follow, Cancel, Erase, Prune>;

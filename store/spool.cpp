@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,25 +33,17 @@ Error write_error(const char* what) {
   return error_of(passing ? Fault::overloaded : Fault::store_failed, what);
 }
 
-// 16 hexadecimal digits, so that a listing is in order of time.
-std::string name_of(std::uint64_t number) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string name(16, '0');
-  for (std::size_t i = 16; i-- > 0; number >>= 4) name[i] = digits[number & 15];
-  return name;
-}
-
 std::uint64_t number_of(const std::string& name) {
   std::uint64_t number = 0;
   const char* end = name.data() + name.size();
   const auto [stop, code] = std::from_chars(name.data(), end, number, 16);
-  return stop == end && code == std::errc() && name_of(number) == name ? number : 0;
+  return stop == end && code == std::errc() && Spool::name_of(number) == name ? number : 0;
 }
 
 }  // namespace
 
-SpoolWriter::SpoolWriter(Spool& spool, std::uint64_t number, int file)
-    : spool_(spool), number_(number), file_(file) {}
+SpoolWriter::SpoolWriter(Spool& spool, std::uint64_t number, int file, SpoolUse use)
+    : spool_(spool), number_(number), file_(file), use_(use) {}
 
 SpoolWriter::~SpoolWriter() {
   ::close(file_);
@@ -58,20 +51,20 @@ SpoolWriter::~SpoolWriter() {
 }
 
 Result<void> SpoolWriter::append(std::string_view bytes) {
-  if (!spool_.take(bytes.size())) {
-    return Error(Fault::store_full, "the spool has reached its limit");
+  if (!spool_.take(bytes.size(), use_)) {
+    return Error(Fault::store_full, "there is little room left");
   }
   Result<void> written = write(bytes);
   if (written) {
     size_ += bytes.size();
     return written;
   }
-  spool_.give_back(bytes.size());
+  spool_.space().subtract_files(bytes.size());
   // What went in before the space ended is cut off, so that the same bytes can be asked for again.
   if (::ftruncate(file_, static_cast<off_t>(size_)) != 0) {
     return error_of(Fault::store_failed, "cutting a spool file");
   }
-  return written;
+  return spool_.lacking(written.error(), use_);
 }
 
 Result<void> SpoolWriter::write(std::string_view bytes) {
@@ -108,8 +101,8 @@ Result<void> SpoolReader::read(std::uint64_t offset, std::span<char> into) {
   return {};
 }
 
-Spool::Spool(std::string directory, std::uint64_t bytes_max)
-    : directory_(std::move(directory)), bytes_max_(bytes_max) {
+Spool::Spool(std::string directory, const Space::Limits& limits)
+    : directory_(std::move(directory)), space_(limits) {
   make_private_directory(directory_);
   directory_file_ = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory_file_ < 0) {
@@ -121,16 +114,16 @@ Spool::~Spool() {
   ::close(directory_file_);
 }
 
-Result<std::unique_ptr<SpoolWriter>> Spool::create() {
+Result<std::unique_ptr<SpoolWriter>> Spool::create(SpoolUse use) {
   const std::uint64_t number = next_.fetch_add(1, std::memory_order_relaxed);
   const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   const int file = ::openat(directory_file_, name_of(number).c_str(), flags, 0600);
-  if (file < 0) return write_error("making a spool file");
+  if (file < 0) return lacking(write_error("making a spool file"), use);
   {
     const std::lock_guard lock(mutex_);
     writing_.insert(number);
   }
-  return std::make_unique<SpoolWriter>(*this, number, file);
+  return std::make_unique<SpoolWriter>(*this, number, file, use);
 }
 
 Result<std::unique_ptr<SpoolReader>> Spool::open(std::uint64_t number) {
@@ -140,13 +133,39 @@ Result<std::unique_ptr<SpoolReader>> Spool::open(std::uint64_t number) {
   return std::make_unique<SpoolReader>(file);
 }
 
+std::string Spool::name_of(std::uint64_t number) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string name(16, '0');
+  for (std::size_t i = 16; i-- > 0; number >>= 4) name[i] = digits[number & 15];
+  return name;
+}
+
 // A file that cannot be removed now is an orphan that the next start removes.
 void Spool::remove(std::uint64_t number) {
   const std::string name = name_of(number);
   struct stat status {};
   if (::fstatat(directory_file_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
   if (::unlinkat(directory_file_, name.c_str(), 0) != 0) return;
-  give_back(static_cast<std::uint64_t>(status.st_size));
+  space_.subtract_files(static_cast<std::uint64_t>(status.st_size));
+}
+
+void Spool::erase(const std::vector<std::uint64_t>& numbers) {
+  if (numbers.empty()) return;
+  const std::lock_guard lock(mutex_);
+  erased_.insert(erased_.end(), numbers.begin(), numbers.end());
+  has_erased_.store(true, std::memory_order_relaxed);
+}
+
+void Spool::sweep() {
+  if (!sweep_due() || ::flock(directory_file_, LOCK_EX | LOCK_NB) != 0) return;
+  std::vector<std::uint64_t> erased;
+  {
+    const std::lock_guard lock(mutex_);
+    erased.swap(erased_);
+    has_erased_.store(false, std::memory_order_relaxed);
+  }
+  for (const std::uint64_t number : erased) remove(number);
+  (void)::flock(directory_file_, LOCK_UN);
 }
 
 std::vector<std::string> Spool::file_names() const {
@@ -167,7 +186,7 @@ bool Spool::has_files() const {
 }
 
 std::size_t Spool::remove_orphans(const std::vector<std::uint64_t>& named) {
-  std::size_t removed = 0;
+  std::vector<std::uint64_t> orphans;
   std::uint64_t bytes = 0;
   std::uint64_t last = named.empty() ? 0 : named.back();
   for (const std::string& name : file_names()) {
@@ -178,15 +197,14 @@ std::size_t Spool::remove_orphans(const std::vector<std::uint64_t>& named) {
         ::fstatat(directory_file_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
       continue;  // not ours
     }
-    if (std::binary_search(named.begin(), named.end(), number)) {
-      bytes += static_cast<std::uint64_t>(status.st_size);
-    } else if (::unlinkat(directory_file_, name.c_str(), 0) == 0) {
-      ++removed;
-    }
+    bytes += static_cast<std::uint64_t>(status.st_size);
+    if (!std::binary_search(named.begin(), named.end(), number)) orphans.push_back(number);
   }
-  bytes_ = bytes;
+  space_.set_files(bytes);
   next_ = last + 1;
-  return removed;
+  erase(orphans);
+  sweep();
+  return orphans.size();
 }
 
 void Spool::keep(std::uint64_t number) {
@@ -205,11 +223,18 @@ bool Spool::forget(std::uint64_t number) {
   return kept_.erase(number) == 0;
 }
 
-bool Spool::take(std::uint64_t bytes) {
-  const std::uint64_t before = bytes_.fetch_add(bytes, std::memory_order_relaxed);
-  if (bytes_max_ == 0 || before + bytes <= bytes_max_) return true;
-  give_back(bytes);
-  return false;
+bool Spool::take(std::uint64_t bytes, SpoolUse use) {
+  if (use == SpoolUse::request && bytes > space_.room()) return false;
+  space_.add_files(bytes);
+  return true;
+}
+
+// What was accepted is tried again, and finds what is given up here.
+Error Spool::lacking(Error error, SpoolUse use) {
+  if (error.fault == Fault::store_full && use == SpoolUse::accepted) {
+    space_.give_up(Space::For::recording);
+  }
+  return error;
 }
 
 Result<void> Spool::sync_directory() {

@@ -35,10 +35,10 @@ void configure_once() {
 SqliteError::SqliteError(sqlite3* db, int code)
     : std::runtime_error(describe(db, code)), code_(code), full_(is_lack_of_space(db, code)) {}
 
-SqliteConnection::SqliteConnection(const std::string& path, int cache_kib) {
+SqliteConnection::SqliteConnection(const std::string& path, int cache_kib, Access access) {
   configure_once();
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-  const int code = sqlite3_open_v2(path.c_str(), &db_, flags, nullptr);
+  const int how = access == Access::write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+  const int code = sqlite3_open_v2(path.c_str(), &db_, how | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) {
     const SqliteError error(db_, code);
     sqlite3_close_v2(db_);

@@ -32,8 +32,9 @@ class SqliteError : public std::runtime_error {
 
 class SqliteConnection {
  public:
+  enum class Access { write, read };
   // `cache_kib` bounds the pages that are kept in memory.
-  SqliteConnection(const std::string& path, int cache_kib);
+  SqliteConnection(const std::string& path, int cache_kib, Access access = Access::write);
   ~SqliteConnection();
   SqliteConnection(const SqliteConnection&) = delete;
   SqliteConnection& operator=(const SqliteConnection&) = delete;

@@ -11,6 +11,23 @@ namespace {
 constexpr int page_bytes = 8'192;
 constexpr int reader_cache_kib = 1'024;
 
+// Free pages that the database keeps: new rows take them without its file growing. Of the others a
+// few are given back to the file system with each Prune: 64 of them take some milliseconds.
+constexpr std::uint64_t free_pages_kept = 1'024;  // and an eighth of all
+constexpr char vacuum_sql[] = "PRAGMA incremental_vacuum(64)";
+
+bool has_excess(std::uint64_t pages, std::uint64_t free_pages) {
+  return free_pages > std::max(free_pages_kept, pages / 8);
+}
+
+// Erasing frees room by itself.
+Space::For purpose(std::span<Command* const> batch) {
+  const bool reclaims = std::any_of(batch.begin(), batch.end(), [](const Command* command) {
+    return std::holds_alternative<Prune>(*command) || std::holds_alternative<Erase>(*command);
+  });
+  return reclaims ? Space::For::reclaiming : Space::For::recording;
+}
+
 }  // namespace
 
 // What the reader thread has for itself.
@@ -34,12 +51,14 @@ struct SqliteBackend::Reader {
 SqliteBackend::SqliteBackend(const SqliteOptions& options, Spool& spool)
     : options_(options), spool_(spool), files_(options.directory) {
   files_.prepare(spool.has_files());
+  spool.space().open(options.directory);
   try {
     open();
     writer_ = std::make_unique<SqliteWriter>(*connection_, options.partition, raise_epoch());
     commit_ = std::make_unique<SqliteStatement>(*connection_, "COMMIT");
     page_count_ = std::make_unique<SqliteStatement>(*connection_, "PRAGMA page_count");
     free_count_ = std::make_unique<SqliteStatement>(*connection_, "PRAGMA freelist_count");
+    vacuum_ = std::make_unique<SqliteStatement>(*connection_, vacuum_sql);
     reader_ = std::make_unique<Reader>(files_.database());
     remove_orphans();
     measure();
@@ -65,20 +84,29 @@ std::vector<Lane> SqliteBackend::lanes() {
   return writer_->lanes().all();
 }
 
-std::uint64_t SqliteBackend::room() const {
-  if (options_.bytes_max == 0) return std::numeric_limits<std::uint64_t>::max();
-  const std::uint64_t used = used_bytes_.load(std::memory_order_relaxed) + spool_.bytes();
-  return options_.bytes_max - std::min(options_.bytes_max, used);
-}
-
 // Pages on the free list are used again before the file grows.
 void SqliteBackend::measure() {
   SqliteRows pages = page_count_->query();
   SqliteRows unused = free_count_->query();
   pages.next();
   unused.next();
-  const std::int64_t used = pages.integer(0) - unused.integer(0);
-  used_bytes_.store(static_cast<std::uint64_t>(used) * page_bytes, std::memory_order_relaxed);
+  pages_ = pages.number<std::uint64_t>(0);
+  free_pages_ = unused.number<std::uint64_t>(0);
+  spool_.space().set_rows((pages_ - free_pages_) * page_bytes);
+}
+
+void SqliteBackend::vacuum(std::span<Command* const> batch) {
+  for (Command* const command : batch) {
+    auto* const prune = std::get_if<Prune>(command);
+    if (!prune) continue;
+    if (has_excess(pages_, free_pages_)) {
+      SqliteRows steps = vacuum_->query();
+      while (steps.next()) {
+      }
+    }
+    measure();
+    prune->more = has_excess(pages_, free_pages_);
+  }
 }
 
 jobs::Result<void> SqliteBackend::apply(std::span<Command* const> batch) {
@@ -87,24 +115,25 @@ jobs::Result<void> SqliteBackend::apply(std::span<Command* const> batch) {
     const bool begun = sqlite3_get_autocommit(connection_->handle()) == 0;
     if (!control::commit_first && begun) commit_->run();
     log_->before_batch();
-    writer_->begin(room());
+    writer_->begin(spool_.space().room());
     for (Command* command : batch) {
       std::visit([this](auto& each) { writer_->apply(each); }, *command);
     }
     writer_->end();
     measure();
+    vacuum(batch);
     // Before the commit, for after it nobody may be left to say that these files have a row.
     for (const std::uint64_t number : writer_->named()) spool_.keep(number);
     if (control::commit_first) commit_->run();
   } catch (const SqliteError& error) {
-    return roll_back(error);
+    return roll_back(error, batch);
   }
   writer_->commit();
-  forget_erased();
+  spool_.erase(writer_->erased());
   return {};
 }
 
-jobs::Error SqliteBackend::roll_back(const SqliteError& error) {
+jobs::Error SqliteBackend::roll_back(const SqliteError& error, std::span<Command* const> batch) {
   if (!error.is_full() && (error.code() & 0xff) != SQLITE_BUSY) return fail(error.what());
   try {
     if (sqlite3_get_autocommit(connection_->handle()) == 0) connection_->execute("ROLLBACK");
@@ -113,6 +142,7 @@ jobs::Error SqliteBackend::roll_back(const SqliteError& error) {
   }
   writer_->rollback();
   for (const std::uint64_t number : writer_->named()) spool_.unkeep(number);
+  if (error.is_full()) spool_.space().give_up(purpose(batch));
   return jobs::Error(jobs::Fault::store_full, error.what());
 }
 
@@ -120,13 +150,6 @@ jobs::Error SqliteBackend::fail(const std::string& why) {
   failed_ = true;
   log_->stop();
   return jobs::Error(jobs::Fault::store_failed, why);
-}
-
-void SqliteBackend::forget_erased() {
-  if (writer_->erased().empty()) return;
-  const std::lock_guard lock(erased_mutex_);
-  erased_.insert(erased_.end(), writer_->erased().begin(), writer_->erased().end());
-  has_erased_.store(true, std::memory_order_relaxed);
 }
 
 jobs::Result<void> SqliteBackend::find(std::span<Find* const> batch) {
@@ -168,13 +191,8 @@ void SqliteBackend::find_one(Find& command) {
 }
 
 void SqliteBackend::checkpoint() {
-  std::vector<std::uint64_t> erased;
-  {
-    const std::lock_guard lock(erased_mutex_);
-    erased.swap(erased_);
-    has_erased_.store(false, std::memory_order_relaxed);
-  }
-  for (const std::uint64_t number : erased) spool_.remove(number);
+  spool_.sweep();
+  spool_.space().take_again();
   if (failed_) return;
   try {
     log_->copy();
@@ -184,11 +202,11 @@ void SqliteBackend::checkpoint() {
 }
 
 bool SqliteBackend::checkpoint_due() const {
-  return has_erased_.load(std::memory_order_relaxed) || log_->due();
+  return spool_.sweep_due() || log_->due() || !spool_.space().is_whole();
 }
 
 std::uint64_t SqliteBackend::bytes() const {
-  return used_bytes_.load(std::memory_order_relaxed) + log_->bytes() + spool_.bytes();
+  return spool_.space().rows() + log_->bytes() + spool_.bytes();
 }
 
 }  // namespace raincheck::store

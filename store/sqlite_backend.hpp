@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -20,21 +19,23 @@ namespace raincheck::store {
 
 struct SqliteOptions {
   std::string directory;  // made (0700) when it is missing
-  std::uint64_t bytes_max =
-      0;  // of rows and spool; 0: no limit. The log comes on top, 256 MiB at most
   std::uint8_t partition = 0;
 };
 
 class SqliteBackend final : public Backend {
  public:
   // Opens or makes the store, and removes files of the spool that no row names. Throws
-  // std::runtime_error, in words for the operator. `spool` must outlive it.
+  // std::runtime_error, in words for the operator. `spool` must outlive it, and its Space is what
+  // bounds the store.
   SqliteBackend(const SqliteOptions& options, Spool& spool);
   ~SqliteBackend() override;
 
+  // It was a backup, which is opened for the first time.
+  bool was_copied() const { return was_copied_; }
+
   Lane open_lane(const std::string& upstream, std::uint8_t priority) override;
   std::vector<Lane> lanes() override;
-  std::vector<Orphan> orphans() override;
+  std::vector<Orphan> orphans(const jobs::Place& after) override;
   jobs::IdCodec::Secret secret() override { return secret_; }
 
   jobs::Result<void> apply(std::span<Command* const> batch) override;
@@ -48,26 +49,22 @@ class SqliteBackend final : public Backend {
 
   void open();
   void create();
-  void check_version();
+  void settle_copy();
   std::uint64_t raise_epoch();
   void read_secret();
   void remove_orphans();
-  std::uint64_t room() const;
   void measure();
+  void vacuum(std::span<Command* const> batch);
   void find_one(Find& command);
-  void forget_erased();
-  jobs::Error roll_back(const SqliteError& error);
+  jobs::Error roll_back(const SqliteError& error, std::span<Command* const> batch);
   jobs::Error fail(const std::string& why);
 
   SqliteOptions options_;
   Spool& spool_;
   SqliteFiles files_;
   jobs::IdCodec::Secret secret_{};
-  std::atomic<std::uint64_t> used_bytes_{0};
+  bool was_copied_ = false;
   std::atomic<bool> failed_{false};
-  std::mutex erased_mutex_;
-  std::vector<std::uint64_t> erased_;  // spool files to remove; guarded by erased_mutex_
-  std::atomic<bool> has_erased_{false};
 
   std::unique_ptr<SqliteConnection> connection_;  // the writer's
   std::unique_ptr<SqliteLog> log_;
@@ -75,6 +72,9 @@ class SqliteBackend final : public Backend {
   std::unique_ptr<SqliteStatement> commit_;
   std::unique_ptr<SqliteStatement> page_count_;
   std::unique_ptr<SqliteStatement> free_count_;
+  std::unique_ptr<SqliteStatement> vacuum_;
+  std::uint64_t pages_ = 0;       // of the database
+  std::uint64_t free_pages_ = 0;  // of these, on the free list
   std::unique_ptr<Reader> reader_;
 };
 

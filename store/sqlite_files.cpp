@@ -11,12 +11,14 @@
 
 #include "store/control.hpp"
 #include "store/directory.hpp"
+#include "store/file_system.hpp"
 
 namespace raincheck::store {
 namespace {
 
-// Room for 2^16 frames of the log: twice what it may grow to.
-constexpr off_t log_index_bytes = 16 * 32'768;
+// Room for 2^17 frames of the log: four times what it grows to unless a backup holds it back, which
+// gives up before that (log_bytes_max in backup.cpp).
+constexpr off_t log_index_bytes = 32 * 32'768;
 
 [[noreturn]] void fail(const std::string& what, const std::string& path) {
   throw std::runtime_error(what + " " + path + ": " + std::strerror(errno));
@@ -34,6 +36,7 @@ off_t size_of(const std::string& path) {
 SqliteFiles::SqliteFiles(std::string directory)
     : directory_(std::move(directory)), database_(directory_ + "/raincheck.db") {
   make_private_directory(directory_);
+  refuse_network_file_system(directory_);
   directory_file_ = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory_file_ < 0) fail("cannot open the store's directory", directory_);
   lock_file_ = ::openat(directory_file_, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -82,6 +85,7 @@ void SqliteFiles::reserve_log_index() {
   index_file_ = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (index_file_ < 0) fail("cannot open", path);
   const int code = ::posix_fallocate(index_file_, 0, log_index_bytes);
+  if (code == ENOSPC) throw std::runtime_error("the disk is full: there is no room for " + path);
   if (code != 0) {
     errno = code;
     fail("cannot take room for", path);

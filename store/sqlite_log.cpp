@@ -7,16 +7,16 @@ namespace {
 
 constexpr int page_bytes = 8'192;
 constexpr int frame_bytes = page_bytes + 24;
-constexpr int step_frames = 128;      // copied at a time: 1 MiB
-constexpr int long_frames = 4'096;    // the log is to start over: 32 MiB
-constexpr int rest_frames = 64;       // little enough for the writer: half a millisecond
-constexpr int passes_max = 4;         // each leaves a fraction of what the one before left
-constexpr int frames_limit = 32'768;  // commits wait for copying: 256 MiB of log
+constexpr int step_frames = 128;    // copied at a time: 1 MiB
+constexpr int long_frames = 4'096;  // the log is to start over: 32 MiB
+constexpr int rest_frames = 64;     // little enough for the writer: half a millisecond
+constexpr int passes_max = 4;       // each leaves a fraction of what the one before left
+constexpr int frames_limit = SqliteLog::bytes_max / page_bytes;
 
 }  // namespace
 
-SqliteLog::SqliteLog(const SqliteFiles& files, SqliteConnection& writer)
-    : files_(files), writer_(writer), connection_(files.database(), 256) {
+SqliteLog::SqliteLog(const SqliteFiles& files, SqliteConnection& writer, Space& space)
+    : files_(files), space_(space), writer_(writer), connection_(files.database(), 256) {
   sqlite3_wal_hook(writer_.handle(), &SqliteLog::on_commit, this);
 }
 
@@ -52,6 +52,7 @@ SqliteLog::Progress SqliteLog::run(SqliteConnection& connection) {
   if (code != SQLITE_OK) {
     const SqliteError error(connection.handle(), code);
     if (!error.is_full()) throw error;
+    space_.give_up(Space::For::reclaiming);
   }
   return progress;
 }
@@ -59,12 +60,15 @@ SqliteLog::Progress SqliteLog::run(SqliteConnection& connection) {
 void SqliteLog::copy() {
   if (!due()) return;
   const std::lock_guard lock(copying_);
+  const int copied_before = copied_.load(std::memory_order_relaxed);
   Progress progress = run(connection_);
   copied_.store(progress.copied, std::memory_order_relaxed);
   if (progress.frames < long_frames) {
     files_.write_back();
     return;
   }
+  // A backup still reads what was there before.
+  if (progress.copied == copied_before) return;
   for (int pass = 0; pass < passes_max; ++pass) {
     if (!files_.sync_database()) throw SqliteError(nullptr, SQLITE_IOERR_FSYNC);
     if (frames_.load(std::memory_order_relaxed) - progress.copied <= rest_frames) break;

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "store/space.hpp"
 #include "store/sqlite.hpp"
 #include "store/sqlite_files.hpp"
 
@@ -23,8 +24,12 @@ namespace raincheck::store {
 
 class SqliteLog {
  public:
-  // `writer` is the connection that commits; its log may hold frames of an earlier process.
-  SqliteLog(const SqliteFiles& files, SqliteConnection& writer);
+  // From here on commits wait for copying.
+  static constexpr std::int64_t bytes_max = 256 * 1024 * 1024;
+
+  // `writer` is the connection that commits; its log may hold frames of an earlier process. What
+  // the database has no room for is taken from the reserve of `space`.
+  SqliteLog(const SqliteFiles& files, SqliteConnection& writer, Space& space);
 
   // Maintenance thread.
   bool due() const;  // any thread
@@ -50,6 +55,7 @@ class SqliteLog {
   Progress run(SqliteConnection& connection);
 
   const SqliteFiles& files_;
+  Space& space_;
   SqliteConnection& writer_;
   SqliteConnection connection_;  // the maintenance thread's
   std::mutex copying_;           // one at a time

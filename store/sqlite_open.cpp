@@ -6,18 +6,24 @@
 
 #include "store/control.hpp"
 #include "store/sqlite_backend.hpp"
+#include "store/sqlite_format.hpp"
 #include "store/sqlite_schema.hpp"
 
 namespace raincheck::store {
 namespace {
 
 constexpr int writer_cache_kib = 4'096;
-
-std::int64_t integer(SqliteConnection& connection, const char* sql) {
-  SqliteStatement statement(connection, sql);
-  SqliteRows rows = statement.query();
-  return rows.next() ? rows.integer(0) : 0;
-}
+constexpr int orphans_max = 10'000;  // at a time
+// More than can have been given out since a copy was made: 2^30.
+constexpr char settle_copy_sql[] =
+    "UPDATE run SET epoch = (SELECT value FROM meta WHERE name = 'epoch'), attempt = attempt + 1, "
+    "due = 0 WHERE epoch = 0;"
+    "INSERT INTO run SELECT key, 1, (SELECT value FROM meta WHERE name = 'epoch'), created, 0, '' "
+    "FROM req WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.key = req.key) "
+    "AND NOT EXISTS (SELECT 1 FROM resp WHERE resp.key = req.key);"
+    "DELETE FROM later;"
+    "UPDATE lane SET head = tail + 1073741824, tail = tail + 1073741824, queued = 0, later = 0;"
+    "DELETE FROM meta WHERE name = 'copied'";
 
 jobs::IdCodec::Secret random_secret() {
   jobs::IdCodec::Secret secret{};
@@ -31,9 +37,9 @@ jobs::IdCodec::Secret random_secret() {
 
 void SqliteBackend::open() {
   connection_ = std::make_unique<SqliteConnection>(files_.database(), writer_cache_kib);
-  connection_->execute("PRAGMA page_size=8192");
+  connection_->execute("PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL");
   const bool empty = integer(*connection_, "SELECT count(*) FROM sqlite_schema") == 0;
-  if (!empty) check_version();
+  if (!empty) check_format(*connection_, files_.database());
   {
     SqliteStatement mode(*connection_, "PRAGMA journal_mode=WAL");
     SqliteRows rows = mode.query();
@@ -42,9 +48,12 @@ void SqliteBackend::open() {
                                " has no shared memory, which the store needs");
     }
   }
+  // Longer only after a backup held it back.
+  connection_->execute("PRAGMA journal_size_limit=" + std::to_string(SqliteLog::bytes_max));
   if (empty) create();
+  settle_copy();
   read_secret();
-  log_ = std::make_unique<SqliteLog>(files_, *connection_);
+  log_ = std::make_unique<SqliteLog>(files_, *connection_, spool_.space());
   files_.sync_directory();
   files_.reserve_log_index();
 }
@@ -61,23 +70,22 @@ void SqliteBackend::create() {
   connection_->execute("COMMIT");
 }
 
-void SqliteBackend::check_version() {
-  if (integer(*connection_, "PRAGMA application_id") != sqlite_application_id) {
-    throw std::runtime_error(files_.database() + " is not a store of raincheck");
-  }
-  const std::int64_t version =
-      integer(*connection_, "SELECT value FROM meta WHERE name = 'schema'");
-  if (version == sqlite_schema_version) return;
-  throw std::runtime_error("the store " + files_.database() + " has format " +
-                           std::to_string(version) + "; this version of raincheck reads format " +
-                           std::to_string(sqlite_schema_version) + " only");
-}
-
 void SqliteBackend::read_secret() {
   SqliteStatement select(*connection_, "SELECT value FROM meta WHERE name = 'secret'");
   SqliteRows rows = select.query();
   if (!rows.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
   secret_ = rows.array<jobs::IdCodec::Secret>(0);
+}
+
+// Jobs that wait in a copy may have been carried out since it was made, by the process that made
+// it: they are taken for running, so that recovery sends again only what may be sent again. Places
+// that were given out since are not given out again.
+void SqliteBackend::settle_copy() {
+  if (integer(*connection_, "SELECT count(*) FROM meta WHERE name = 'copied'") == 0) return;
+  connection_->execute("BEGIN IMMEDIATE");
+  connection_->execute(settle_copy_sql);
+  connection_->execute("COMMIT");
+  was_copied_ = true;
 }
 
 // Attempts of this process are told from those of every earlier one.
@@ -102,13 +110,14 @@ void SqliteBackend::remove_orphans() {
   spool_.remove_orphans(named);
 }
 
-std::vector<Backend::Orphan> SqliteBackend::orphans() {
+std::vector<Backend::Orphan> SqliteBackend::orphans(const jobs::Place& after) {
   std::vector<Orphan> orphans;
   SqliteStatement select(*connection_,
                          "SELECT run.key, attempt, epoch, started, random, created, start_by, "
                          "finish_by, may_resend, route, request_id, spool, size, monitor "
-                         "FROM run JOIN req USING (key) WHERE epoch <> 0 ORDER BY run.key");
-  SqliteRows rows = select.query();
+                         "FROM run JOIN req USING (key) WHERE run.key > ? AND epoch <> 0 "
+                         "ORDER BY run.key LIMIT ?");
+  SqliteRows rows = select.query(after.key(), orphans_max);
   while (rows.next()) {
     Orphan& orphan = orphans.emplace_back();
     orphan.epoch = rows.number<std::uint64_t>(2);

@@ -76,10 +76,12 @@ class Client {
   Applied<C> apply(C with) {
     return Applied<C>(*impl_, std::move(with));
   }
+  // Whether there is room for the result of a call that begins now.
+  bool may_begin() const;
   FindOperation find(Find with) { return FindOperation(*impl_, std::move(with)); }
 
   // Spool files, on the store's file threads.
-  awaitable<jobs::Result<std::unique_ptr<SpoolWriter>>> create();
+  awaitable<jobs::Result<std::unique_ptr<SpoolWriter>>> create(SpoolUse use);
   awaitable<jobs::Result<void>> append(SpoolWriter& writer, std::string_view bytes);
   awaitable<jobs::Result<void>> sync(SpoolWriter& writer);
   awaitable<jobs::Result<std::unique_ptr<SpoolReader>>> open(std::uint64_t number);

@@ -166,7 +166,7 @@ class EndToEnd(unittest.TestCase):
 
     def spool_files(self):
         """The files in the store's folder that hold bodies: all but the databases, locks and secrets."""
-        known = ('.db', '-wal', '-shm', '-journal', '.sqlite', '.sqlite3', '.lock', 'lock', '.key', 'secret')
+        known = ('.db', '-wal', '-shm', '-journal', '.sqlite', '.sqlite3', '.lock', 'lock', '.key', 'secret', 'reserve')
         return {name: size for name, size in self.store_files().items() if not name.endswith(known)}
 
 

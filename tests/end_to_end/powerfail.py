@@ -93,8 +93,11 @@ class SmallDisk(Disk):
 
     def __init__(self, mebibytes=16):
         super().__init__()
-        command('mount', '-t', 'tmpfs', '-o', f'size={mebibytes}m', 'tmpfs', self.path)
+        self.make(mebibytes)
         self.ballast = os.path.join(self.path, 'ballast')
+
+    def make(self, mebibytes):
+        command('mount', '-t', 'tmpfs', '-o', f'size={mebibytes}m', 'tmpfs', self.path)
 
     def fill(self):
         """Takes every byte that is left."""
@@ -105,6 +108,22 @@ class SmallDisk(Disk):
                         pass
                 except OSError:
                     pass
+            os.fsync(file)  # or some of it is not there yet
 
     def free(self):
         os.remove(self.ballast)
+
+    def free_bytes(self):
+        status = os.statvfs(self.path)
+        return status.f_bavail * status.f_frsize
+
+
+class SmallLoopDisk(SmallDisk):
+    """The same as a real file system: ext4 on a loop device, nothing of which is kept for root."""
+
+    def make(self, mebibytes):
+        image = os.path.join(self.top, 'image')
+        with open(image, 'wb') as file:
+            file.truncate(mebibytes << 20)
+        command('mkfs.ext4', '-q', '-F', '-m', '0', image)
+        command('mount', '-o', 'loop', image, self.path)

@@ -18,15 +18,24 @@ def setUpModule():
     REASON = powerfail.own_mounts()
 
 
-class FullDisk(harness.EndToEnd):
+class SmallDisks(harness.EndToEnd):
+    """raincheck with its store on a disk that can be filled."""
+
+    disks = powerfail.SmallDisk
+    mebibytes = 16
+    store = {}
+
     def setUp(self):
         if REASON:
             raise unittest.SkipTest(REASON)
         super().setUp()
-        self.disk = powerfail.SmallDisk()
+        self.disk = self.disks(self.mebibytes)
         self.addCleanup(self.disk.close)
         self.serve(routes=[route('/reports/*', limits={'body': '100MiB'})], upstream={'max_concurrency': 4},
-                   store={'directory': os.path.join(self.disk.path, 'store'), 'inline_max': '16KiB'})
+                   store={'directory': os.path.join(self.disk.path, 'store'), 'inline_max': '16KiB', **self.store},
+                   jobs={'retention': {'result': '24h', **self.retention}})
+
+    retention = {}
 
     def fill(self):
         """Fills the disk until a submission is refused."""
@@ -41,6 +50,15 @@ class FullDisk(harness.EndToEnd):
     def accepts_again(self):
         answered = self.request('POST', '/reports/again', (), b'x' * 8000)
         return Job(self.proxy, answered) if answered.status == 202 else None
+
+    def reserved(self):
+        return os.path.getsize(os.path.join(self.disk.path, 'store', 'reserve'))
+
+
+class FullDisk(SmallDisks):
+    """Without a reserve: nothing can be recorded."""
+
+    store = {'min_free': '0B', 'reserve': '0B'}
 
     def test_a_full_disk_is_503_while_all_else_goes_on_and_recovers_by_itself(self):
         done = self.submit(body=b'kept').wait()
@@ -98,6 +116,83 @@ class FullDisk(harness.EndToEnd):
         self.proxy.start()
         self.assertEqual(b'kept', done.result().body)
         wait_until(self.accepts_again, 'a 202 after space returned', 20)
+
+
+class Reserve(SmallDisks):
+    """With one: what is under way ends."""
+
+    disks = powerfail.SmallLoopDisk
+    mebibytes = 96
+    store = {'min_free': '8MiB', 'reserve': '16MiB'}
+    retention = {'result': '4s', 'failed_request': '0s'}
+
+    def test_on_a_disk_filled_by_others_jobs_under_way_end_and_are_recorded(self):
+        bodies = {f'/reports/{number}': os.urandom(size) for number, size in enumerate((10, 12_000, 200_000, 2 << 20))}
+        gates = {target: self.backend.on(target, Gate(answer(200, body))) for target, body in bodies.items()}
+        jobs = {target: self.submit(target, fields=[('Idempotency-Key', f'"{target}"')]) for target in bodies}
+        for gate in gates.values():
+            self.wait_for_calls(gate)
+        queued = self.submit('/reports/queued')
+        self.assertEqual(16 << 20, self.reserved())
+        self.fill()
+        self.assertLess(self.disk.free_bytes(), 1 << 20)
+        for gate in gates.values():
+            gate.open()
+        for target, job in jobs.items():
+            result = job.wait().result()
+            self.assertEqual((200, hashlib.sha256(bodies[target]).hexdigest()), (result.status, result.digest))
+        # Some of the reserve was used, so nothing begins, and nothing new is taken; what is known is answered.
+        self.assertLess(self.reserved(), 16 << 20)
+        self.assert_problem(self.request('POST', '/reports/more', (), b'x'), 503)
+        self.assertEqual('queued', queued.state())
+        target, job = next(iter(jobs.items()))
+        again = self.request('POST', target, [('Idempotency-Key', f'"{target}"')], b'data')
+        self.assertEqual((202, job.url), (again.status, again.get('Location')))
+        self.assertEqual(1, self.backend.count(target))
+        self.assertIn('takes no new jobs', self.proxy.log())
+        self.assertEqual({'disk_full'}, {line['reason'] for line in self.proxy.access_log() if line['status'] == 503})
+        self.disk.free()
+        self.assertEqual(200, queued.wait().result().status)
+        wait_until(self.accepts_again, 'a 202 after space returned', 20)
+        self.assertEqual(16 << 20, self.reserved())
+        wait_until(lambda: 'takes new jobs again' in self.proxy.log(), 'the end of it in the log', 20)
+
+    def test_a_backlog_with_large_results_fills_the_disk_and_ends_all_the_same(self):
+        """200 MiB of results come through a disk of 96: they wait for room, which comes as results expire."""
+        body = os.urandom(1 << 20)
+        gate = self.backend.on('/reports', Gate(answer(200, body)))
+        jobs = [self.submit(f'/reports/{number:03}') for number in range(200)]
+        gate.open()
+        refused = wait_until(lambda: self.request('POST', '/reports/more', (), b'x').status == 503, 'a refusal', 20)
+        self.assertTrue(refused)
+        wait_until(lambda: self.backend.count() >= 200, lambda: f'200 calls; {self.backend.count()} came', 90)
+        wait_until(lambda: all(job.poll().status in (302, 404, 410) for job in jobs[-5:]), 'the last ones final', 30)
+        calls = [self.backend.count(f'/reports/{number:03}') for number in range(200)]
+        self.assertEqual({1}, set(calls))
+        wait_until(self.accepts_again, 'a 202 after results expired', 20)
+        self.assertTrue(self.proxy.running)
+
+    def test_it_starts_on_a_full_disk_and_ends_what_was_under_way(self):
+        gate = self.backend.on('/reports/held', Gate(answer(200, b'late')))
+        held = self.submit('/reports/held', method='PUT')
+        self.wait_for_calls(gate)
+        self.fill()
+        self.proxy.kill()
+        self.disk.fill()
+        gate.open()
+        self.proxy.start()
+        self.assertEqual(503, self.request('POST', '/reports/more', (), b'x').status)
+        self.disk.free()
+        self.assertEqual(b'late', held.wait().result().body)
+
+    def test_less_than_min_free_is_503_while_queued_jobs_go_on(self):
+        with open(self.disk.ballast, 'wb') as file:
+            os.posix_fallocate(file.fileno(), 0, self.disk.free_bytes() - (6 << 20))
+        self.assert_problem(self.request('POST', '/reports/1', (), b'x'), 503)
+        self.assert_problem(self.request('POST', '/reports/1', (), b'x' * 100_000), 503)
+        self.assertEqual(16 << 20, self.reserved())
+        self.disk.free()
+        self.assertEqual(200, self.accepts_again().wait().result().status)
 
 
 @unittest.skipUnless(shutil.which('strace'), 'failing system calls are made with strace, which is missing')

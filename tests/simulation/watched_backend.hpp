@@ -48,8 +48,8 @@ class WatchedBackend final : public test::PassingBackend {
   void mute() { model_ = nullptr; }
   bool refused() { return std::exchange(refused_, false); }
 
-  std::vector<Orphan> orphans() override {
-    std::vector<Orphan> orphans = PassingBackend::orphans();
+  std::vector<Orphan> orphans(const jobs::Place& after) override {
+    std::vector<Orphan> orphans = PassingBackend::orphans(after);
     if (sabotage_ == Sabotage::requeue_orphans) {
       for (Orphan& orphan : orphans) orphan.job.may_resend = true;
     }

@@ -42,7 +42,7 @@ BACKEND_TEST("new jobs are refused at the store's limit, and those that there ar
   const auto lane = store->open_lane("reports", 0).number;
   const JobId id = store.apply(with_key(an_insert(lane, 1, true), 1, 1)).id;
   store.close();
-  store.set_bytes_max(1);
+  store.set_limits({1, 0, 0});
   store.open();
   const std::uint64_t epoch = store->orphans()[0].epoch;
   CHECK(store.apply(an_insert(lane, 2)).refused);
@@ -59,7 +59,7 @@ BACKEND_TEST("a refused job in a batch does not hold back the others") {
   const auto lane = store->open_lane("reports", 0).number;
   const std::uint64_t before = store->bytes();
   store.close();
-  store.set_bytes_max(before + 100'000);
+  store.set_limits({before + 100'000, 0, 0});
   store.open();
   Command large(an_insert(lane, 1));
   std::get<Insert>(large).job.body = jobs::Body::inline_bytes(std::string(1'000'000, 'x'));
@@ -84,7 +84,7 @@ namespace {
 
 template <class UnderTest>
 std::unique_ptr<SpoolWriter> write_file(UnderTest& store, const std::string& bytes) {
-  auto writer = store.spool().create();
+  auto writer = store.spool().create(SpoolUse::accepted);
   REQUIRE(writer.has_value());
   REQUIRE((*writer)->append(bytes).has_value());
   REQUIRE((*writer)->sync().has_value());

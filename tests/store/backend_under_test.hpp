@@ -55,11 +55,11 @@ class SqliteUnderTest {
   Backend* operator->() { return backend_.get(); }
   Spool& spool() { return *spool_; }
   std::string directory() const { return directory_ / std::to_string(generation_); }
-  void set_bytes_max(std::uint64_t bytes_max) { bytes_max_ = bytes_max; }
+  void set_limits(const Space::Limits& limits) { limits_ = limits; }
 
   void open() {
-    spool_ = std::make_unique<Spool>(directory() + "/spool", 0);
-    backend_ = std::make_unique<SqliteBackend>(SqliteOptions{directory(), bytes_max_, 0}, *spool_);
+    spool_ = std::make_unique<Spool>(directory() + "/spool", limits_);
+    backend_ = std::make_unique<SqliteBackend>(SqliteOptions{directory(), 0}, *spool_);
   }
   void close() {
     backend_.reset();
@@ -111,7 +111,7 @@ class SqliteUnderTest {
  private:
   TemporaryDirectory directory_;
   int generation_ = 0;
-  std::uint64_t bytes_max_ = 0;
+  Space::Limits limits_;
   std::unique_ptr<Spool> spool_;
   std::unique_ptr<SqliteBackend> backend_;
 };

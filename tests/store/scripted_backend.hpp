@@ -25,7 +25,7 @@ class ScriptedBackend final : public Backend {
 
   Lane open_lane(const std::string&, std::uint8_t) override { return Lane(); }
   std::vector<Lane> lanes() override { return {}; }
-  std::vector<Orphan> orphans() override { return {}; }
+  std::vector<Orphan> orphans(const jobs::Place&) override { return {}; }
   jobs::IdCodec::Secret secret() override { return {}; }
 
   jobs::Result<void> apply(std::span<Command* const> batch) override {

@@ -15,7 +15,7 @@ using raincheck::jobs::Fault;
 namespace {
 
 std::unique_ptr<SpoolWriter> create(Spool& spool) {
-  auto created = spool.create();
+  auto created = spool.create(SpoolUse::request);
   REQUIRE(created.has_value());
   return std::move(*created);
 }
@@ -32,7 +32,7 @@ std::string read_all(Spool& spool, std::uint64_t number, std::size_t size) {
 
 TEST_CASE("a body is written in pieces and read from any offset") {
   TemporaryDirectory directory;
-  Spool spool(directory / "a/b/spool", 0);
+  Spool spool(directory / "a/b/spool");
   auto writer = create(spool);
   CHECK(writer->append("one ").has_value());
   CHECK(writer->append("").has_value());
@@ -50,7 +50,7 @@ TEST_CASE("a body is written in pieces and read from any offset") {
 
 TEST_CASE("files and directories of the spool are private") {
   TemporaryDirectory directory;
-  Spool spool(directory / "spool", 0);
+  Spool spool(directory / "spool");
   const auto writer = create(spool);
   struct stat status {};
   REQUIRE(::stat((directory / "spool").c_str(), &status) == 0);
@@ -62,7 +62,7 @@ TEST_CASE("files and directories of the spool are private") {
 
 TEST_CASE("a file goes with its writer unless it was released or kept") {
   TemporaryDirectory directory;
-  Spool spool(directory / "spool", 0);
+  Spool spool(directory / "spool");
   std::uint64_t number = 0;
   SUBCASE("neither") {
     auto writer = create(spool);
@@ -100,7 +100,7 @@ TEST_CASE("a file goes with its writer unless it was released or kept") {
 
 TEST_CASE("the spool takes bytes up to its limit and not one more") {
   TemporaryDirectory directory;
-  Spool spool(directory / "spool", 10);
+  Spool spool(directory / "spool", {10, 0, 0});
   auto one = create(spool);
   auto two = create(spool);
   CHECK(one->append("123456").has_value());
@@ -115,9 +115,21 @@ TEST_CASE("the spool takes bytes up to its limit and not one more") {
   CHECK(read_all(spool, two->number(), 10) == "1234567890");
 }
 
+TEST_CASE("what belongs to an accepted job is written beyond the limit") {
+  TemporaryDirectory directory;
+  Spool spool(directory / "spool", {10, 0, 0});
+  auto request = create(spool);
+  REQUIRE(request->append("1234567890").has_value());
+  auto result = spool.create(SpoolUse::accepted);
+  REQUIRE(result.has_value());
+  CHECK((*result)->append("1234567890").has_value());
+  CHECK(request->append("1").error().fault == Fault::store_full);
+  CHECK(spool.bytes() == 20);
+}
+
 TEST_CASE("a write that fails half-way leaves nothing behind") {
   TemporaryDirectory directory;
-  Spool spool(directory / "spool", 0);
+  Spool spool(directory / "spool");
   auto writer = create(spool);
   REQUIRE(writer->append(std::string(1'000, 'a')).has_value());
   // The largest size of a file stands in for a disk that has room for half of the bytes.
@@ -142,7 +154,7 @@ TEST_CASE("the first numbers after a start are above every file that there is") 
   TemporaryDirectory directory;
   std::vector<std::uint64_t> numbers;
   {
-    Spool spool(directory / "spool", 0);
+    Spool spool(directory / "spool");
     for (int i = 0; i < 3; ++i) {
       auto writer = create(spool);
       REQUIRE(writer->append("123").has_value());
@@ -150,7 +162,7 @@ TEST_CASE("the first numbers after a start are above every file that there is") 
       numbers.push_back(writer->number());
     }
   }
-  Spool spool(directory / "spool", 0);
+  Spool spool(directory / "spool");
   CHECK(spool.has_files());
   CHECK(spool.remove_orphans({numbers[1]}) == 2);
   CHECK(spool.bytes() == 3);
@@ -161,13 +173,13 @@ TEST_CASE("the first numbers after a start are above every file that there is") 
 
 TEST_CASE("files that are not the spool's are left alone, and a planted link is not followed") {
   TemporaryDirectory directory;
-  Spool spool(directory / "spool", 0);
+  Spool spool(directory / "spool");
   const int other = ::open((directory / "spool/readme").c_str(), O_CREAT | O_WRONLY, 0600);
   REQUIRE(other >= 0);
   ::close(other);
   REQUIRE(::symlink("/etc/passwd", (directory / "spool/0000000000000001").c_str()) == 0);
   CHECK_FALSE(spool.open(1).has_value());
-  CHECK_FALSE(spool.create().has_value());
+  CHECK_FALSE(spool.create(SpoolUse::request).has_value());
   CHECK(spool.remove_orphans({}) == 1);
   CHECK(std::filesystem::exists(directory / "spool/readme"));
 }

@@ -22,8 +22,8 @@ namespace {
 // What opening the store in the directory says, empty when it opens.
 std::string open_error(const std::string& directory) {
   try {
-    Spool spool(directory + "/spool", 0);
-    SqliteBackend backend({directory, 0, 0}, spool);
+    Spool spool(directory + "/spool");
+    SqliteBackend backend({directory, 0}, spool);
     return "";
   } catch (const std::runtime_error& error) {
     return error.what();
@@ -114,7 +114,7 @@ TEST_CASE("a damaged, a foreign and a newer database are refused in words and le
 
 TEST_CASE("no new database is made where an old one was") {
   SqliteUnderTest store;
-  auto writer = store.spool().create();
+  auto writer = store.spool().create(SpoolUse::accepted);
   REQUIRE(writer.has_value());
   (*writer)->release();
   writer->reset();
@@ -212,7 +212,7 @@ TEST_CASE("a file named by a batch stays when nobody knows whether the batch is 
   FaultyVfs disk;
   SqliteUnderTest store;
   const auto lane = store->open_lane("reports", 0).number;
-  auto created = store.spool().create();
+  auto created = store.spool().create(SpoolUse::accepted);
   REQUIRE(created.has_value());
   const std::uint64_t number = (*created)->number();
   std::vector<Command> batch;
@@ -311,4 +311,97 @@ TEST_CASE("a log that nobody checkpoints is bounded all the same") {
     REQUIRE(apply(store, batch).has_value());
   }
   CHECK(std::filesystem::file_size(store.directory() + "/raincheck.db-wal") < 280'000'000);
+}
+
+TEST_CASE("a database that was large shrinks again, a little at each pruning, and loses nothing") {
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId kept = store.apply(an_insert(lane, 1, true)).id;
+  Finish finish = a_finish(a_fence(kept, 1));
+  finish.retention = jobs::milliseconds(100'000);
+  REQUIRE(store.apply(finish).applied);
+  for (int round = 0; round < 40; ++round) {
+    std::vector<Command> batch = many_inserts(lane, 64, 16'000);
+    REQUIRE(apply(store, batch).has_value());
+    for (const jobs::Job& job : store.apply(a_claim(lane, 64)).jobs) {
+      Finish large = a_finish(a_fence(job.id, 1));
+      large.response.body = jobs::Body::inline_bytes(std::string(16'000, 'y'));
+      REQUIRE(store.apply(large).applied);
+    }
+    store->checkpoint();
+  }
+  const JobId last = store.apply(an_insert(lane, 2)).id;
+  const auto size = [&] { return std::filesystem::file_size(store.directory() + "/raincheck.db"); };
+  REQUIRE(size() > 40'000'000);
+  int steps = 0;
+  Prune pruned;
+  do {
+    const std::uint64_t before = store->bytes();
+    pruned = store.apply(a_prune(20'000, 256));
+    CHECK(store->bytes() <= before + 2'000'000);
+    store->checkpoint();
+    ++steps;
+  } while (pruned.more || pruned.count == 256);
+  CHECK(steps > 10);
+  CHECK(size() < 12'000'000);
+  CHECK(store.find(kept, true).job.response.body.bytes == "the answer");
+  CHECK(store.find(last).job.state == State::queued);
+  store.crash();
+  CHECK(store.find(kept).job.state == State::succeeded);
+}
+
+TEST_CASE("what has to be recorded on a full disk is taken from the reserve") {
+  FaultyVfs disk;
+  SqliteUnderTest store;
+  store.close();
+  store.set_limits({0, 0, 64 * 1024});
+  store.open();
+  const auto lane = store->open_lane("reports", 0).number;
+  const JobId id = store.apply(an_insert(lane, 1, true)).id;
+  Space& space = store.spool().space();
+  CHECK(space.is_whole());
+  disk.fail_writes(0, SQLITE_FULL);
+  std::vector<Command> batch;
+  batch.emplace_back(a_finish(a_fence(id, 1)));
+  CHECK(apply(store, batch).error().fault == Fault::store_full);
+  CHECK_FALSE(space.is_whole());
+  CHECK(std::filesystem::file_size(store.directory() + "/reserve") == 48 * 1024);
+  disk.heal();
+  // No new job may use what was given up.
+  CHECK(store.apply(an_insert(lane, 2)).refused);
+  CHECK(store.apply(a_finish(a_fence(id, 1))).applied);
+  CHECK(store->checkpoint_due());
+  store->checkpoint();
+  CHECK(space.is_whole());
+  CHECK_FALSE(store.apply(an_insert(lane, 2)).refused);
+}
+
+TEST_CASE("a log that a backup held back goes on from its start, and is cut to its size") {
+  SqliteUnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const auto log_bytes = [&] {
+    return std::filesystem::file_size(store.directory() + "/raincheck.db-wal");
+  };
+  const auto write = [&](std::uintmax_t bytes) {
+    const std::uintmax_t until = log_bytes() + bytes;
+    while (log_bytes() < until) {
+      std::vector<Command> batch = many_inserts(lane, 64, 7'000);
+      REQUIRE(apply(store, batch).has_value());
+      if (store->checkpoint_due()) store->checkpoint();
+    }
+  };
+  store.apply(an_insert(lane, 1));
+  {
+    SqliteConnection backup(store.directory() + "/raincheck.db", 256,
+                            SqliteConnection::Access::read);
+    backup.execute("BEGIN; SELECT count(*) FROM req");
+    write(300'000'000);
+    backup.execute("COMMIT");
+  }
+  for (int round = 0; round < 20; ++round) {
+    std::vector<Command> batch = many_inserts(lane, 64, 7'000);
+    REQUIRE(apply(store, batch).has_value());
+    if (store->checkpoint_due()) store->checkpoint();
+  }
+  CHECK(log_bytes() <= static_cast<std::uintmax_t>(SqliteLog::bytes_max));
 }

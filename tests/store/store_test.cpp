@@ -50,7 +50,7 @@ class Fixture {
     auto scripted = std::make_unique<ScriptedBackend>();
     backend_ = scripted.get();
     store_ = std::make_unique<Store>(std::move(scripted),
-                                     std::make_unique<Spool>(directory_ / "spool", 0), options);
+                                     std::make_unique<Spool>(directory_ / "spool"), options);
     io_ = std::make_unique<asio::io_context>(1);
     client_ = std::make_unique<Client>(*store_, *io_);
   }
@@ -275,7 +275,7 @@ namespace {
 
 // Through the store to the disk and back.
 awaitable<void> copy_body(Client& client, std::string& copy, bool& done) {
-  auto writer = co_await client.create();
+  auto writer = co_await client.create(SpoolUse::accepted);
   REQUIRE(writer.has_value());
   for (const char* piece : {"one ", "two ", "three"}) {
     const Result<void> appended = co_await client.append(**writer, piece);
@@ -345,8 +345,8 @@ TEST_CASE("shards on threads of their own share one store") {
   constexpr int clients = 20;
   constexpr int rounds = 10;
   TemporaryDirectory directory;
-  auto spool = std::make_unique<Spool>(directory / "store/spool", 0);
-  auto backend = std::make_unique<SqliteBackend>(SqliteOptions{directory / "store", 0, 0}, *spool);
+  auto spool = std::make_unique<Spool>(directory / "store/spool");
+  auto backend = std::make_unique<SqliteBackend>(SqliteOptions{directory / "store", 0}, *spool);
   const auto lane = backend->open_lane("reports", 0).number;
   Store store(std::move(backend), std::move(spool), StoreOptions());
   std::array<int, shards> ended{};
@@ -373,7 +373,7 @@ TEST_CASE("a checkpoint is made when the backend wants one") {
   auto scripted = std::make_unique<ScriptedBackend>();
   ScriptedBackend& backend = *scripted;
   backend.due = true;
-  Store store(std::move(scripted), std::make_unique<Spool>(directory / "spool", 0), StoreOptions());
+  Store store(std::move(scripted), std::make_unique<Spool>(directory / "spool"), StoreOptions());
   asio::io_context io(1);
   Client client(store, io);
   Heard heard;
@@ -388,9 +388,8 @@ TEST_CASE("a store that stops with commands in its queue commits them") {
   Heard heard;
   std::uint64_t queued = 0;
   {
-    auto spool = std::make_unique<Spool>(directory / "store/spool", 0);
-    auto backend =
-        std::make_unique<SqliteBackend>(SqliteOptions{directory / "store", 0, 0}, *spool);
+    auto spool = std::make_unique<Spool>(directory / "store/spool");
+    auto backend = std::make_unique<SqliteBackend>(SqliteOptions{directory / "store", 0}, *spool);
     const auto lane = backend->open_lane("reports", 0).number;
     Store store(std::move(backend), std::move(spool), StoreOptions());
     asio::io_context io(1);
@@ -400,8 +399,8 @@ TEST_CASE("a store that stops with commands in its queue commits them") {
     }
     io.poll();
   }
-  Spool spool(directory / "store/spool", 0);
-  SqliteBackend backend({directory / "store", 0, 0}, spool);
+  Spool spool(directory / "store/spool");
+  SqliteBackend backend({directory / "store", 0}, spool);
   for (const Lane& lane : backend.lanes()) queued += lane.queued;
   CHECK(queued == 50);
 }

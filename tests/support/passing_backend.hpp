@@ -16,7 +16,7 @@ class PassingBackend : public store::Backend {
     return to_->open_lane(upstream, priority);
   }
   std::vector<store::Lane> lanes() override { return to_->lanes(); }
-  std::vector<Orphan> orphans() override { return to_->orphans(); }
+  std::vector<Orphan> orphans(const jobs::Place& after) override { return to_->orphans(after); }
   jobs::IdCodec::Secret secret() override { return to_->secret(); }
   jobs::Result<void> apply(std::span<store::Command* const> batch) override {
     return to_->apply(batch);

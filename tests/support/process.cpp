@@ -16,9 +16,9 @@ using proxy::awaitable;
 namespace {
 
 std::unique_ptr<store::Store> open_store(const ProcessParts& parts) {
-  auto spool = std::make_unique<store::Spool>(parts.directory + "/spool", 0);
+  auto spool = std::make_unique<store::Spool>(parts.directory + "/spool");
   std::unique_ptr<store::Backend> backend =
-      std::make_unique<store::SqliteBackend>(store::SqliteOptions{parts.directory, 0, 0}, *spool);
+      std::make_unique<store::SqliteBackend>(store::SqliteOptions{parts.directory, 0}, *spool);
   if (parts.wrap) backend = parts.wrap(std::move(backend));
   store::StoreOptions options;
   options.threads = false;

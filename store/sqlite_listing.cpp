@@ -1,0 +1,127 @@
+#include "store/sqlite_listing.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace raincheck::store {
+namespace {
+
+constexpr int cache_kib = 1'024;
+
+bool is_wanted(const List& command, const jobs::Job& job) {
+  return (!command.state || job.state == *command.state) &&
+         (command.route.empty() || job.route == command.route) &&
+         (command.request_id.empty() || job.request_id == command.request_id) &&
+         job.created_at >= command.created_from && job.created_at < command.created_before;
+}
+
+}  // namespace
+
+SqliteListing::SqliteListing(const std::string& database, std::uint8_t partition)
+    : partition_(partition),
+      connection_(database, cache_kib, SqliteConnection::Access::read),
+      lookup_(connection_),
+      begin_(connection_, "BEGIN"),
+      end_(connection_, "COMMIT"),
+      tails_(connection_, "SELECT tail FROM lane ORDER BY lane"),
+      random_(connection_,
+              "SELECT random FROM resp WHERE key = ?1 UNION ALL "
+              "SELECT random FROM req WHERE key = ?1 LIMIT 1"),
+      last_final_(connection_, "SELECT max(key) FROM resp WHERE key >= ? AND key < ?"),
+      last_request_(connection_, "SELECT max(key) FROM req WHERE key >= ? AND key < ?"),
+      first_final_(connection_, "SELECT min(key) FROM resp WHERE key >= ? AND key < ?"),
+      first_request_(connection_, "SELECT min(key) FROM req WHERE key >= ? AND key < ?") {}
+
+// Lanes of a cursor that were opened later are not walked by it.
+void SqliteListing::begin_cursor(List& command) {
+  if (!command.cursor.empty()) return;
+  SqliteRows rows = tails_.query();
+  while (rows.next()) {
+    command.cursor.push_back(command.newest_first ? rows.number<std::uint64_t>(0) : 0);
+  }
+}
+
+// Newest first, the cursor is the sequence that was looked at last, else the one to look at next.
+std::optional<std::int64_t> SqliteListing::next_key(SqliteStatement& statement,
+                                                    const List& command,
+                                                    std::uint32_t lane) {
+  const std::uint64_t at = command.cursor[lane - 1];
+  const std::uint64_t from = command.newest_first ? 0 : at;
+  const std::uint64_t before = command.newest_first ? at : jobs::Place::sequence_max;
+  SqliteRows rows = statement.query(jobs::Place{partition_, lane, from}.key(),
+                                    jobs::Place{partition_, lane, before}.key());
+  if (!rows.next() || rows.is_null(0)) return std::nullopt;
+  return rows.integer(0);
+}
+
+std::optional<SqliteListing::Next> SqliteListing::next_in_lane(const List& command,
+                                                               std::uint32_t lane) {
+  const bool down = command.newest_first;
+  const auto final_key = next_key(down ? last_final_ : first_final_, command, lane);
+  const auto request_key = next_key(down ? last_request_ : first_request_, command, lane);
+  if (!final_key && !request_key) return std::nullopt;
+  const std::int64_t none = down ? std::int64_t{-1} : std::numeric_limits<std::int64_t>::max();
+  const std::int64_t one = final_key.value_or(none);
+  const std::int64_t other = request_key.value_or(none);
+  Next next;
+  next.place =
+      jobs::Place::from_key(partition_, down ? std::max(one, other) : std::min(one, other));
+  next.job = read(next.place);
+  return next;
+}
+
+jobs::Job SqliteListing::read(const jobs::Place& place) {
+  jobs::JobId id;
+  id.place = place;
+  {
+    SqliteRows rows = random_.query(place.key());
+    if (!rows.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
+    id.random = rows.array<jobs::Random>(0);
+  }
+  jobs::Job job;
+  if (lookup_.find(id, false, job) != SqliteLookup::Found::present) {
+    throw SqliteError(nullptr, SQLITE_CORRUPT);
+  }
+  return job;
+}
+
+void SqliteListing::list(List& command) {
+  begin_.run();
+  try {
+    walk(command);
+  } catch (...) {
+    sqlite3_exec(connection_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+  end_.run();
+}
+
+// The lanes side by side, so that the jobs come in the order in which they were submitted.
+void SqliteListing::walk(List& command) {
+  command.jobs.clear();
+  command.more = false;
+  begin_cursor(command);
+  std::vector<std::optional<Next>> heads;
+  for (std::uint32_t lane = 1; lane <= command.cursor.size(); ++lane) {
+    heads.push_back(next_in_lane(command, lane));
+  }
+  const auto is_before = [&](const std::optional<Next>& a, const std::optional<Next>& b) {
+    if (!a || !b) return a.has_value();
+    return command.newest_first ? a->job.created_at > b->job.created_at
+                                : a->job.created_at < b->job.created_at;
+  };
+  for (std::uint32_t looked = 0;; ++looked) {
+    const auto head = std::min_element(heads.begin(), heads.end(), is_before);
+    if (head == heads.end() || !*head) return;
+    if (looked == command.look_max || command.jobs.size() == command.count_max) {
+      command.more = true;
+      return;
+    }
+    const jobs::Place place = (*head)->place;
+    command.cursor[place.lane - 1] = place.sequence + (command.newest_first ? 0 : 1);
+    if (is_wanted(command, (*head)->job)) command.jobs.push_back(std::move((*head)->job));
+    *head = next_in_lane(command, place.lane);
+  }
+}
+
+}  // namespace raincheck::store
