@@ -43,6 +43,15 @@ struct TemplateJson {
   std::vector<TemplateText> strings;  // one for each string that is a value in it, in its order
 };
 
+// A file that a setting names. load() makes of a relative path one from the folder of the file that
+// says so.
+struct FileName {
+  std::string path;
+  Place place;  // set by load()
+
+  bool empty() const { return path.empty(); }
+};
+
 struct StatusRange {
   int first = 200;
   int last = 399;
@@ -75,18 +84,38 @@ struct ListenerLimits {
 
 enum class ProxyProtocol { none, v1, v2 };
 
+// Who we say that we are: in PEM, the certificate, then those between it and its CA.
+struct Certificate {
+  FileName cert_file;
+  FileName key_file;
+  Place place;
+};
+
+enum class ClientAuth { none, optional, require };
+enum class TlsVersion { v1_2, v1_3 };
+
+struct ListenerTls {
+  std::vector<Certificate> certificates;  // the first is the default; empty: no TLS
+  TlsVersion min_version = TlsVersion::v1_2;
+  ClientAuth client_auth = ClientAuth::none;
+  FileName client_ca_file;
+  FileName crl_file;
+};
+
 struct Listener {
   std::string name;
   std::string address = "127.0.0.1:8080";  // host:port | [v6]:port | unix:/path
+  ListenerTls tls;
   ProxyProtocol proxy_protocol = ProxyProtocol::none;
   ListenerTimeouts timeouts;
   ListenerLimits limits;
   Place place;
 };
 
-// One origin of an upstream: http://host[:port].
+// One origin of an upstream: http://host[:port] or https://host[:port].
 struct Server {
   std::string url;
+  bool is_tls = false;      // https; set by load()
   std::string host;         // without brackets; set by load()
   std::uint16_t port = 80;  // set by load()
   std::string authority;    // host[:port] as it goes into Host; set by load()
@@ -104,6 +133,15 @@ struct UpstreamTimeouts {
   milliseconds between_bytes{60'000};
   milliseconds attempt{3'600'000};
   milliseconds idle{60'000};
+};
+
+// Of servers with https://.
+struct UpstreamTls {
+  bool verify = true;
+  FileName ca_file;         // empty: the system's
+  std::string server_name;  // empty: the server's host
+  FileName cert_file;       // who we are; empty: nobody
+  FileName key_file;
 };
 
 struct UpstreamLimits {
@@ -136,6 +174,7 @@ struct Upstream {
   LbPolicy lb_policy = LbPolicy::round_robin;
   std::optional<TemplateText> hash_key;  // what lb_policy: hash goes by
   std::uint32_t max_concurrency = 8;     // load() cuts it to what the servers allow together
+  UpstreamTls tls;
   UpstreamTimeouts timeouts;
   milliseconds tcp_keepalive{60'000};
   OnAbort on_abort = OnAbort::close;
@@ -266,7 +305,7 @@ struct Cors {
 
 // Who is asked whether a call may go on. Neither url nor upstream: nobody.
 struct Authorize {
-  std::string url;       // http://host[:port][/path]
+  std::string url;       // http[s]://host[:port][/path]
   std::string upstream;  // or the name of an upstream, and
   std::string path;      // what it is asked for
   std::string method = "GET";

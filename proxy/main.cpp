@@ -48,6 +48,15 @@ config::Loaded load(const std::string& file) {
   for (const routes::RouteProblem& problem : table.problems()) {
     loaded.refuse(problem.place, problem.path, problem.message);
   }
+  const proxy::TlsContexts tls(loaded.config, config::Environment::process().file,
+                               jobs::system_clock().wall_now());
+  for (const proxy::TlsProblem& problem : tls.problems()) {
+    if (problem.is_warning) {
+      loaded.warn(problem.place, problem.path, problem.message);
+    } else {
+      loaded.refuse(problem.place, problem.path, problem.message);
+    }
+  }
   return loaded;
 }
 

@@ -60,6 +60,7 @@ Server::Server(config::Config config)
       config_(std::move(config)),
       store_(open_store(config_.store)),
       site_(of_the_store([this] { return std::make_unique<Site>(config_, store_->backend()); })) {
+  site_->tls().log_expiries(jobs::system_clock().wall_now());
   for (const config::Upstream& upstream : config_.upstreams) {
     slots_.push_back(std::make_unique<Slots>(upstream.max_concurrency));
     server_slots_.push_back(make_server_slots(upstream));

@@ -119,9 +119,9 @@ void Shard::make_upstream(std::size_t index, const std::vector<std::unique_ptr<S
   upstream.config = &shared_.site.config().upstreams[index];
   upstream.slots = shared_.slots[index].get();
   upstream.queue = std::make_unique<SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool =
-      std::make_unique<UpstreamPool>(services_.context, *upstream.config,
-                                     shared_.server_slots[index], *shared_.outliers[index], index_);
+  upstream.pool = std::make_unique<UpstreamPool>(
+      services_.context, *upstream.config, shared_.site.tls().of_upstream(index),
+      shared_.server_slots[index], *shared_.outliers[index], index_);
   upstream.runner =
       std::make_unique<Runner>(services_.context, shared_.site, *upstream.config, *upstream.pool,
                                *upstream.slots, tasks_, bulletin_, log_, events_for(index, owner));
@@ -246,6 +246,8 @@ bool Shard::accept(Listening& listening) {
 void Shard::take(Descriptor socket, std::size_t listener) {
   std::string peer = peer_address(socket.get());
   if (!shared_.connections[listener]->add(is_proxied(listener) ? std::string() : peer)) {
+    // Over TLS it could not be read.
+    if (shared_.site.tls().of_listener(listener)) return;
     ::send(socket.get(), too_many_connections.data(), too_many_connections.size(),
            MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
@@ -290,6 +292,10 @@ awaitable<void> Shard::serve(Descriptor socket, std::size_t listener, std::strin
     peer = session.peer();
   }
   open.client = std::move(peer);
+  if (const ServerTls* const tls = shared_.site.tls().of_listener(listener)) {
+    const bool is_safe = co_await session.begin_tls(*tls);
+    if (!is_safe) co_return;
+  }
   co_await session.run();
 }
 
