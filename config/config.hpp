@@ -3,57 +3,15 @@
 // key, limit and sentence belongs to each.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "config/service.hpp"
+#include "config/values.hpp"
+
 namespace raincheck::config {
-
-using std::chrono::milliseconds;
-
-constexpr std::uint64_t kib = 1024;
-constexpr std::uint64_t mib = 1024 * kib;
-constexpr std::uint64_t gib = 1024 * mib;
-
-// Where in the files a value was written, for messages. Lines and columns count from 1; line 0: not
-// from a file.
-struct Place {
-  std::string file;
-  int line = 0;
-  int column = 0;
-};
-
-// A text with ${...} of a request in it, as routes::Template compiles it: literal parts, in which
-// everything that is known at load time stands already, and names.
-struct TemplateText {
-  struct Part {
-    bool is_name = false;
-    std::string text;  // of a name: what stands between ${ and }
-  };
-  std::vector<Part> parts;
-  std::string written;  // as it stands in the file
-  Place place;
-};
-
-// A JSON value whose strings may have ${...} of a request in them.
-struct TemplateJson {
-  std::string json;                   // with its strings as they are written; empty: there is none
-  std::vector<TemplateText> strings;  // one for each string that is a value in it, in its order
-};
-
-struct StatusRange {
-  int first = 200;
-  int last = 399;
-};
-
-// An entry of a map whose keys are the operator's own words.
-template <class T>
-struct Named {
-  std::string name;
-  T value;
-};
 
 struct ListenerTimeouts {
   milliseconds header{10'000};      // from the first byte of a request to the end of its header
@@ -75,9 +33,28 @@ struct ListenerLimits {
 
 enum class ProxyProtocol { none, v1, v2 };
 
+// Who we say that we are: in PEM, the certificate, then those between it and its CA.
+struct Certificate {
+  FileName cert_file;
+  FileName key_file;
+  Place place;
+};
+
+enum class ClientAuth { none, optional, require };
+enum class TlsVersion { v1_2, v1_3 };
+
+struct ListenerTls {
+  std::vector<Certificate> certificates;  // the first is the default; empty: no TLS
+  TlsVersion min_version = TlsVersion::v1_2;
+  ClientAuth client_auth = ClientAuth::none;
+  FileName client_ca_file;
+  FileName crl_file;
+};
+
 struct Listener {
   std::string name;
   std::string address = "127.0.0.1:8080";  // host:port | [v6]:port | unix:/path
+  ListenerTls tls;
   ProxyProtocol proxy_protocol = ProxyProtocol::none;
   ListenerTimeouts timeouts;
   ListenerLimits limits;
@@ -87,9 +64,10 @@ struct Listener {
   bool is_proxied() const { return proxy_protocol != ProxyProtocol::none; }
 };
 
-// One origin of an upstream: http://host[:port].
+// One origin of an upstream: http://host[:port] or https://host[:port].
 struct Server {
   std::string url;
+  bool is_tls = false;      // https; set by load()
   std::string host;         // without brackets; set by load()
   std::uint16_t port = 80;  // set by load()
   std::string authority;    // host[:port] as it goes into Host; set by load()
@@ -107,6 +85,15 @@ struct UpstreamTimeouts {
   milliseconds between_bytes{60'000};
   milliseconds attempt{3'600'000};
   milliseconds idle{60'000};
+};
+
+// Of servers with https://.
+struct UpstreamTls {
+  bool verify = true;
+  FileName ca_file;         // empty: the system's
+  std::string server_name;  // empty: the server's host
+  FileName cert_file;       // who we are; empty: nobody
+  FileName key_file;
 };
 
 struct UpstreamLimits {
@@ -141,6 +128,7 @@ struct Upstream {
   LbPolicy lb_policy = LbPolicy::round_robin;
   std::optional<TemplateText> hash_key;  // what lb_policy: hash goes by
   std::uint32_t max_concurrency = 8;     // load() cuts it to what the servers allow together
+  UpstreamTls tls;
   UpstreamTimeouts timeouts;
   milliseconds tcp_keepalive{60'000};
   OnAbort on_abort = OnAbort::close;
@@ -271,7 +259,7 @@ struct Cors {
 
 // Who is asked whether a call may go on. Neither url nor upstream: nobody.
 struct Authorize {
-  std::string url;       // http://host[:port][/path]
+  std::string url;       // http[s]://host[:port][/path]
   std::string upstream;  // or the name of an upstream, and
   std::string path;      // what it is asked for
   std::string method = "GET";
@@ -387,77 +375,6 @@ struct Route {
   Documents documents;
   Cors cors;
   Place place;
-};
-
-struct Store {
-  std::string directory;  // default: $STATE_DIRECTORY, else ./raincheck-data; set by load()
-  std::uint32_t partitions = 1;
-  std::uint64_t inline_max = 16 * kib;
-  std::uint64_t max_bytes = 10 * gib;
-  std::uint64_t min_free = 256 * mib;
-  std::uint64_t reserve = 64 * mib;
-};
-
-struct Retention {
-  milliseconds result{24 * 3'600'000};
-  milliseconds failed_request{24 * 3'600'000};
-};
-
-struct Jobs {
-  std::string base_path = "/_jobs";
-  std::uint64_t max_pending = 100'000;
-  Retention retention;
-};
-
-enum class LogLevel { trace, debug, info, warn, error };
-enum class LogFormat { text, json };
-enum class AccessFormat { text, json };
-enum class AccessOutput { stdout_, none };  // NOLINT(readability-identifier-naming)
-
-struct Log {
-  LogLevel level = LogLevel::info;
-  LogFormat format = LogFormat::text;
-};
-
-struct AccessLog {
-  AccessFormat format = AccessFormat::json;
-  AccessOutput output = AccessOutput::stdout_;
-  std::vector<std::string> exclude_paths;
-};
-
-struct Shutdown {
-  milliseconds delay{0};
-  milliseconds grace_period{60'000};
-};
-
-struct Reload {
-  bool on_change = false;  // by itself, not only when asked
-};
-
-// Where operators ask how things are; nothing there changes anything.
-struct Monitoring {
-  static constexpr const char* default_address = "127.0.0.1:9901";
-
-  bool is_on = true;
-  std::optional<std::string> address;  // nothing: default_address, if nobody else has it
-};
-
-// Where operators change things.
-struct Admin {
-  bool is_on = true;
-  std::string socket;  // default: $RUNTIME_DIRECTORY/admin.sock, set by load(); empty: none
-};
-
-enum class AcceptId { trusted, always, never };
-
-struct RequestId {
-  std::string header = "X-Request-Id";
-  AcceptId accept = AcceptId::trusted;
-};
-
-// W3C Trace Context.
-struct TraceContext {
-  bool generate = false;  // for requests that bring none
 };
 
 struct Config {

@@ -65,6 +65,30 @@ void describe(V& v, ListenerLimits& l) {
 }
 
 template <class V>
+void describe(V& v, Certificate& c) {
+  v.field("cert_file", c.cert_file.path, Text{check_file_path},
+          "PEM: the certificate, then those between it and its CA.", Use::required);
+  v.field("key_file", c.key_file.path, Text{check_file_path}, "PEM: its private key.",
+          Use::required);
+}
+
+template <class V>
+void describe(V& v, ListenerTls& t) {
+  v.items("certificates", t.certificates, Certificate{},
+          "Who this listener is. The first for who asks for no name or an unknown one, the others "
+          "for the names in them.",
+          Use::required);
+  v.field("min_version", t.min_version, tls_version_words, "The oldest version of TLS.");
+  v.field("client_auth", t.client_auth, client_auth_words,
+          "Whether clients have to show a certificate of client_ca_file; optional: they may, and "
+          "one that is not valid is refused.");
+  v.field("client_ca_file", t.client_ca_file.path, Text{check_file_path},
+          "PEM: the CAs of clients.");
+  v.field("crl_file", t.crl_file.path, Text{check_file_path},
+          "PEM: what those CAs have revoked, a list for each of them.");
+}
+
+template <class V>
 void describe(V& v, Listener& l) {
   v.field("name", l.name, Text{check_name}, "Label in logs and metrics. Default: the address.");
   v.field(
@@ -76,14 +100,14 @@ void describe(V& v, Listener& l) {
   v.field("proxy_protocol", l.proxy_protocol, proxy_protocol_words,
           "The PROXY header with which every connection begins, and which names its client. Only "
           "trusted_proxies may connect then.");
-  v.unbuilt("tls");
+  v.section("tls", l.tls, "HTTPS, as Mozilla's \"intermediate\". Default: plain HTTP.");
 }
 
 template <class V>
 void describe(V& v, Server& s) {
-  v.shorthand(s.url, Text{check_server_url, "^http://[^/?#@ ]+$"});
-  v.field("url", s.url, Text{check_server_url, "^http://[^/?#@ ]+$"},
-          "http://host[:port] of one server.", Use::required);
+  v.shorthand(s.url, Text{check_server_url, "^https?://[^/?#@ ]+$"});
+  v.field("url", s.url, Text{check_server_url, "^https?://[^/?#@ ]+$"},
+          "http://host[:port] or https://host[:port] of one server.", Use::required);
   v.field("weight", s.weight, Count{1, 1000},
           "Its share of the calls, beside the weights of the others.");
   v.field("max_concurrency", s.max_concurrency, Count{0, 65535},
@@ -101,6 +125,19 @@ void describe(V& v, UpstreamTimeouts& t) {
   v.field(
       "idle", t.idle, Duration{Zero::allowed},
       "How long an unused connection is kept; less than the backend's own limit. 0s: not kept.");
+}
+
+template <class V>
+void describe(V& v, UpstreamTls& t) {
+  v.field("verify", t.verify, Flag{},
+          "Whether a server's certificate must be valid, of a known CA, and for its name.");
+  v.field("ca_file", t.ca_file.path, Text{check_file_path},
+          "PEM: the CAs that are believed. Default: the system's.");
+  v.field("server_name", t.server_name, Text{check_host_name},
+          "The name that is asked for and must be in the certificate. Default: the server's host.");
+  v.field("cert_file", t.cert_file.path, Text{check_file_path},
+          "PEM: the certificate that is shown to servers that want one. Default: none.");
+  v.field("key_file", t.key_file.path, Text{check_file_path}, "PEM: its private key.");
 }
 
 template <class V>
@@ -165,9 +202,8 @@ void describe(V& v, Upstream& u) {
       "How long a server that was down or left out takes to get back to its share of the calls, "
       "from next to none, evenly. Not with lb_policy: hash, where it would move keys. 0s: at "
       "once.");
-  for (const char* key : {"rate_limit", "tls"}) {
-    v.unbuilt(key);
-  }
+  v.section("tls", u.tls, "How servers with https:// are spoken to.");
+  v.unbuilt("rate_limit");
 }
 
 template <class V>

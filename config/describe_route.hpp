@@ -197,8 +197,8 @@ void describe(V& v, Validate& c) {
 
 template <class V>
 void describe(V& v, Authorize& a) {
-  v.field("url", a.url, Text{check_call_url, "^http://[^/?#@ ]+(/[!-\"$-~]*)?$"},
-          "The service that is asked: http://host[:port]/path. 2xx: the call goes on; any other "
+  v.field("url", a.url, Text{check_call_url, "^https?://[^/?#@ ]+(/[!-\"$-~]*)?$"},
+          "The service that is asked: http[s]://host[:port]/path. 2xx: the call goes on; any other "
           "answer is the client's.");
   v.field("upstream", a.upstream, Text{check_name},
           "Instead of url: the upstream that is asked, the backend itself for one. Each question "

@@ -23,6 +23,12 @@ inline const Words<OnAbort> on_abort_words{{{OnAbort::close, "close"}, {OnAbort:
                                            {}};
 inline const Words<ProxyProtocol> proxy_protocol_words{
     {{ProxyProtocol::none, "none"}, {ProxyProtocol::v1, "v1"}, {ProxyProtocol::v2, "v2"}}, {}};
+inline const Words<ClientAuth> client_auth_words{{{ClientAuth::none, "none"},
+                                                  {ClientAuth::optional, "optional"},
+                                                  {ClientAuth::require, "require"}},
+                                                 {}};
+inline const Words<TlsVersion> tls_version_words{
+    {{TlsVersion::v1_2, "1.2"}, {TlsVersion::v1_3, "1.3"}}, {}};
 inline const Words<LbPolicy> lb_policy_words{{{LbPolicy::round_robin, "round_robin"},
                                               {LbPolicy::least_conn, "least_conn"},
                                               {LbPolicy::hash, "hash"}},

@@ -20,9 +20,9 @@ bool is_variable_name(std::string_view name) {
 
 // Names that have a value only while a request or an answer is there.
 bool is_request_name(std::string_view name) {
-  constexpr std::array<std::string_view, 11> families = {"request", "response", "header", "cookie",
+  constexpr std::array<std::string_view, 10> families = {"request", "response", "header", "cookie",
                                                          "client",  "path",     "query",  "route",
-                                                         "job",     "error",    "tls"};
+                                                         "job",     "error"};
   if (name == "public_url") return true;
   const std::string_view family = name.substr(0, name.find('.'));
   return family.size() < name.size() &&

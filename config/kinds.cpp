@@ -15,7 +15,7 @@ constexpr const char* duration_pattern =
     "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 constexpr const char* size_pattern = "^[0-9]+([KMGT]i?)?B$";
 constexpr const char* rate_pattern = "^[0-9]+([KMGT]i?)?B/s$";
-constexpr const char* origin_pattern = "^http://[^/?#@ ]+$";
+constexpr const char* origin_pattern = "^https?://[^/?#@ ]+$";
 constexpr const char* status_pattern = "^[2-5][0-9][0-9](-[2-5][0-9][0-9])?$";
 constexpr const char* match_pattern = "^([A-Z][A-Z-]* )?/[^ ]*$";
 

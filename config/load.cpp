@@ -205,6 +205,10 @@ void Loaded::refuse(const Place& place, const std::string& path, const std::stri
   ok = false;
 }
 
+void Loaded::warn(const Place& place, const std::string& path, const std::string& message) {
+  diagnostics.push_back({place, path, message, "", Severity::warning});
+}
+
 Loaded load_text(const std::string& file, std::string_view text, const Environment& environment) {
   return Load(environment).run(file, text);
 }

@@ -36,6 +36,7 @@ struct Loaded {
 
   // Adds what a later check found, such as routes::RouteTable.
   void refuse(const Place& place, const std::string& path, const std::string& message);
+  void warn(const Place& place, const std::string& path, const std::string& message);
 };
 
 // "-" reads standard input.

@@ -216,13 +216,17 @@ std::string check_server_url(std::string_view text) {
   return origin ? "" : origin.why();
 }
 
+std::string check_host_name(std::string_view text) {
+  const bool is_ip6 = text.find(':') != text.npos;
+  const std::string url = "http://" + (is_ip6 ? "[" + std::string(text) + "]" : std::string(text));
+  const auto origin = parse_origin(url);
+  const bool is_host = origin && origin->host == lower_case(text);
+  return is_host ? "" : "must be a host name or an IP address, not " + quoted(text);
+}
+
 std::string check_call_url(std::string_view text) {
   const UrlParts url = split_url(text);
-  if (const auto origin = parse_origin(url.origin); !origin) {
-    const bool is_tls = text.substr(0, 8) == "https://";
-    return is_tls ? "services over TLS ('https://') are not built yet in this version"
-                  : origin.why();
-  }
+  if (const auto origin = parse_origin(url.origin); !origin) return origin.why();
   return url.target.empty() ? "" : check_call_path(url.target);
 }
 

@@ -25,7 +25,8 @@ std::string check_listen_address(std::string_view text);
 std::string check_network(std::string_view text);
 std::string check_public_url(std::string_view text);
 std::string check_server_url(std::string_view text);
-std::string check_call_url(std::string_view text);  // an origin, and a path as it is asked for
+std::string check_host_name(std::string_view text);  // or an IP address
+std::string check_call_url(std::string_view text);   // an origin, and a path as it is asked for
 std::string check_copied_field(
     std::string_view text);  // a name that authorize.copy_headers may have
 std::string check_file_path(std::string_view text);

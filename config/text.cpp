@@ -110,7 +110,8 @@ bool is_ip6(std::string_view text) {
 }
 
 Parsed<Origin> wrong_origin(std::string_view url, const std::string& why) {
-  return Parsed<Origin>::wrong(quoted(url) + " " + why + "; a server is http://host:port");
+  return Parsed<Origin>::wrong(quoted(url) + " " + why +
+                               "; a server is http://host:port or https://host:port");
 }
 
 }  // namespace
@@ -248,12 +249,13 @@ std::string format_match(const Match& match) {
 }
 
 Parsed<Origin> parse_origin(std::string_view url) {
-  if (url.substr(0, 8) == "https://") {
-    return Parsed<Origin>::wrong(
-        "upstreams over TLS ('https://') are not built yet in this version");
+  Origin origin;
+  origin.is_tls = url.substr(0, 8) == "https://";
+  const std::uint16_t default_port = origin.is_tls ? 443 : 80;
+  if (!origin.is_tls && url.substr(0, 7) != "http://") {
+    return wrong_origin(url, "does not begin with 'http://' or 'https://'");
   }
-  if (url.substr(0, 7) != "http://") return wrong_origin(url, "does not begin with 'http://'");
-  std::string_view rest = url.substr(7);
+  std::string_view rest = url.substr(origin.is_tls ? 8 : 7);
   if (rest.find('@') != rest.npos) return wrong_origin("http://...", "holds a user name");
   if (const std::size_t path = rest.find_first_of("/?#"); path != rest.npos) {
     return wrong_origin(
@@ -263,15 +265,15 @@ Parsed<Origin> parse_origin(std::string_view url) {
   if (!parts || parts->host.empty()) return wrong_origin(url, "names no host");
   const bool is_good = parts->is_bracketed ? is_ip6(parts->host) : is_host_name(parts->host);
   if (!is_good) return wrong_origin(url, "has no valid host");
-  Origin origin;
   origin.host = lower_case(parts->host);
+  origin.port = default_port;
   if (parts->port) {
     const auto port = to_port(*parts->port);
     if (!port || *port == 0) return wrong_origin(url, "has no valid port");
     origin.port = *port;
   }
   origin.authority = parts->is_bracketed ? "[" + origin.host + "]" : origin.host;
-  if (origin.port != 80) origin.authority += ":" + std::to_string(origin.port);
+  if (origin.port != default_port) origin.authority += ":" + std::to_string(origin.port);
   return origin;
 }
 

@@ -51,8 +51,9 @@ Parsed<StatusRange> parse_statuses(std::string_view text);
 // "POST api.example.com/reports/*?mode=full X-Api-Version=2": different for different matches.
 std::string format_match(const Match& match);
 
-// http://host[:port] of an upstream's server.
+// http://host[:port] or https://host[:port] of an upstream's server.
 struct Origin {
+  bool is_tls = false;
   std::string host;  // without brackets, lower case
   std::uint16_t port = 80;
   std::string authority;  // as it goes into Host

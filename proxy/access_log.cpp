@@ -65,6 +65,7 @@ void AccessLog::exchange(const ExchangeLine& line) {
   text("host", line.host);
   text("path", line.path);
   text("proto", line.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1");
+  text("tls_version", line.tls_version);
   number("status", static_cast<std::uint64_t>(line.status));
   number("bytes_in", line.bytes_in);
   number("bytes_out", line.bytes_out);

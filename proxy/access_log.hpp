@@ -30,6 +30,7 @@ struct ExchangeLine {
   std::string_view route;
   std::string_view user_agent;
   int minor_version = 1;
+  std::string_view tls_version;  // empty: plain
   int status = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;

@@ -83,6 +83,7 @@ void Connection::on_ready(std::uint32_t events) {
   ended_ = ended_ || failed || (events & EPOLLRDHUP) != 0;
   readable_ = readable_ || ended_ || (events & EPOLLIN) != 0;
   writable_ = writable_ || failed || (events & EPOLLOUT) != 0;
+  if (tls_ && tls_->is_crossed()) readable_ = writable_ = true;
   store::Promise* reader = nullptr;
   store::Promise* writer = nullptr;
   if (readable_) std::swap(reader, reader_);
@@ -111,8 +112,34 @@ awaitable<Io> Connection::connect(const sockaddr* name, socklen_t size, TimePoin
   co_return Io::ok;
 }
 
+void Connection::begin_tls(OpensslPtr<SSL> ssl, std::string received) {
+  tls_ = std::make_unique<Tls>(*this, std::move(ssl), std::move(received));
+}
+
+awaitable<Io> Connection::shake_hands(TimePoint deadline) {
+  while (!aborted_) {
+    const Tls::Handshake step = tls_->shake_hands();
+    if (step == Tls::Handshake::done) co_return Io::ok;
+    if (step == Tls::Handshake::failed) co_return Io::reset;
+    Wait ready(*this, step == Tls::Handshake::wants_read ? For::read : For::write, deadline);
+    const Io io = co_await ready;
+    if (io != Io::ok) co_return io;
+  }
+  co_return Io::reset;
+}
+
+std::optional<char> Connection::peek() const {
+  char byte = 0;
+  const ssize_t size = ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+  return size == 1 ? std::optional(byte) : std::nullopt;
+}
+
 Transfer Connection::try_read(std::span<char> into) {
   if (aborted_) return {timed_out_ ? Io::timeout : Io::reset, 0};
+  return tls_ ? tls_->read(into) : receive(into);
+}
+
+Transfer Connection::receive(std::span<char> into) {
   const ssize_t size = ::recv(socket_.get(), into.data(), into.size(), MSG_DONTWAIT);
   // A short read has taken everything, epoll(7); whether the end comes after it, recv() must say.
   if (size < 0 || (!ended_ && static_cast<std::size_t>(size) < into.size())) readable_ = false;
@@ -132,6 +159,10 @@ void Parts::remove_prefix(std::size_t size) {
 
 Transfer Connection::try_write(const Parts& parts) {
   if (aborted_) return {timed_out_ ? Io::timeout : Io::reset, 0};
+  return tls_ ? tls_->write(parts) : send(parts);
+}
+
+Transfer Connection::send(const Parts& parts) {
   std::array<iovec, 3> pieces{};
   std::size_t count = 0;
   for (const std::string_view part : parts.all()) {
@@ -187,8 +218,18 @@ void Connection::abort() {
   wake(writer_);
 }
 
-void Connection::shutdown_send() {
+awaitable<void> Connection::shutdown_send(TimePoint limit) {
+  while (tls_ && !tls_->end()) {
+    writable_ = false;
+    Wait writable(*this, For::write, limit);
+    const Io io = co_await writable;
+    if (io != Io::ok) co_return;
+  }
   ::shutdown(socket_.get(), SHUT_WR);
+}
+
+void Connection::close_notify() {
+  if (tls_) (void)tls_->end();
 }
 
 void Connection::close() {
@@ -198,12 +239,14 @@ void Connection::close() {
 }
 
 bool Connection::is_there() {
+  if (tls_) return !aborted_ && tls_->look() != Tls::Look::end;
   char byte = 0;
   const ssize_t size = ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
   return !aborted_ && (size > 0 || (size < 0 && would_block()));
 }
 
 bool Connection::is_quiet() {
+  if (tls_) return tls_->look() == Tls::Look::nothing;
   char byte = 0;
   const ssize_t size = ::recv(socket_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
   return size < 0 && would_block();

@@ -1,12 +1,14 @@
 // One stream socket, of a client or of a backend. Whoever waits for it says until when; a reader
-// and a writer wait each for themselves. TCP and unix sockets alike; TLS will be a property of this
-// class, not another one. Lives on one shard; one reader and one writer at a time.
+// and a writer wait each for themselves. TCP and unix sockets alike, with TLS or without, which its
+// users hardly notice. Lives on one shard; one reader and one writer at a time.
 #pragma once
 
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,13 +17,14 @@
 #include "proxy/descriptor.hpp"
 #include "proxy/readiness.hpp"
 #include "proxy/timers.hpp"
+#include "proxy/tls.hpp"
 
 namespace raincheck::proxy {
 
 // What a read or write came to.
 enum class Io : std::uint8_t {
   ok,
-  end,      // reading: the peer has ended its side in order
+  end,      // reading: the peer has ended its side in order; with TLS, it has said so
   reset,    // the connection failed, or was closed by us
   timeout,  // the deadline passed
 };
@@ -56,6 +59,14 @@ class Connection final : public Timed, private Watched {
   // Connects a new socket to `name`.
   awaitable<Io> connect(const sockaddr* name, socklen_t size, TimePoint deadline);
 
+  // From now on what is read and written goes through TLS: `ssl` accepts or connects, and
+  // `received` was read already. Then the handshake; why it failed is for tls()->why().
+  void begin_tls(OpensslPtr<SSL> ssl, std::string received = {});
+  awaitable<Io> shake_hands(TimePoint deadline);
+  const Tls* tls() const { return tls_.get(); }  // null: plain
+  // The first byte of what is there, which stays there; nothing: none is.
+  std::optional<char> peek() const;
+
   // What is there now, without waiting; ok with size 0 when nothing is.
   Transfer try_read(std::span<char> into);
   class Wait;
@@ -83,8 +94,10 @@ class Connection final : public Timed, private Watched {
   void read_until(TimePoint deadline) { set_read_deadline(std::min(read_by_, deadline)); }
   // Takes abort() and a passed deadline back: what follows is waited for anew.
   void resume() { aborted_ = timed_out_ = false; }
-  // Our side ends; the peer reads everything before it.
-  void shutdown_send();
+  // Our side ends; the peer reads everything before it. Waits, until `limit`, only with TLS.
+  awaitable<void> shutdown_send(TimePoint limit);
+  // With TLS, tells an idle peer that we end, as far as that can be done at once.
+  void close_notify();
   void close();
   // False: the peer has ended, or we have. One that has sent more than was read is there.
   bool is_there();
@@ -92,6 +105,7 @@ class Connection final : public Timed, private Watched {
   bool is_quiet();
 
  private:
+  friend class Tls;
   enum class For : std::uint8_t { read, write, either };
 
   void on_deadline() override;
@@ -100,6 +114,8 @@ class Connection final : public Timed, private Watched {
   bool may_go_on(For what);
   void begin(For what, store::Promise& waiting, TimePoint deadline);
   Io end(For what);
+  Transfer receive(std::span<char> into);
+  Transfer send(const Parts& parts);
   void wake(store::Promise*& waiting);
   void set_read_deadline(TimePoint deadline);
   void set_write_deadline(TimePoint deadline);
@@ -107,6 +123,7 @@ class Connection final : public Timed, private Watched {
   Descriptor socket_;
   Timers& timers_;
   Readiness& readiness_;
+  std::unique_ptr<Tls> tls_;  // null: plain
   store::Promise* reader_ = nullptr;
   store::Promise* writer_ = nullptr;  // or who waits for either
   TimePoint read_by_ = never;         // while somebody waits to read

@@ -81,6 +81,31 @@ const config::Upstream* find_upstream(const config::Config& config, const std::s
   return found == config.upstreams.end() ? nullptr : &*found;
 }
 
+std::string shown_name(const config::Upstream& upstream) {
+  return upstream.name + (upstream.servers.front().is_tls ? ", over TLS" : "");
+}
+
+bool speaks_tls(const config::Listener& listener) {
+  return !listener.tls.certificates.empty();
+}
+
+// What stands for a client's certificate, where one may be shown.
+const routes::Fields* shown_certificate(const config::Config& config) {
+  static const routes::Fields shown = [] {
+    routes::Fields fields;
+    fields.push_back({"subject", "CLIENT-SUBJECT"});
+    fields.push_back({"issuer", "CLIENT-ISSUER"});
+    fields.push_back({"serial", "CLIENT-SERIAL"});
+    fields.push_back({"fingerprint", "CLIENT-FINGERPRINT"});
+    fields.push_back({"san", "CLIENT-SAN"});
+    return fields;
+  }();
+  const bool is_asked_for = std::any_of(
+      config.listeners.begin(), config.listeners.end(),
+      [](const auto& listener) { return listener.tls.client_auth != config::ClientAuth::none; });
+  return is_asked_for ? &shown : nullptr;
+}
+
 std::string lines_of(const Parsed& asked, const config::Config& config) {
   Identity identity;
   identity.client_address = client_address_shown;
@@ -106,6 +131,7 @@ routes::Values values_of(const Parsed& asked,
   values.target = asked.target;
   values.pattern = match.pattern;
   values.client_address = client_address_shown;
+  values.certificate = shown_certificate(config);
   values.request_id = request_id_shown;
   const bool is_job = makes_job(match.route->async, prefer_of(asked.head.fields), asked.head);
   values.job_id = is_job ? "JOB-ID" : "";
@@ -161,7 +187,7 @@ std::string show_question(const Parsed& asked,
   const std::string lines = lines_of(asked, config);
   const routes::AuthSubject subject{asked.head.method, asked.target.text, lines};
   const std::string head = routes::auth_question(authorize.method, authorize.target, subject);
-  return "\nThe question to " + service->name + ", which comes first:\n\n" +
+  return "\nThe question to " + shown_name(*service) + ", which comes first:\n\n" +
          render_head(head, service->servers.front().authority, 0);
 }
 
@@ -196,7 +222,7 @@ std::string show_route(const Parsed& question,
   std::string out = show(checks);
   if (checks.asks) out += show_question(question, config, match.route->authorize);
   if (checks.refused != 0) return out;
-  out += "\nThe call to " + upstream->name + ":\n\n";
+  out += "\nThe call to " + shown_name(*upstream) + ":\n\n";
   std::string call = render_head(head, host, body.body->size());
   call.resize(call.size() - std::string_view("\r\n").size());
   append_upgrade(call, asked.head.upgrade);
@@ -257,6 +283,8 @@ Explanation explain(const config::Config& config,
                     const Question& question) {
   Parsed asked = parse(question);
   if (!asked.why.empty()) return {false, asked.why};
+  const bool has_scheme = question.url.find("://") != question.url.npos;
+  if (!has_scheme && speaks_tls(config.listeners.front())) asked.scheme = "https";
   const std::string bytes = write(asked, question.data.size());
   RequestParser gate;
   if (gate.parse(bytes, gate_limits(config)) != Parse::done) {

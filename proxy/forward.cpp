@@ -331,7 +331,7 @@ awaitable<void> Forward::pump(Connection& from, InputBuffer& input, Connection& 
     Transfer transfer{ready, 0};
     if (ready == Io::ok) transfer = from.try_read(input.prepare());
     if (transfer.io == Io::end) {
-      to.shutdown_send();
+      co_await to.shutdown_send(services_.timers().now() + patience);
       co_return;
     }
     if (transfer.io != Io::ok) {

@@ -5,6 +5,7 @@
 
 #include "config/interpolate.hpp"
 #include "proxy/balance.hpp"
+#include "proxy/certificates.hpp"
 #include "proxy/fields.hpp"
 #include "routes/body_fields.hpp"
 
@@ -90,7 +91,26 @@ RouteCall::RouteCall(Warnings& warnings,
       route_(route),
       stored_(stored),
       request_id_(request_id),
-      job_id_(std::move(job_id)) {}
+      job_id_(std::move(job_id)) {
+  take_certificate();
+}
+
+// What is known of the client's certificate stands before the fields, and is no backend's to see
+// but by rules.
+void RouteCall::take_certificate() {
+  const std::size_t begin = stored_.find("\r\n") + 2;
+  std::string_view rest = stored_.substr(begin);
+  if (!rest.starts_with(client_certificate_prefix)) return;
+  while (rest.starts_with(client_certificate_prefix)) {
+    rest.remove_prefix(client_certificate_prefix.size());
+    const std::size_t end = rest.find("\r\n") + 2;
+    certificate_lines_.append(rest.substr(0, end));
+    rest.remove_prefix(end);
+  }
+  certificate_.assign(certificate_lines_);
+  without_certificate_.append(stored_.substr(0, begin)).append(rest);
+  stored_ = without_certificate_;
+}
 
 const routes::Values& RouteCall::values() {
   if (has_values_) return values_;
@@ -104,6 +124,7 @@ const routes::Values& RouteCall::values() {
   values_.host = fields_.find("X-Forwarded-Host").value_or("");
   values_.pattern = route_.pattern;
   values_.fields = &fields_;
+  values_.certificate = &certificate_;
   values_.client_address = client_address(
       fields_, [this](std::string_view address) { return site_.trusted().contains(address); });
   values_.request_id = request_id_;

@@ -90,11 +90,13 @@ class RouteCall {
 
  private:
   const routes::Values& values();
+  void take_certificate();
 
   Warnings& warnings_;
   const Site& site_;
   const SiteRoute& route_;
-  const std::string_view stored_;
+  std::string without_certificate_;  // what stored_ views, where the client has shown one
+  std::string_view stored_;
   const std::string_view request_id_;
   const std::string job_id_;
   bool is_changed_ = false;
@@ -103,6 +105,8 @@ class RouteCall {
   std::string why_;
   bool has_values_ = false;
   routes::Fields fields_;
+  std::string certificate_lines_;
+  routes::Fields certificate_;
   routes::Values values_;
   std::optional<routes::BodyPlan> body_plan_;
 };

@@ -231,6 +231,7 @@ void Server::serve(std::shared_ptr<Generation> generation, std::vector<Shard::So
     listeners_.insert(generation_->listener_key(i));
   }
   set_log_level(config().log.level);
+  generation_->site().tls().log_expiries(jobs::system_clock().wall_now());
 }
 
 void Server::tell_serving(const std::string& news) const {

@@ -81,6 +81,42 @@ awaitable<std::string_view> Session::try_proxy_header() {
   }
 }
 
+// Of what comes, which stays there; nothing: there is none in time.
+awaitable<std::optional<char>> Session::first_byte(TimePoint deadline) {
+  Connection& connection = client_.connection;
+  if (!client_.input.empty()) co_return client_.input.view().front();
+  while (true) {
+    const Io ready = co_await connection.wait_readable(deadline);
+    if (ready != Io::ok) co_return std::nullopt;
+    const std::optional<char> byte = connection.peek();
+    if (byte || !connection.is_there()) co_return byte;
+  }
+}
+
+awaitable<bool> Session::begin_tls(const ServerTls& tls) {
+  Connection& connection = client_.connection;
+  const TimePoint deadline = serving_->services.timers().now() + client_.listener->timeouts.header;
+  const std::optional<char> first = co_await first_byte(deadline);
+  if (!first) {
+    connection.close();
+    co_return false;
+  }
+  // A method begins so, and no TLS record.
+  client_.is_misled = *first >= 'A' && *first <= 'Z';
+  if (client_.is_misled) co_return true;
+  connection.begin_tls(tls.accept(), std::string(client_.input.view()));
+  client_.input.clear();
+  client_.input.release();
+  const Io io = co_await connection.shake_hands(deadline);
+  if (io == Io::ok) co_return true;
+  std::string_view why = connection.tls()->why();
+  if (io == Io::timeout) why = "its TLS handshake took too long";
+  spdlog::debug("a connection from {} to {} was closed: {}", client_.peer, client_.listener->name,
+                why);
+  connection.close();
+  co_return false;
+}
+
 void Session::refuse(std::string_view response) {
   client_.connection.try_write(Parts(response));
   client_.connection.close();
@@ -122,6 +158,7 @@ awaitable<void> Session::run() {
     switch_over();
     patience = client_.listener->timeouts.idle;
   }
+  if (idle_) connection.close_notify();
   connection.close();
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "proxy/tls_contexts.hpp"
 #include "proxy/transaction.hpp"
 
 namespace raincheck::proxy {
@@ -41,6 +42,9 @@ class Session {
   // Before run(), where the listener wants it: who the client is, from the header before its first
   // request. False: there is none that can be believed, and the connection is over.
   awaitable<bool> read_proxy_header();
+  // Before run(), where the listener speaks TLS: the handshake. False: there was none, and the
+  // connection is over. A client that speaks plain HTTP is told so by run().
+  awaitable<bool> begin_tls(const ServerTls& tls);
   const std::string& peer() const { return client_.peer; }
   // Instead of run(): this answer, and the end.
   void refuse(std::string_view response);
@@ -56,6 +60,7 @@ class Session {
  private:
   void set_peer(std::string peer);
   awaitable<std::string_view> try_proxy_header();
+  awaitable<std::optional<char>> first_byte(TimePoint deadline);
   awaitable<Io> first_bytes(TimePoint deadline);
 
   void switch_over();

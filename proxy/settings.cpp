@@ -1,5 +1,6 @@
 #include "proxy/settings.hpp"
 
+#include "proxy/tls_contexts.hpp"
 #include "routes/route_table.hpp"
 
 namespace raincheck::proxy {
@@ -32,6 +33,14 @@ config::Loaded load_settings(const std::string& file, FileWatch* files) {
   const routes::RouteTable table(loaded.config, environment.file);
   for (const routes::RouteProblem& problem : table.problems()) {
     loaded.refuse(problem.place, problem.path, problem.message);
+  }
+  const TlsContexts tls(loaded.config, environment.file, jobs::system_clock().wall_now());
+  for (const TlsProblem& problem : tls.problems()) {
+    if (problem.is_warning) {
+      loaded.warn(problem.place, problem.path, problem.message);
+    } else {
+      loaded.refuse(problem.place, problem.path, problem.message);
+    }
   }
   return loaded;
 }

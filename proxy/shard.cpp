@@ -260,6 +260,8 @@ void Shard::take(Descriptor socket, std::size_t listener) {
   const Generation& generation = current_->generation();
   const bool is_proxied = generation.site().config().listeners[listener].is_proxied();
   if (!generation.connections(listener)->add(is_proxied ? std::string() : peer)) {
+    // Over TLS it could not be read.
+    if (generation.site().tls().of_listener(listener)) return;
     ::send(socket.get(), too_many_connections.data(), too_many_connections.size(),
            MSG_NOSIGNAL | MSG_DONTWAIT);
     return;
@@ -268,10 +270,12 @@ void Shard::take(Descriptor socket, std::size_t listener) {
 }
 
 awaitable<void> Shard::serve(Descriptor socket, std::size_t listener, std::string peer) {
-  const Generation& generation = current_->generation();
+  // A connection begins under one configuration, whatever serves by the time that it has.
+  std::shared_ptr<ShardGeneration> begun = current_;
+  const Generation& generation = begun->generation();
   const config::Listener& at = generation.site().config().listeners[listener];
   const bool is_proxied = at.is_proxied();
-  Session session({current_, &current_->serving()}, at, std::move(socket), peer);
+  Session session({begun, &begun->serving()}, at, std::move(socket), peer);
   OpenSession open(*this, session, generation.listener_key(listener),
                    generation.connections(listener));
   if (is_proxied) {
@@ -284,6 +288,11 @@ awaitable<void> Shard::serve(Descriptor socket, std::size_t listener, std::strin
     peer = session.peer();
   }
   open.client = std::move(peer);
+  if (const ServerTls* const tls = generation.site().tls().of_listener(listener)) {
+    const bool is_safe = co_await session.begin_tls(*tls);
+    if (!is_safe) co_return;
+  }
+  begun.reset();
   co_await session.run();
 }
 

@@ -24,8 +24,9 @@ void ShardGeneration::make_upstream(std::size_t index) {
   upstream.slots = shared.slots;
   upstream.queue = std::make_unique<SlotQueue>(parts_.context.io, parts_.context.timers,
                                                *upstream.slots, parts_.shard);
-  upstream.pool = std::make_unique<UpstreamPool>(parts_.context, *upstream.config, shared.servers,
-                                                 *shared.outliers, parts_.shard);
+  upstream.pool = std::make_unique<UpstreamPool>(parts_.context, *upstream.config,
+                                                 generation_->site().tls().of_upstream(index),
+                                                 shared.servers, *shared.outliers, parts_.shard);
   upstream.runner = std::make_unique<Runner>(parts_.context, generation_->site(), *upstream.config,
                                              *upstream.pool, *upstream.slots, tasks_,
                                              parts_.bulletin, log_, events_for(index));

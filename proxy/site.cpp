@@ -41,7 +41,11 @@ Site::Site(config::Config config, store::Store& store, Numbers& numbers)
     : config_(std::move(config)),
       pseudonym_(make_pseudonym(store.backend().secret())),
       trusted_(config_.trusted_proxies),
+      tls_(config_, config::Environment::process().file, jobs::system_clock().wall_now()),
       table_(config_, config::Environment::process().file) {
+  for (const TlsProblem& problem : tls_.problems()) {
+    if (!problem.is_warning) throw std::runtime_error(problem.path + ": " + problem.message);
+  }
   for (const config::Route& route : config_.routes) {
     SiteRoute& built = routes_.emplace_back();
     built.config = &route;

@@ -10,6 +10,7 @@
 
 #include "config/config.hpp"
 #include "jobs/decide.hpp"
+#include "proxy/tls_contexts.hpp"
 #include "proxy/trusted_proxies.hpp"
 #include "routes/default_route.hpp"
 #include "routes/route_table.hpp"
@@ -51,8 +52,8 @@ class Numbers {
 
 class Site {
  public:
-  // Throws std::runtime_error when the routes contradict each other. Opens the lanes that the
-  // routes need; the store may be at work. `numbers`: of routes.
+  // Throws std::runtime_error when the routes contradict each other, or a certificate cannot be
+  // used. Opens the lanes that the routes need; the store may be at work. `numbers`: of routes.
   Site(config::Config config, store::Store& store, Numbers& numbers);
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
@@ -82,6 +83,7 @@ class Site {
   bool authorizes_polls() const { return authorizes_polls_; }
   // Who may ask about jobs from a browser: who may use a route that makes them.
   const routes::Cors& cors_of_jobs() const { return cors_of_jobs_; }
+  const TlsContexts& tls() const { return tls_; }
   const TrustedProxies& trusted() const { return trusted_; }
   // Of this proxy in Via: each store has its own, so that several in a row are no loop.
   const std::string& pseudonym() const { return pseudonym_; }
@@ -94,6 +96,7 @@ class Site {
   const config::Config config_;
   const std::string pseudonym_;
   const TrustedProxies trusted_;
+  const TlsContexts tls_;
   routes::RouteTable table_;
   std::deque<SiteRoute> routes_;
   routes::Cors cors_of_jobs_;

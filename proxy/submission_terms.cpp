@@ -46,6 +46,7 @@ std::string caller_of(const config::Authorize& authorize, std::string_view store
   const std::string_view lines = stored.substr(stored.find("\r\n") + 2);
   std::string caller = routes::copied_fields(lines, authorize.copy_headers);
   if (caller.empty()) caller = routes::copied_fields(lines, {"Authorization"});
+  caller += routes::copied_fields(lines, {"client_certificate_fingerprint"});
   return caller;
 }
 

@@ -176,7 +176,7 @@ Identity Transaction::identity() const {
   Identity identity;
   identity.client_address = client_->peer;
   identity.peer_trusted = client_->peer_trusted;
-  identity.scheme = "http";
+  identity.scheme = connection().tls() ? "https" : "http";
   identity.host = head().authority;
   identity.pseudonym = services_.site.pseudonym();
   identity.request_id = request_id_;
@@ -188,6 +188,7 @@ Identity Transaction::identity() const {
 
 void Transaction::append_stored(std::string& out) const {
   out.append(head().method).append(" ").append(target_.text).append("\r\n");
+  if (const Tls* const tls = connection().tls()) out.append(tls->client_certificate());
   const std::size_t begin = out.size();
   append_request_fields(out, head(), identity());
   if (copied_names_) routes::replace_fields(out, begin, *copied_names_, copied_);
@@ -196,6 +197,11 @@ void Transaction::append_stored(std::string& out) const {
 // Answers, or names who will.
 awaitable<void> Transaction::dispatch() {
   identify();
+  if (client_->is_misled) {
+    close_after();
+    respond(Problem(400, "tls_required", "This port speaks HTTPS, and the request came as HTTP."));
+    return {};
+  }
   if (names_us(head(), services_.site.pseudonym())) {
     respond(Problem(508, "loop_detected", "The request has been here before: a loop."));
     return {};
@@ -402,7 +408,7 @@ bool Transaction::end() {
 // Closing at once while the client still sends would reset the connection, and it would never read
 // its answer.
 awaitable<void> Transaction::linger() {
-  connection().shutdown_send();
+  co_await connection().shutdown_send(services_.timers().now() + linger_quiet);
   if (body_done_ && client_->input.empty()) co_return;
   client_->input.clear();
   TimePoint now = services_.timers().now();
@@ -430,6 +436,7 @@ void Transaction::log() {
   line.route = route_;
   if (const auto agent = head().fields.find("User-Agent")) line.user_agent = *agent;
   line.minor_version = head().minor_version;
+  if (const Tls* const tls = client_->connection.tls()) line.tls_version = tls->version();
   line.status = status_;
   line.bytes_in = body_read_;
   line.bytes_out = bytes_out_;

@@ -57,7 +57,8 @@ struct ClientConnection {
   PinnedConnections pinned;
   std::string peer;
   bool peer_trusted = false;
-  bool last = false;  // no further request is read from it
+  bool last = false;       // no further request is read from it
+  bool is_misled = false;  // it speaks plain HTTP where TLS is spoken
 };
 
 class Transaction {
@@ -85,6 +86,7 @@ class Transaction {
   void append_stored(std::string& out) const;
   const config::Listener& listener() const { return *client_->listener; }
   Connection& connection() { return client_->connection; }
+  const Connection& connection() const { return client_->connection; }
   InputBuffer& input() { return client_->input; }
   PinnedConnections& pinned() { return client_->pinned; }
   TimePoint arrived() const { return arrived_; }

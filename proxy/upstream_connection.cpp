@@ -28,6 +28,10 @@ UpstreamConnection::UpstreamConnection(Descriptor socket,
       upstream_(upstream),
       server_(server) {}
 
+UpstreamConnection::~UpstreamConnection() {
+  if (request_whole_ && body_done_) connection_.close_notify();
+}
+
 void UpstreamConnection::begin() {
   written_before_ = connection_.written();
   request_whole_ = false;
@@ -59,11 +63,16 @@ Error UpstreamConnection::fault(Io io, std::string_view doing) const {
   if (io == Io::timeout) {
     return Error(Fault::upstream_timeout, fmt::format("timeout while {}", doing));
   }
+  const Tls* const tls = connection_.tls();
+  const std::string why = tls && !tls->why().empty() ? ": " + tls->why() : "";
+  if (tls && tls->is_refused() && !answered_) {
+    return Error(Fault::upstream_unreachable, fmt::format("our certificate is refused{}", why));
+  }
   if (answered_) {
     return Error(Fault::upstream_protocol_error,
-                 fmt::format("the connection ended while {}", doing));
+                 fmt::format("the connection ended while {}{}", doing, why));
   }
-  return Error(Fault::upstream_lost, fmt::format("the connection was lost while {}", doing));
+  return Error(Fault::upstream_lost, fmt::format("the connection was lost while {}{}", doing, why));
 }
 
 awaitable<Result<void>> UpstreamConnection::send(std::string_view head, std::string_view body) {

@@ -25,6 +25,7 @@ class UpstreamConnection {
                      Buffers& buffers,
                      const config::Upstream& upstream,
                      const config::Server& server);
+  ~UpstreamConnection();
 
   // The request's head, and its body when that is in memory. Afterwards sent() tells if a byte has
   // left.

@@ -55,6 +55,7 @@ struct UpstreamPool::Site {
   std::vector<Endpoint> endpoints;
   TimePoint resolved_at{};
   std::vector<std::unique_ptr<UpstreamConnection>> idle;
+  OpensslPtr<SSL_SESSION> session;  // of TLS, for the next connection; null: none yet
 };
 
 // One question to the resolver.
@@ -71,11 +72,13 @@ struct UpstreamPool::Lookup {
 
 UpstreamPool::UpstreamPool(ShardContext context,
                            const config::Upstream& upstream,
+                           const ClientTls* tls,
                            const ServerSlots& slots,
                            Outliers& outliers,
                            std::size_t shard)
     : context_(context),
       upstream_(upstream),
+      tls_(tls),
       outliers_(outliers),
       shard_(shard),
       pinned_(std::make_shared<IdlePinned>(upstream.max_concurrency)) {
@@ -309,18 +312,35 @@ awaitable<Result<std::unique_ptr<UpstreamConnection>>> UpstreamPool::connect(Sit
         std::make_unique<UpstreamConnection>(std::move(socket), context_.timers, context_.readiness,
                                              context_.buffers, upstream_, site.server);
     abort.end = [&connection] { connection->connection().abort(); };
-    const Io io = co_await connection->connection().connect(
-        endpoint.data(), static_cast<socklen_t>(endpoint.size()), deadline);
+    why = co_await reach(site, connection->connection(), endpoint, deadline);
     abort.end = nullptr;
-    if (io == Io::ok) {
+    if (why.empty()) {
       connection->begin();
       co_return connection;
     }
-    why = io == Io::timeout ? "timeout" : "refused or unreachable";
   }
   site.resolved_at = {};
   co_return Error(Fault::upstream_unreachable,
                   fmt::format("connecting to {}: {}", site.server.authority, why));
+}
+
+// Connects, with TLS where the server has it. Empty: done; else why not.
+awaitable<std::string> UpstreamPool::reach(Site& site,
+                                           Connection& connection,
+                                           const Endpoint& endpoint,
+                                           TimePoint deadline) {
+  const Io connected = co_await connection.connect(
+      endpoint.data(), static_cast<socklen_t>(endpoint.size()), deadline);
+  if (connected == Io::timeout) co_return "timeout";
+  if (connected != Io::ok) co_return "refused or unreachable";
+  if (!site.server.is_tls) co_return "";
+  connection.begin_tls(tls_->connect(site.server, site.session.get()));
+  const Io secured = co_await connection.shake_hands(deadline);
+  if (secured == Io::ok) co_return "";
+  site.session.reset();
+  if (secured == Io::timeout) co_return "timeout in the TLS handshake";
+  if (connection.aborted()) co_return "given up";
+  co_return connection.tls()->why();
 }
 
 awaitable<Result<std::vector<UpstreamPool::Endpoint>>> UpstreamPool::resolve(Site& site,
@@ -383,6 +403,9 @@ void UpstreamPool::release(std::unique_ptr<UpstreamConnection> connection,
 
 // False: it is good for nothing any more.
 bool UpstreamPool::rest(UpstreamConnection& connection) {
+  if (const Tls* const tls = connection.connection().tls()) {
+    if (auto session = tls->session()) site_of(connection).session = std::move(session);
+  }
   if (!connection.reusable()) return false;
   // Our own patience, and the backend's if it has told: not to the last second of it.
   jobs::milliseconds idle = upstream_.timeouts.idle;

@@ -17,6 +17,7 @@
 #include "proxy/outliers.hpp"
 #include "proxy/pinned.hpp"
 #include "proxy/slots.hpp"
+#include "proxy/tls_contexts.hpp"
 #include "proxy/upstream.hpp"
 #include "proxy/upstream_connection.hpp"
 #include "proxy/warnings.hpp"
@@ -48,9 +49,11 @@ struct AbortRequest {
 
 class UpstreamPool final : public Upstream {
  public:
-  // `slots` are the servers', and shared by all shards as `outliers` is; this is on `shard`.
+  // `tls` is for servers with https, and null where there are none. `slots` are the servers', and
+  // shared by all shards as `outliers` is; this is on `shard`.
   UpstreamPool(ShardContext context,
                const config::Upstream& upstream,
+               const ClientTls* tls,
                const ServerSlots& slots,
                Outliers& outliers,
                std::size_t shard);
@@ -118,6 +121,10 @@ class UpstreamPool final : public Upstream {
   awaitable<jobs::Result<std::unique_ptr<UpstreamConnection>>> connect(Site& site,
                                                                        TimePoint deadline,
                                                                        AbortRequest& abort);
+  awaitable<std::string> reach(Site& site,
+                               Connection& connection,
+                               const Endpoint& endpoint,
+                               TimePoint deadline);
   awaitable<jobs::Result<std::vector<Endpoint>>> resolve(Site& site,
                                                          TimePoint deadline,
                                                          AbortRequest& abort);
@@ -128,6 +135,7 @@ class UpstreamPool final : public Upstream {
 
   ShardContext context_;
   const config::Upstream& upstream_;
+  const ClientTls* const tls_;
   Outliers& outliers_;
   std::vector<std::unique_ptr<Site>> sites_;
   std::vector<ServerState> states_;  // beside sites_

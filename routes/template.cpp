@@ -38,7 +38,8 @@ constexpr std::array<Word, 12> words = {{
 }};
 
 // Names that begin so; what follows is the operator's word.
-constexpr std::array<Word, 6> families = {{
+constexpr std::array<Word, 7> families = {{
+    {"client.certificate.", Name::certificate},
     {"path.", Name::path},
     {"query.", Name::query},
     {"header.", Name::header},
@@ -60,7 +61,6 @@ std::string unknown(std::string_view name) {
     return written(name) +
            " is not known; write the environment variable alone: " + written(name.substr(4));
   }
-  if (name.starts_with("tls.")) return written(name) + " is not built yet in this version";
   std::vector<std::string> known;
   for (const Word& word : words) known.emplace_back(word.text);
   for (const DocumentWord& word : document_words) known.emplace_back(word.text);
@@ -91,9 +91,18 @@ std::string check_path_name(std::string_view name, const Scope& scope) {
   return "the route's path has no parameter '" + std::string(name) + "'; " + hint;
 }
 
+std::string check_certificate_name(const Piece& piece) {
+  const std::vector<std::string> known = {"subject", "issuer", "serial", "fingerprint", "san"};
+  if (std::find(known.begin(), known.end(), piece.subject) != known.end()) return "";
+  const std::string hint = config::did_you_mean(piece.subject, known);
+  return "a certificate has no " + written(piece.text) + "; " +
+         (hint.empty() ? "it has " + config::one_of(known) : hint);
+}
+
 std::string check_subject(const Piece& piece, const Scope& scope) {
   if (piece.subject.empty()) return written(piece.text) + " names nothing";
   if (piece.name == Name::path) return check_path_name(piece.subject, scope);
+  if (piece.name == Name::certificate) return check_certificate_name(piece);
   const bool is_word = piece.name == Name::header || piece.name == Name::cookie;
   if (is_word && !is_token(piece.subject)) {
     return written(piece.text) + ": '" + piece.subject + "' is not a name";
@@ -114,7 +123,7 @@ std::string check_document_name(const DocumentWord& word, const Scope& scope) {
 // What only a request has cannot be told without one.
 std::string check_request(const Piece& piece, const Scope& scope) {
   const bool is_of_request =
-      (Name::request_method <= piece.name && piece.name <= Name::client_address) ||
+      (Name::request_method <= piece.name && piece.name <= Name::certificate) ||
       (Name::path <= piece.name && piece.name <= Name::cookie);
   if (scope.has_request || !is_of_request) return "";
   return written(piece.text) + " cannot be used here: the job's request is not at hand";
@@ -251,6 +260,9 @@ Found find(const Piece& piece, const Values& values, std::string& buffer) {
       return unless_empty(values.request_id);
     case Name::client_address:
       return unless_empty(values.client_address);
+    case Name::certificate:
+      if (values.certificate == nullptr) return {};
+      return unless_missing(values.certificate->find(piece.subject), Coding::plain);
     case Name::job_id:
       return unless_empty(values.job_id);
     case Name::route_name:

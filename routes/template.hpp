@@ -11,6 +11,8 @@
 //   ${request.id}      ${client.address}   ${job.id}          ${route.name}     ${public_url}
 //   ${path.NAME}       ${query.NAME}       ${header.NAME}     ${cookie.NAME}    ${path.*}: the rest
 //   of /a/*
+//   ${client.certificate.NAME}             subject, issuer, serial, fingerprint, san: of a valid
+//   one
 //   ${file:/PATH}      ${credential:NAME}  where the rule may hold secrets
 //   those of document_values.hpp           in documents, where what is missing is empty
 #pragma once
@@ -42,6 +44,7 @@ struct Values {
   const PathPattern* pattern = nullptr;  // that the path matched; null: no parameters
   const Fields* fields = nullptr;
   std::string_view client_address;
+  const Fields* certificate = nullptr;  // of the client, by NAME; may be null
   std::string_view request_id;
   std::string_view job_id;  // empty for a plain call
   std::string_view route_name;
@@ -115,6 +118,7 @@ class Template {
     request_url,
     request_id,
     client_address,
+    certificate,  // .NAME
     job_id,
     route_name,
     public_url,

@@ -121,7 +121,7 @@ UrlMap UrlMap::compile(const config::ResponseHeaders& settings,
   out.rewrite_ = &rewrite;
   if (upstream != nullptr) {
     for (const config::Server& server : upstream->servers) {
-      out.origins_.push_back(plain_authority("http:", server.authority));
+      out.origins_.push_back(plain_authority(server.is_tls ? "https:" : "http:", server.authority));
     }
   }
   if (const auto& domain = settings.rewrite_cookies.domain) {

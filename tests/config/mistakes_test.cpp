@@ -123,9 +123,6 @@ const Mistake mistakes[] = {
      "6:52: error: routes[0].async.success.content_types[1]: must be a media type such as "
      "text/html, text/* or application/*+json, not '*/json'"},
     // authorize
-    {route_with("authorize: { url: https://a/check }"),
-     "6:23: error: routes[0].authorize.url: services over TLS ('https://') are not built yet in "
-     "this version"},
     {route_with("authorize: { url: 'http://u@a/check' }"),
      "6:23: error: routes[0].authorize.url: 'http://...' holds a user name; a server is "
      "http://host:port"},
@@ -400,13 +397,10 @@ TEST_CASE("what is known but not built in this version is refused in words") {
     CHECK(std::count(all.begin(), all.end(), '\n') == 1);
   };
   expect(with("dialects: {}\n"), "dialects");
-  expect(with("listeners: [{ tls: {} }]\n"), "tls");
   for (const std::string key : {"postgres", "encryption_key"}) {
     expect(with("store: { " + key + ": x }\n"), key);
   }
-  for (const std::string key : {"rate_limit", "tls"}) {
-    expect(upstream_with(key + ": x"), key);
-  }
+  expect(upstream_with("rate_limit: x"), "rate_limit");
   for (const std::string key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {
     expect(route_with("async: { " + key + ": x }"), key);
   }

@@ -135,7 +135,7 @@ const std::string bad[] = {
     "upstreams: { a: 5 }",
     "upstreams: { 'a b': http://a }",
     "upstreams: { a: http://a/x }",
-    "upstreams: { a: https://a }",
+    "upstreams: { a: httpss://a }",
     "upstreams: { a: {} }",
     "upstreams: { a: { servers: [] } }",
     "upstreams: { a: { servers: http://a } }",

@@ -138,12 +138,16 @@ TEST_CASE("an origin is scheme, host and port, and nothing else") {
       {"http://[::1]", "::1", 80, "[::1]"},
       {"http://[FE80::1]:65535", "fe80::1", 65535, "[fe80::1]:65535"},
       {"http://a_b-c:1", "a_b-c", 1, "a_b-c:1"},
+      {"https://backend", "backend", 443, "backend"},
+      {"https://backend:443", "backend", 443, "backend"},
+      {"https://[::1]:80", "::1", 80, "[::1]:80"},
   };
   for (const auto& c : good) {
     CAPTURE(c.url);
     const auto origin = parse_origin(c.url);
     REQUIRE(origin);
     CHECK(origin->host == c.host);
+    CHECK(origin->is_tls == c.url.starts_with("https"));
     CHECK(origin->port == c.port);
     CHECK(origin->authority == c.authority);
   }
@@ -151,8 +155,8 @@ TEST_CASE("an origin is scheme, host and port, and nothing else") {
     std::string_view url;
     std::string_view why;
   } bad[] = {
-      {"backend:80", "'backend:80' does not begin with 'http://'"},
-      {"https://backend", "upstreams over TLS ('https://') are not built yet in this version"},
+      {"backend:80", "'backend:80' does not begin with 'http://' or 'https://'"},
+      {"https://", "'https://' names no host"},
       {"http://", "'http://' names no host"},
       {"http://:80", "'http://:80' names no host"},
       {"http://a/", "'http://a/' has a path, which a server cannot have: '/'"},

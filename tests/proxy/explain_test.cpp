@@ -241,6 +241,22 @@ TEST_CASE("only a call that becomes a job has the id of one") {
         std::string::npos);
 }
 
+TEST_CASE("TLS is told of, and what stands for a client's certificate") {
+  const config::Loaded loaded = config::tests::load_alone(
+      "listeners:\n  - tls:\n      certificates: [{ cert_file: /c, key_file: /k }]\n"
+      "      client_auth: optional\n      client_ca_file: /ca\n"
+      "upstreams: { a: https://a }\nroutes:\n  - match: /r\n    upstream: a\n"
+      "    request_headers: { set: { X-By: '${client.certificate.subject}' } }\n");
+  CAPTURE(config::tests::complaints(loaded));
+  REQUIRE(loaded.ok);
+  const routes::RouteTable table(loaded.config);
+  const std::string told = proxy::explain(loaded.config, table, {"GET", "/r", {}, ""}).text;
+  CHECK(told.find("The call to a, over TLS:\n") != std::string::npos);
+  CHECK(told.find("Host: a\r\n") != std::string::npos);
+  CHECK(told.find("X-Forwarded-Proto: https\r\n") != std::string::npos);
+  CHECK(told.find("X-By: CLIENT-SUBJECT\r\n") != std::string::npos);
+}
+
 TEST_CASE("how a call is made is told, and what browsers hear") {
   check({
       {"an upgrade",

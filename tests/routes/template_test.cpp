@@ -202,7 +202,12 @@ TEST_CASE("what cannot be a value is refused when the text is compiled") {
       {"${}", "! '${}' is not known"},
       {"${env.HOME}",
        "! '${env.HOME}' is not known; write the environment variable alone: '${HOME}'"},
-      {"${tls.client.subject}", "! '${tls.client.subject}' is not built yet in this version"},
+      {"${client.certificate.subjct}",
+       "! a certificate has no '${client.certificate.subjct}'; did you mean 'subject'?"},
+      {"${client.certificate.age}",
+       "! a certificate has no '${client.certificate.age}'; it has 'subject', 'issuer', 'serial', "
+       "'fingerprint' or 'san'"},
+      {"${client.certificate.issuer}", "! missing: client.certificate.issuer"},
       {"${path.custmer}",
        "! the route's path has no parameter 'custmer'; did you mean 'customer'?"},
       {"${path.elephant}",
@@ -221,6 +226,17 @@ TEST_CASE("what cannot be a value is refused when the text is compiled") {
   CHECK(why == "'${credential:token}' is a secret and cannot be used here");
   (void)compile("${path.x}", Scope{}, why);
   CHECK(why == "'${path.x}' cannot be used here: it belongs to a route");
+}
+
+TEST_CASE("the client's certificate has its own fields, which no header can stand for") {
+  World world;
+  CHECK(world.render("${client.certificate.subject:-nobody}", Form::text) == "nobody");
+  Fields certificate;
+  certificate.assign("subject: CN=Ada\\, C.\r\nfingerprint: 00ff\r\n");
+  world.values.certificate = &certificate;
+  CHECK(world.render("${client.certificate.subject}/${client.certificate.fingerprint}",
+                     Form::field) == "CN=Ada\\, C./00ff");
+  CHECK(world.render("${client.certificate.san:-none}", Form::text) == "none");
 }
 
 TEST_CASE("the rest of a prefix has the name *") {
