@@ -8,14 +8,14 @@ using raincheck::fuzz::require;
 
 namespace {
 
-struct Decoded {
+struct DecodedText {
   bool is_good = false;
   std::string text;
 };
 
-Decoded in_pieces(ContentCoding coding, std::string_view input, std::size_t step) {
+DecodedText in_pieces(ContentCoding coding, std::string_view input, std::size_t step) {
   const auto decoder = ContentDecoder::make(coding, {std::uint64_t{1} << 20, 50});
-  Decoded out;
+  DecodedText out;
   while (!input.empty()) {
     const std::vector<char> piece = raincheck::fuzz::copy_of(input, std::min(step, input.size()));
     std::string_view left(piece.data(), piece.size());
@@ -39,8 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2) return 0;
   const std::string_view input = raincheck::fuzz::rest_of(data, size);
   const auto coding = static_cast<ContentCoding>(1 + data[0] % 3);
-  const Decoded whole = in_pieces(coding, input, input.size());
-  const Decoded pieces = in_pieces(coding, input, data[0] / 3 % 16 + std::size_t{1});
+  const DecodedText whole = in_pieces(coding, input, input.size());
+  const DecodedText pieces = in_pieces(coding, input, data[0] / 3 % 16 + std::size_t{1});
   require(whole.is_good == pieces.is_good, "in pieces it is the same");
   require(!whole.is_good || whole.text == pieces.text, "and says the same");
   const auto encoder = ContentEncoder::make(coding);
