@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "config/check_tls.hpp"
 #include "config/suggest.hpp"
 #include "config/text.hpp"
 
@@ -52,35 +53,6 @@ class Names {
   std::map<std::string, std::string> seen_;
 };
 
-// A relative path is one from the folder of the file that names it.
-std::string beside(const std::string& file, const std::string& path) {
-  const std::size_t slash = file.rfind('/');
-  if (path.front() == '/' || slash == file.npos) return path;
-  return file.substr(0, slash + 1) + path;
-}
-
-// The setting itself was written, not only one around it.
-bool is_written(const Reading& reading, const std::string& path) {
-  const Place here = reading.place(path);
-  const Place around = reading.place(path.substr(0, path.rfind('.')));
-  return here.line != around.line || here.column != around.column;
-}
-
-void check_listener_tls(const ListenerTls& tls, Reading& reading, const std::string& path) {
-  if (reading.is_refused_within(path)) return;
-  const bool asks = tls.client_auth != ClientAuth::none;
-  if (asks && tls.client_ca_file.empty()) {
-    reading.refuse(reading.place(path + ".client_auth"), path + ".client_auth",
-                   "needs a client_ca_file: the CAs of the clients");
-  }
-  const auto refuse_idle = [&](const char* key, const FileName& file) {
-    if (asks || file.empty()) return;
-    reading.refuse(file.place, path + key, "means nothing with 'client_auth: none'");
-  };
-  refuse_idle(".client_ca_file", tls.client_ca_file);
-  refuse_idle(".crl_file", tls.crl_file);
-}
-
 void check_listeners(const Config& config, Reading& reading) {
   Names addresses(reading);
   Names names(reading);
@@ -96,32 +68,8 @@ void check_listeners(const Config& config, Reading& reading) {
                      "is believed of trusted_proxies only, and there are none");
     }
     if (listener.name != listener.address) names.add(listener.name, path + ".name");
-    check_listener_tls(listener.tls, reading, path + ".tls");
+    check_tls(listener.tls, reading, path + ".tls");
   }
-}
-
-void check_upstream_tls(const Upstream& upstream, Reading& reading) {
-  const std::string path = "upstreams." + upstream.name + ".tls";
-  if (reading.is_refused_within("upstreams." + upstream.name)) return;
-  const UpstreamTls& tls = upstream.tls;
-  const auto is_https = [](const Server& server) { return server.is_tls; };
-  if (std::none_of(upstream.servers.begin(), upstream.servers.end(), is_https)) {
-    if (is_written(reading, path)) {
-      reading.refuse(reading.place(path), path, "means nothing: no server has 'https://'");
-    }
-    return;
-  }
-  if (tls.cert_file.empty() != tls.key_file.empty()) {
-    const bool has_key = tls.cert_file.empty();
-    reading.refuse(has_key ? tls.key_file.place : tls.cert_file.place, path,
-                   has_key ? "key_file needs a cert_file" : "cert_file needs a key_file");
-  }
-  if (tls.verify) return;
-  if (!tls.ca_file.empty()) {
-    reading.refuse(tls.ca_file.place, path + ".ca_file", "means nothing with 'verify: false'");
-  }
-  reading.warn(reading.place(path + ".verify"), path + ".verify",
-               "whoever answers in place of these servers is believed");
 }
 
 void check_upstream(const Upstream& upstream, Reading& reading) {
@@ -152,7 +100,7 @@ void check_upstream(const Upstream& upstream, Reading& reading) {
     reading.refuse(reading.place(path + ".slow_start"), path + ".slow_start",
                    "cannot be had with 'lb_policy: hash': a key belongs to a server or does not");
   }
-  check_upstream_tls(upstream, reading);
+  check_tls(upstream, reading);
   Names urls(reading);
   for (std::size_t i = 0; i < upstream.servers.size(); ++i) {
     const std::string server = path + ".servers[" + std::to_string(i) + "]";
@@ -407,34 +355,19 @@ std::string first_directory(const Environment& environment, const std::string& v
   return all.substr(0, all.find(':'));
 }
 
-void derive_file(FileName& file, const Reading& reading, const std::string& path) {
-  if (file.empty()) return;
-  file.place = reading.place(path);
-  file.path = beside(file.place.file, file.path);
-}
-
-void derive_files(ListenerTls& tls, const Reading& reading, const std::string& path) {
-  for (std::size_t i = 0; i < tls.certificates.size(); ++i) {
-    const std::string certificate = path + ".certificates[" + std::to_string(i) + "]";
-    derive_file(tls.certificates[i].cert_file, reading, certificate + ".cert_file");
-    derive_file(tls.certificates[i].key_file, reading, certificate + ".key_file");
-  }
-  derive_file(tls.client_ca_file, reading, path + ".client_ca_file");
-  derive_file(tls.crl_file, reading, path + ".crl_file");
-}
-
-void derive_files(Upstream& upstream, const Reading& reading) {
-  const auto derive_one = [&](FileName& file, const char* key) {
-    const std::string own = "upstreams." + upstream.name + key;
-    derive_file(file, reading,
-                is_written(reading, own) ? own : std::string("defaults.upstream") + key);
-  };
-  derive_one(upstream.tls.ca_file, ".tls.ca_file");
-  derive_one(upstream.tls.cert_file, ".tls.cert_file");
-  derive_one(upstream.tls.key_file, ".tls.key_file");
-}
-
 }  // namespace
+
+std::string beside(const std::string& file, const std::string& path) {
+  const std::size_t slash = file.rfind('/');
+  if (path.front() == '/' || slash == file.npos) return path;
+  return file.substr(0, slash + 1) + path;
+}
+
+bool is_written(const Reading& reading, const std::string& path) {
+  const Place here = reading.place(path);
+  const Place around = reading.place(path.substr(0, path.rfind('.')));
+  return here.line != around.line || here.column != around.column;
+}
 
 void derive(Config& config, const Environment& environment, const Reading& reading) {
   if (config.listeners.empty()) config.listeners.emplace_back();
@@ -442,11 +375,11 @@ void derive(Config& config, const Environment& environment, const Reading& readi
     if (listener.name.empty()) listener.name = listener.address;
   }
   for (std::size_t i = 0; i < config.listeners.size(); ++i) {
-    derive_files(config.listeners[i].tls, reading, "listeners[" + std::to_string(i) + "].tls");
+    derive_tls(config.listeners[i].tls, reading, "listeners[" + std::to_string(i) + "].tls");
   }
   for (Route& route : config.routes) derive_service(config, route.authorize, route.place);
   for (Upstream& upstream : config.upstreams) {
-    derive_files(upstream, reading);
+    derive_tls(upstream, reading);
     for (Server& server : upstream.servers) {
       if (server.place.line == 0) server.place = upstream.place;
       const auto origin = parse_origin(server.url);

@@ -14,4 +14,10 @@ void derive(Config& config, const Environment& environment, const Reading& readi
 // After derive(). Settings that were refused already are not complained of again.
 void check(const Config& config, Reading& reading);
 
+// For its parts.
+// A relative path is one from the folder of the file that names it.
+std::string beside(const std::string& file, const std::string& path);
+// The setting itself was written, not only one around it.
+bool is_written(const Reading& reading, const std::string& path);
+
 }  // namespace raincheck::config

@@ -308,7 +308,7 @@ TEST_CASE("all mistakes of a file are told, in its order") {
       "x.yaml:1:10: error: version: must be 1, not '2'\n"
       "x.yaml:2:1: error: listners: unknown key 'listners'; did you mean 'listeners'?\n"
       "x.yaml:4:18: error: upstreams.a.servers[0]: 'http://a/x' has a path, which a server cannot "
-      "have: '/x'; a server is http://host:port\n"
+      "have: '/x'; a server is http://host:port or https://host:port\n"
       "x.yaml:4:43: error: upstreams.a.timeouts.conect: unknown key 'conect'; did you mean "
       "'connect'?\n"
       "x.yaml:6:12: error: routes[0].match: methods are written in capitals: 'GET', not 'get'\n"
@@ -316,7 +316,7 @@ TEST_CASE("all mistakes of a file are told, in its order") {
       "x.yaml:8:5: error: routes[1].match: is required\n"
       "x.yaml:8:5: error: routes[1].upstream: is required\n"
       "x.yaml:9:5: error: routes[2]: must be a map of 'key: value'\n"
-      "x.yaml:10:1: error: tls: unknown key 'tls'\n");
+      "x.yaml:10:1: error: tls: unknown key 'tls'; it belongs to 'listeners[]' or 'upstreams.*'\n");
 }
 
 TEST_CASE("a message shows the line and points at the place") {

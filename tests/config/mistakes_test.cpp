@@ -125,7 +125,7 @@ const Mistake mistakes[] = {
     // authorize
     {route_with("authorize: { url: 'http://u@a/check' }"),
      "6:23: error: routes[0].authorize.url: 'http://...' holds a user name; a server is "
-     "http://host:port"},
+     "http://host:port or https://host:port"},
     {route_with("authorize: { url: 'http://a/check#x' }"),
      "6:23: error: routes[0].authorize.url: must be a path as it is asked for, without spaces, '#' "
      "and letters beyond ASCII"},
@@ -268,7 +268,7 @@ const Mistake mistakes[] = {
      "1:27: error: upstreams.a.servers[0].url: is required"},
     {"upstreams: {a: http://a/x}\ndefault_upstream: a\n",
      "1:16: error: upstreams.a: 'http://a/x' has a path, which a server cannot have: '/x'; a "
-     "server is http://host:port"},
+     "server is http://host:port or https://host:port"},
     {"upstreams: {'a b': http://a}\n",
      "1:13: error: upstreams.a b: must be a name of at most 64 letters, digits, '-', '_' and "
      "'.', not 'a b'"},

@@ -74,9 +74,9 @@ void TestShard::make_upstream(std::size_t index) {
   upstream.config = &process_.site().config().upstreams[index];
   upstream.slots = process_.slots_[index].get();
   upstream.queue = std::make_unique<proxy::SlotQueue>(io_, timers_, *upstream.slots, index_);
-  upstream.pool = std::make_unique<proxy::UpstreamPool>(services().context, *upstream.config,
-                                                        nullptr, process_.server_slots_[index],
-                                                        *process_.outliers_[index], index_);
+  upstream.pool = std::make_unique<proxy::UpstreamPool>(
+      services().context, *upstream.config, process_.site().tls().of_upstream(index),
+      process_.server_slots_[index], *process_.outliers_[index], index_);
   scripted_.push_back(std::make_unique<ScriptedUpstream>(io_, timers_, process_.parts_.peer(index),
                                                          upstream.config->on_abort));
   upstream.runner = std::make_unique<proxy::Runner>(
