@@ -225,7 +225,7 @@ const Mistake mistakes[] = {
      "10.0.0.0/8, ::1/128 or one address"},
     {with("listeners: [{ address: localhost:80 }]\n"),
      "7:24: error: listeners[0].address: 'localhost:80' is not an IP address and a port; write "
-     "127.0.0.1:8080, [::1]:8080 or unix:/path"},
+     "127.0.0.1:8080, [::1]:8080, unix:/path or systemd:name"},
     {with("public_url: https://a/\n"), "7:13: error: public_url: must not end with '/'"},
     {with("public_url: api.example.com\n"),
      "7:13: error: public_url: must begin with 'https://' or 'http://', unlike "

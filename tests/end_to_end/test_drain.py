@@ -114,6 +114,9 @@ class Starting(EndToEnd):
     def test_readiness_is_told_when_it_listens(self):
         self.serve()
         self.assertIn('READY=1', self.proxy.notifications)
+        for step in ('opening the store', 'looking for jobs that were running'):
+            self.assertIn(f'STATUS={step}', self.proxy.notifications)
+        self.assertIn('EXTEND_TIMEOUT_USEC=300000000', self.proxy.notifications)
         self.assertEqual(200, self.request('GET', '/x').status)
 
     def test_each_listener_gets_its_port(self):

@@ -144,6 +144,9 @@ class Service(unittest.TestCase):
         for line in ('NoNewPrivs:\t1', 'Seccomp:\t2', 'CapBnd:\t0000000000000000', 'CapEff:\t0000000000000000'):
             self.assertIn(line, status)
 
+    def test_autopkgtest_would_pass(self):
+        run('/ci/packaging/debian/tests/smoke')
+
     def test_a_job_runs_through_it(self):
         self.configure()
         run('systemctl', 'restart', 'raincheck')
