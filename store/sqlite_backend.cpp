@@ -98,14 +98,16 @@ void SqliteBackend::measure() {
 void SqliteBackend::vacuum(std::span<Command* const> batch) {
   for (Command* const command : batch) {
     auto* const prune = std::get_if<Prune>(command);
-    if (!prune) continue;
-    if (has_excess(pages_, free_pages_)) {
+    if (!prune || !has_excess(pages_, free_pages_)) continue;
+    const std::uint64_t pages_before = pages_;
+    {
       SqliteRows steps = vacuum_->query();
       while (steps.next()) {
       }
     }
     measure();
-    prune->more = has_excess(pages_, free_pages_);
+    // A database of an earlier version gives nothing back.
+    prune->more = pages_ < pages_before && has_excess(pages_, free_pages_);
   }
 }
 
