@@ -42,12 +42,17 @@ Dispatcher::Dispatcher(ShardContext context,
     for (const milliseconds wait : site.shorter_waits(lane.number)) cursors.push_back({wait});
     jobs::LaneState& state = lanes_.emplace_back();
     state.queued = lane.queued;
-    state.priority = lane.priority & ~held_lane_mark;
+    const auto priority = static_cast<std::uint8_t>(lane.priority & ~held_lane_mark);
+    state.priority = priority;
+    metrics_.push_back(&context_.metrics.lane(upstream_, priority));
   }
+  oldest_.resize(lanes_.size());
+  went_round_at_ = context_.timers.now();
 }
 
 awaitable<void> Dispatcher::run() {
   while (!stopping_) {
+    went_round_at_ = context_.timers.now();
     const bool more = co_await round();
     if (stopping_) break;
     if (context_.timers.now() >= overdue_at_ && queued() != 0) {
@@ -69,7 +74,9 @@ std::size_t Dispatcher::index_of(std::uint32_t lane) {
 }
 
 void Dispatcher::inserted(std::uint32_t lane) {
-  jobs::LaneState& state = lanes_[index_of(lane)];
+  const std::size_t index = index_of(lane);
+  jobs::LaneState& state = lanes_[index];
+  if (state.queued == 0) oldest_[index] = context_.timers.wall_now();
   ++state.queued;
   state.next_due = {};
   news_.notify();
@@ -123,6 +130,26 @@ std::uint64_t Dispatcher::queued() const {
   std::uint64_t queued = 0;
   for (const jobs::LaneState& lane : lanes_) queued += lane.queued;
   return queued;
+}
+
+// Lanes of one priority are shown as one.
+void Dispatcher::publish() const {
+  for (std::size_t first = 0; first < lanes_.size(); ++first) {
+    if (std::find(metrics_.begin(), metrics_.end(), metrics_[first]) !=
+        metrics_.begin() + static_cast<std::ptrdiff_t>(first)) {
+      continue;
+    }
+    std::uint64_t queued = 0;
+    jobs::WallTime oldest = jobs::WallTime::max();
+    for (std::size_t lane = first; lane < lanes_.size(); ++lane) {
+      if (metrics_[lane] != metrics_[first] || lanes_[lane].queued == 0) continue;
+      queued += lanes_[lane].queued;
+      if (oldest_[lane] != jobs::WallTime()) oldest = std::min(oldest, oldest_[lane]);
+    }
+    const bool is_known = oldest != jobs::WallTime::max();
+    metrics_[first]->queued.set(static_cast<std::int64_t>(queued));
+    metrics_[first]->oldest.set(is_known ? oldest.time_since_epoch().count() : 0);
+  }
 }
 
 // When to look again without news. While nothing may start, what is due does not matter.
@@ -210,7 +237,10 @@ awaitable<bool> Dispatcher::end_overdue(std::size_t lane) {
   if (!expired) co_return false;
   cursors_[lane] = expired->cursors;
   lanes_[lane].queued -= std::min<std::uint64_t>(lanes_[lane].queued, expired->ended.size());
-  for (const jobs::Place& place : expired->ended) runner_.expired(place);
+  oldest_[lane] = expired->oldest;
+  for (std::size_t i = 0; i < expired->ended.size(); ++i) {
+    runner_.expired(expired->ended[i], expired->routes[i]);
+  }
   co_return expired->more;
 }
 

@@ -42,6 +42,10 @@ class Dispatcher {
   void skipped();
 
   std::uint64_t queued() const;
+  // Shows what waits to who asks for metrics.
+  void publish() const;
+  // When run() went round last.
+  TimePoint went_round_at() const { return went_round_at_; }
   bool held() const { return held_; }
 
  private:
@@ -64,6 +68,9 @@ class Dispatcher {
   std::vector<std::uint32_t> numbers_;                       // of the lanes, beside lanes_
   std::vector<std::vector<store::Expire::Cursor>> cursors_;  // likewise
   std::vector<jobs::LaneState> lanes_;
+  std::vector<jobs::WallTime> oldest_;  // likewise: when the first that waits was accepted, roughly
+  std::vector<LaneMetrics*> metrics_;   // likewise; the same for lanes of the same priority
+  TimePoint went_round_at_{};
   bool stopping_ = false;
   bool held_ = false;
   bool probing_ = false;

@@ -42,7 +42,7 @@ class Runner {
   // A job that was claimed when this was stopped already: it is queued again as it was.
   void give_back(jobs::Job job);
   // A job of the upstream was ended in the queue.
-  void expired(const jobs::Place& place);
+  void expired(const jobs::Place& place, std::string_view route);
   // A call that is under way was made durable: from now on it is this job's attempt, to be
   // concluded by adopt().
   void expect(std::int64_t key, Exchange& exchange) { running_[key].exchange = &exchange; }

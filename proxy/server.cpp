@@ -59,7 +59,9 @@ Server::Server(config::Config config)
     : access_logger_(open_logs(config.log, config.access_log)),
       config_(std::move(config)),
       store_(open_store(config_.store)),
-      site_(of_the_store([this] { return std::make_unique<Site>(config_, store_->backend()); })) {
+      site_(of_the_store([this] { return std::make_unique<Site>(config_, store_->backend()); })),
+      shard_count_(shard_count()),
+      metrics_(shard_count_) {
   for (const config::Upstream& upstream : config_.upstreams) {
     slots_.push_back(std::make_unique<Slots>(upstream.max_concurrency));
     server_slots_.push_back(make_server_slots(upstream));
@@ -69,11 +71,19 @@ Server::Server(config::Config config)
     connections_.push_back(std::make_unique<ConnectionCounts>(listener.limits));
   }
   auto followed = of_the_store([this] { return recover(); });
-  const Shared shared{*site_,       *store_,  slots_,  server_slots_,  outliers_,
-                      connections_, pending_, bodies_, access_logger_, store_->backend().secret()};
-  const std::size_t count = shard_count();
-  for (std::size_t i = 0; i < count; ++i)
-    shards_.push_back(std::make_unique<Shard>(i, count, shared));
+  const Shared shared{*site_,
+                      *store_,
+                      slots_,
+                      server_slots_,
+                      outliers_,
+                      connections_,
+                      pending_,
+                      bodies_,
+                      metrics_,
+                      access_logger_,
+                      store_->backend().secret()};
+  for (std::size_t i = 0; i < shard_count_; ++i)
+    shards_.push_back(std::make_unique<Shard>(i, shard_count_, shared));
   for (const auto& shard : shards_) shard->connect(shards_);
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     std::vector<std::function<void()>> wake;
@@ -86,7 +96,7 @@ Server::Server(config::Config config)
     slots_[i]->set_wake(std::move(wake));
   }
   for (Recovered::Followed& each : followed) {
-    shards_[each.upstream % count]->resume(each.upstream, std::move(each.job));
+    shards_[each.upstream % shard_count_]->resume(each.upstream, std::move(each.job));
   }
   open_operations();
   open_listeners();
@@ -108,6 +118,7 @@ std::vector<Recovered::Followed> Server::recover() {
     });
   }
   pending_.count = static_cast<std::int64_t>(recovered.queued);
+  recovered_ = recovered;
   if (recovered.requeued + recovered.unknown + recovered.abandoned != 0) {
     spdlog::warn(
         "after an earlier process: {} jobs queued again, {} ended as outcome_unknown, {} as "
@@ -136,7 +147,9 @@ int Server::run() {
   await_signal();
   watch_store();
   for (const auto& shard : shards_) shard->start();
-  ::sd_notifyf(0, "READY=1\nSTATUS=serving %zu routes", site_->routes().size());
+  metrics_.reload.succeeded_at = jobs::system_clock().wall_now();
+  ::sd_notify(0, "READY=1");
+  watch_vitals();
   io_.run();
   return status_;
 }
@@ -180,7 +193,8 @@ void Server::watch_store() {
 
 void Server::begin_drain() {
   draining_ = true;
-  ::sd_notify(0, "STOPPING=1\nSTATUS=draining");
+  ::sd_notify(0, "STOPPING=1");
+  tell_systemd();
   const auto delay = status_ == 0 ? config_.shutdown.delay : milliseconds(0);
   drain_until_ = jobs::system_clock().now() + delay + config_.shutdown.grace_period;
   timer_.expires_after(delay);

@@ -13,6 +13,7 @@
 #include "proxy/operations_server.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/shard.hpp"
+#include "proxy/vitals.hpp"
 
 namespace raincheck::proxy {
 
@@ -38,7 +39,16 @@ class Server {
   void open_operations();
   std::vector<Operation> monitoring_operations();
   std::vector<Operation> admin_operations();
-  void show_health(const OperationReply& reply);
+  void show_health(const OperationRequest& request, const OperationReply& reply) const;
+  void show_readiness(const OperationRequest& request, const OperationReply& reply) const;
+  void show_metrics(const OperationReply& reply);
+  // What must get on for anything to happen, and what must hold for a 202.
+  std::vector<Vital> vitals(jobs::milliseconds within) const;
+  std::vector<Vital> readiness() const;
+  // Tells systemd how it is, as long as it is well.
+  void watch_vitals();
+  void tell_systemd();
+  std::string status_text() const;
   void await_signal();
   void watch_store();
   void begin_drain();
@@ -52,6 +62,9 @@ class Server {
   std::unique_ptr<Site> site_;
   Pending pending_;
   BodyBudgets bodies_{config_};
+  const std::size_t shard_count_;
+  Metrics metrics_;
+  RecoveredCounts recovered_;
   std::vector<std::unique_ptr<Slots>> slots_;
   std::vector<ServerSlots> server_slots_;
   std::vector<std::unique_ptr<Outliers>> outliers_;
@@ -62,6 +75,10 @@ class Server {
   boost::asio::signal_set signals_{io_};
   boost::asio::steady_timer timer_{io_};
   boost::asio::steady_timer store_timer_{io_};
+  boost::asio::steady_timer vitals_timer_{io_};
+  jobs::milliseconds watchdog_{0};  // how often systemd wants to hear of us; 0: never
+  std::string told_status_;
+  bool was_well_ = true;
   std::chrono::steady_clock::time_point drain_until_{};
   bool draining_ = false;
   bool aborted_ = false;

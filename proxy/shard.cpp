@@ -17,6 +17,7 @@ namespace {
 constexpr milliseconds prune_every{1000};
 constexpr std::uint32_t prune_count = 256;
 constexpr milliseconds count_every{50};
+constexpr milliseconds progress_every{250};
 constexpr milliseconds accept_again{100};
 // Connections taken at one wake-up, so that a flood of them does not starve the others.
 constexpr int accepts_max = 64;
@@ -64,12 +65,18 @@ void ConnectionCounts::remove(const std::string& client) {
   if (--found->second == 0) by_client_.erase(found);
 }
 
+std::uint32_t ConnectionCounts::open() {
+  const std::lock_guard lock(mutex_);
+  return all_;
+}
+
 Shard::Shard(std::size_t index, std::size_t count, Shared shared)
     : index_(index),
       count_(count),
       shared_(std::move(shared)),
       timers_(jobs::system_clock()),
       readiness_(io_),
+      metrics_(shared_.metrics, index, shared_.site),
       store_(shared_.store, io_),
       bulletin_(io_, timers_, shared_.site.routes().size()),
       log_(shared_.site.config().access_log, shared_.access_logger, shared_.secret),
@@ -79,7 +86,7 @@ Shard::Shard(std::size_t index, std::size_t count, Shared shared)
       upstreams_(shared_.site.config().upstreams.size()),
       dispatchers_(upstreams_.size()),
       services_{ShardContext{io_, timers_, readiness_, buffers_, store_, codec_, shared_.bodies,
-                             warnings_},
+                             warnings_, metrics_},
                 shared_.site,
                 tasks_,
                 bulletin_,
@@ -180,6 +187,8 @@ void Shard::add_listener(std::size_t listener, Descriptor socket) {
 }
 
 void Shard::start() {
+  loop_at_ = timers_.now();
+  if (index_ == 0) store_at_ = timers_.now();
   work_.emplace(io_.get_executor());
   timers_.start(io_);
   for (const auto& dispatcher : dispatchers_) {
@@ -300,6 +309,8 @@ awaitable<void> Shard::prune() {
     command.now = timers_.wall_now();
     command.count_max = prune_count;
     const auto pruned = co_await store_.apply(command);
+    const bool was_answered = pruned || pruned.error().fault == jobs::Fault::store_full;
+    if (was_answered) store_at_ = timers_.now();
     if (stopping_) co_return;
     if (!pruned || pruned->count < prune_count) {
       co_await prune_pause_.wait(timers_.now() + prune_every);
@@ -313,8 +324,24 @@ awaitable<void> Shard::watch_counts() {
     std::size_t running = 0;
     for (const ShardUpstream& upstream : upstreams_) running += upstream.runner->running();
     running_ = running;
+    watch_progress();
     co_await counts_pause_.wait(timers_.now() + count_every);
   }
+}
+
+// A dispatcher without news goes round because of this, and tells that it is not stuck.
+void Shard::watch_progress() {
+  const TimePoint now = timers_.now();
+  if (loop_at_.load() != never && now - loop_at_.load() < progress_every) return;
+  loop_at_ = now;
+  TimePoint behind = never;
+  for (const auto& dispatcher : dispatchers_) {
+    if (!dispatcher || draining_) continue;
+    behind = std::min(behind, dispatcher->went_round_at());
+    dispatcher->publish();
+    dispatcher->wake();
+  }
+  dispatchers_at_ = behind;
 }
 
 void Shard::begin_drain() {

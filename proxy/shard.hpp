@@ -32,13 +32,14 @@ class ConnectionCounts {
   bool name(const std::string& client);
   // Of a client that add() or name() took; empty: neither did.
   void remove(const std::string& client);
+  std::uint32_t open();
 
  private:
   bool add_to(const std::string& client);
 
   const config::ListenerLimits& limits_;
-  std::mutex mutex_;  // taken when a connection begins and ends, never for a request
-  std::uint32_t all_ = 0;
+  std::mutex mutex_;       // taken when a connection begins and ends, never for a request
+  std::uint32_t all_ = 0;  // guarded by mutex_, as by_client_
   std::unordered_map<std::string, std::uint32_t> by_client_;
 };
 
@@ -52,8 +53,16 @@ struct Shared {
   std::vector<std::unique_ptr<ConnectionCounts>>& connections;  // of each listener
   Pending& pending;
   BodyBudgets& bodies;
+  Metrics& metrics;
   std::shared_ptr<spdlog::logger> access_logger;
   jobs::IdCodec::Secret secret{};
+};
+
+// When a shard was seen to get on with its work last. A part that it has not is always well.
+struct Progress {
+  TimePoint loop = never;
+  TimePoint dispatchers = never;  // the one that is furthest behind
+  TimePoint store = never;        // the store's writer answered
 };
 
 class Shard {
@@ -79,6 +88,8 @@ class Shard {
   // Sessions and attempts are over.
   bool is_idle() const { return drain_begun_.load() && tasks_.size() == 0; }
   std::size_t running() const { return running_.load(); }
+  // Any thread.
+  Progress progress() const { return {loop_at_.load(), dispatchers_at_.load(), store_at_.load()}; }
   void stop();
   void join();
 
@@ -95,6 +106,7 @@ class Shard {
   awaitable<void> serve(Descriptor socket, std::size_t listener, std::string peer);
   awaitable<void> prune();
   awaitable<void> watch_counts();
+  void watch_progress();
   RunnerEvents events_for(std::size_t upstream, Shard& owner);
   void make_checks(std::size_t upstream);
   void make_upstream(std::size_t upstream, const std::vector<std::unique_ptr<Shard>>& all);
@@ -107,6 +119,7 @@ class Shard {
   Readiness readiness_;
   Buffers buffers_;
   Warnings warnings_{timers_};
+  ShardMetrics metrics_;
   store::Client store_;
   Bulletin bulletin_;
   AccessLog log_;
@@ -127,6 +140,9 @@ class Shard {
   Signal counts_pause_;
   std::atomic<bool> drain_begun_{false};
   std::atomic<std::size_t> running_{0};
+  std::atomic<TimePoint> loop_at_{never};
+  std::atomic<TimePoint> dispatchers_at_{never};
+  std::atomic<TimePoint> store_at_{never};
   std::optional<boost::asio::executor_work_guard<Executor>> work_;
   std::thread thread_;
 };

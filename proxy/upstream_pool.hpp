@@ -14,6 +14,7 @@
 
 #include "proxy/balance.hpp"
 #include "proxy/body_budget.hpp"
+#include "proxy/metrics.hpp"
 #include "proxy/outliers.hpp"
 #include "proxy/pinned.hpp"
 #include "proxy/slots.hpp"
@@ -33,6 +34,7 @@ struct ShardContext {
   jobs::IdCodec& codec;
   BodyBudgets& bodies;
   Warnings& warnings;
+  ShardMetrics& metrics;
 };
 
 // Ends the making of a connection from another coroutine.

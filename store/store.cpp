@@ -112,8 +112,13 @@ void Store::Impl::apply_group() {
   }
   group_commands_.clear();
   for (CommandOperation* const each : group_) group_commands_.push_back(&each->command);
+  const jobs::TimePoint began = jobs::system_clock().now();
   const jobs::Result<void> applied = backend->apply(group_commands_);
   if (applied) {
+    const auto took =
+        std::chrono::duration_cast<std::chrono::microseconds>(jobs::system_clock().now() - began);
+    metrics.duration.observe(took.count());
+    metrics.commands.observe(static_cast<std::int64_t>(group_.size()));
     commits.fetch_add(1, std::memory_order_relaxed);
     commands_done.fetch_add(group_.size(), std::memory_order_relaxed);
     return;
@@ -200,6 +205,10 @@ bool Store::failed() const {
 
 Store::Counts Store::counts() const {
   return {impl_->commits, impl_->commands_done};
+}
+
+const StoreMetrics& Store::metrics() const {
+  return impl_->metrics;
 }
 
 bool Store::commit_group() {

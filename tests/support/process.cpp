@@ -32,6 +32,7 @@ TestShard::TestShard(Process& process, std::size_t index)
       index_(index),
       timers_(process.clock()),
       readiness_(io_),
+      metrics_(process.metrics_, index, process.site()),
       store_(process.store(), io_),
       bulletin_(io_, timers_, process.site().routes().size()),
       log_(process.site().config().access_log, nullptr, process.store().backend().secret()),
@@ -40,7 +41,7 @@ TestShard::TestShard(Process& process, std::size_t index)
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
       services_{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_,
-                                    process.bodies_, warnings_},
+                                    process.bodies_, warnings_, metrics_},
                 process.site(),
                 tasks_,
                 bulletin_,
@@ -173,7 +174,8 @@ void TestShard::give_up() {
 Process::Process(ProcessParts parts)
     : parts_(std::move(parts)),
       store_(open_store(parts_)),
-      site_(std::make_unique<proxy::Site>(parts_.config, store_->backend())) {
+      site_(std::make_unique<proxy::Site>(parts_.config, store_->backend())),
+      metrics_(parts_.shards) {
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
     server_slots_.push_back(proxy::make_server_slots(upstream));
