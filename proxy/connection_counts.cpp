@@ -28,6 +28,11 @@ bool ConnectionCounts::add_to(const std::string& client) {
   return true;
 }
 
+std::uint32_t ConnectionCounts::open() {
+  const std::lock_guard lock(mutex_);
+  return all_;
+}
+
 void ConnectionCounts::remove(const std::string& client) {
   const std::lock_guard lock(mutex_);
   --all_;

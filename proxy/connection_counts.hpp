@@ -23,6 +23,7 @@ class ConnectionCounts {
   bool name(const std::string& client);
   // Of a client that add() or name() took; empty: neither did.
   void remove(const std::string& client);
+  std::uint32_t open();
 
  private:
   bool add_to(const std::string& client);

@@ -22,19 +22,22 @@ constexpr milliseconds probe_max{15'000};
 
 }  // namespace
 
-Dispatcher::Dispatcher(ShardContext context,
+Dispatcher::Dispatcher(ShardResources context,
+                       Metrics& metrics,
                        TaskGroup& tasks,
                        std::string upstream,
                        Slots& slots,
                        Ended ended,
                        std::size_t shard)
     : context_(context),
+      metrics_(metrics),
       tasks_(tasks),
       upstream_(std::move(upstream)),
       slots_(slots),
       ended_(std::move(ended)),
       shard_(shard),
-      news_(context.io, context.timers) {}
+      news_(context.io, context.timers),
+      went_round_at_(context.timers.now()) {}
 
 void Dispatcher::configure(const Site& site, std::size_t upstream, Runner& runner) {
   runner_ = &runner;
@@ -48,7 +51,10 @@ void Dispatcher::configure(const Site& site, std::size_t upstream, Runner& runne
       cursors_.emplace_back();
       jobs::LaneState& state = lanes_.emplace_back();
       state.queued = lane.queued;
-      state.priority = lane.priority & ~held_lane_mark;
+      const auto priority = static_cast<std::uint8_t>(lane.priority & ~held_lane_mark);
+      state.priority = priority;
+      shown_.push_back(&metrics_.lane(upstream_, priority));
+      oldest_.emplace_back();
     }
     std::vector<store::Expire::Cursor> cursors;
     for (const milliseconds wait : site.shorter_waits(lane.number)) {
@@ -70,6 +76,7 @@ void Dispatcher::remove() {
 
 awaitable<void> Dispatcher::run() {
   while (!stopping_) {
+    went_round_at_ = context_.timers.now();
     bool more = false;
     if (runner_) {
       more = co_await round();
@@ -96,7 +103,9 @@ std::size_t Dispatcher::index_of(std::uint32_t lane) {
 }
 
 void Dispatcher::inserted(std::uint32_t lane) {
-  jobs::LaneState& state = lanes_[index_of(lane)];
+  const std::size_t index = index_of(lane);
+  jobs::LaneState& state = lanes_[index];
+  if (state.queued == 0) oldest_[index] = context_.timers.wall_now();
   ++state.queued;
   state.next_due = {};
   news_.notify();
@@ -150,6 +159,26 @@ std::uint64_t Dispatcher::queued() const {
   std::uint64_t queued = 0;
   for (const jobs::LaneState& lane : lanes_) queued += lane.queued;
   return queued;
+}
+
+// Lanes of one priority are shown as one.
+void Dispatcher::publish() const {
+  for (std::size_t first = 0; first < lanes_.size(); ++first) {
+    if (std::find(shown_.begin(), shown_.end(), shown_[first]) !=
+        shown_.begin() + static_cast<std::ptrdiff_t>(first)) {
+      continue;
+    }
+    std::uint64_t queued = 0;
+    jobs::WallTime oldest = jobs::WallTime::max();
+    for (std::size_t lane = first; lane < lanes_.size(); ++lane) {
+      if (shown_[lane] != shown_[first] || lanes_[lane].queued == 0) continue;
+      queued += lanes_[lane].queued;
+      if (oldest_[lane] != jobs::WallTime()) oldest = std::min(oldest, oldest_[lane]);
+    }
+    const bool is_known = oldest != jobs::WallTime::max();
+    shown_[first]->queued.set(static_cast<std::int64_t>(queued));
+    shown_[first]->oldest.set(is_known ? oldest.time_since_epoch().count() : 0);
+  }
 }
 
 // When to look again without news. While nothing may start, what is due does not matter.
@@ -242,7 +271,10 @@ awaitable<bool> Dispatcher::end_overdue(std::size_t lane) {
   if (!expired) co_return false;
   take_cursors(lane, expired->cursors);
   lanes_[lane].queued -= std::min<std::uint64_t>(lanes_[lane].queued, expired->ended.size());
-  for (const jobs::Place& place : expired->ended) ended_(place);
+  oldest_[lane] = expired->oldest;
+  for (std::size_t i = 0; i < expired->ended.size(); ++i) {
+    ended_(expired->ended[i], expired->routes[i], jobs::ErrorType::expired);
+  }
   co_return expired->more;
 }
 
@@ -329,7 +361,7 @@ awaitable<void> Dispatcher::end_removed(jobs::Job job) {
   while (true) {
     command.now = context_.timers.wall_now();
     const jobs::Result<store::Finish> finished = co_await context_.store.apply(command);
-    if (finished && finished->applied) ended_(job.id.place);
+    if (finished && finished->applied) ended_(job.id.place, job.route, command.error);
     // Held as running it would be taken, after a crash, for one that may have been carried out.
     if (finished || stopping_ || !jobs::is_passing(finished.error().fault)) co_return;
     Signal pause(context_.io, context_.timers);

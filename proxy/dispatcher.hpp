@@ -18,8 +18,10 @@ namespace raincheck::proxy {
 class Dispatcher {
  public:
   // `ended` is called for each job that ends in the queue.
-  using Ended = std::function<void(const jobs::Place& place)>;
-  Dispatcher(ShardContext context,
+  using Ended =
+      std::function<void(const jobs::Place& place, std::string_view route, jobs::ErrorType error)>;
+  Dispatcher(ShardResources context,
+             Metrics& metrics,
              TaskGroup& tasks,
              std::string upstream,
              Slots& slots,
@@ -50,6 +52,10 @@ class Dispatcher {
   void skipped();
 
   std::uint64_t queued() const;
+  // Shows what waits to who asks for metrics.
+  void publish() const;
+  // When run() went round last.
+  TimePoint went_round_at() const { return went_round_at_; }
   bool held() const { return held_; }
 
  private:
@@ -65,7 +71,8 @@ class Dispatcher {
   TimePoint next_time() const;
   std::size_t index_of(std::uint32_t lane);
 
-  ShardContext context_;
+  ShardResources context_;
+  Metrics& metrics_;
   TaskGroup& tasks_;
   const std::string upstream_;
   Slots& slots_;
@@ -78,6 +85,9 @@ class Dispatcher {
   std::vector<std::uint32_t> numbers_;                       // of the lanes, beside lanes_
   std::vector<std::vector<store::Expire::Cursor>> cursors_;  // likewise
   std::vector<jobs::LaneState> lanes_;
+  std::vector<jobs::WallTime> oldest_;  // likewise: when the first that waits was accepted, roughly
+  std::vector<LaneMetrics*> shown_;     // likewise; the same for lanes of the same priority
+  TimePoint went_round_at_{};
   bool stopping_ = false;
   bool held_ = false;
   bool probing_ = false;

@@ -74,6 +74,7 @@ class JobEndpoint {
   void take(Job&& job);
   std::optional<milliseconds> wait_asked() const;
   awaitable<bool> wait_for_change(milliseconds wait);
+  void count_poll() { services_.context.metrics.of(services_.site.find(job_.route)).polls.add(); }
   void give_status();
   awaitable<void> give_final();
   // What a client is shown of the job, and, appended to `fields`, how that is coded.
@@ -227,6 +228,7 @@ awaitable<void> JobEndpoint::status() {
     present = co_await find(false);
   }
   if (!present) co_return;
+  count_poll();
   if (jobs::is_final(job_.state)) {
     co_await give_final();
   } else {
@@ -267,6 +269,7 @@ awaitable<void> JobEndpoint::give_final() {
 awaitable<void> JobEndpoint::result() {
   const bool present = co_await find(true);
   if (!present) co_return;
+  count_poll();
   if (!jobs::is_final(job_.state)) {
     transaction_.respond(pending_job(retry_after_field(estimate_of(services_, job_))));
     co_return;
@@ -290,6 +293,8 @@ awaitable<void> JobEndpoint::cancel() {
   take(std::move(canceled->job));
   if (!jobs::is_final(canceled->was)) {
     services_.pending.count.fetch_sub(1, std::memory_order_relaxed);
+    services_.context.metrics.finished(services_.site.find(job_.route), State::canceled,
+                                       jobs::ErrorType::none);
     services_.bulletin.publish(JobChange{id_.place.key(), true});
     if (canceled->was == State::running) services_.abort_everywhere(id_.place.key());
   }
@@ -372,7 +377,7 @@ void accept(Transaction& transaction, const SiteRoute& route, const Job& job) {
       .append(retry_after_field(estimate));
   transaction.set_reason("accepted");
   transaction.set_job(jobs::view(id));
-  transaction.set_route(route.config->name);
+  transaction.set_route(route);
   transaction.respond(202, fields, shown.body);
 }
 

@@ -13,11 +13,14 @@
 
 namespace raincheck::proxy {
 
-struct Recovered {
+struct RecoveredCounts {
   std::uint64_t requeued = 0;   // or followed
   std::uint64_t unknown = 0;    // ended outcome_unknown
   std::uint64_t abandoned = 0;  // ended route_removed: their upstream is not configured any more
-  std::uint64_t queued = 0;     // waiting now, or followed
+};
+
+struct Recovered : RecoveredCounts {
+  std::uint64_t queued = 0;  // waiting now, or followed
   // Their backend goes on with the call: recorded as running, to be started in a slot that is taken
   // before any other, or it would get more calls than it may.
   struct Followed {

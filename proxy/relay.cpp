@@ -89,12 +89,29 @@ awaitable<void> relay(Transaction& transaction, UpstreamConnection& upstream, Ro
   }
 }
 
+namespace {
+
+void count_call(Services& services,
+                const config::Upstream& upstream,
+                TimePoint began,
+                const CallEnd& end) {
+  const auto duration =
+      std::chrono::duration_cast<jobs::milliseconds>(services.timers().now() - began);
+  const bool is_answered = end.connection && end.connection->head_read();
+  services.context.metrics.called(
+      upstream, end.connection ? std::string_view(end.connection->server().authority) : "",
+      is_answered ? end.connection->head().status : 0, duration);
+}
+
+}  // namespace
+
 void log_call(Transaction& transaction,
               const config::Upstream& upstream,
               const SiteRoute& route,
               TimePoint began,
               const CallEnd& end) {
   Services& services = transaction.services();
+  count_call(services, upstream, began, end);
   if (!services.log.enabled()) return;
   AttemptLine line;
   line.has_job = false;

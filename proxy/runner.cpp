@@ -70,13 +70,21 @@ Runner::Runner(ShardContext context,
 
 // Holds the place of an attempt in running_, however its coroutine ends.
 struct Runner::Running {
-  Running(Runner& of, std::int64_t at) : runner(of), key(at) { runner.running_.try_emplace(key); }
-  ~Running() { runner.running_.erase(key); }
+  Running(Runner& of, std::int64_t at, const SiteRoute& route)
+      : runner(of), key(at), count(of.context_.metrics.of(&route).running) {
+    runner.running_.try_emplace(key);
+    count.add();
+  }
+  ~Running() {
+    runner.running_.erase(key);
+    count.add(-1);
+  }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
   Runner& runner;
   const std::int64_t key;
+  Counter& count;
 };
 
 void Runner::start(Job job) {
@@ -104,7 +112,7 @@ awaitable<void> Runner::run(Job job) {
     co_return;
   }
   const TimePoint began = context_.timers.now();
-  const Running entry(*this, job.id.place.key());
+  const Running entry(*this, job.id.place.key(), *route);
   bulletin_.publish(JobChange{entry.key});
   if (job.monitor.empty()) {
     co_await call(job, *route, began);
@@ -183,7 +191,7 @@ std::string Runner::id_text(const jobs::JobId& id) const {
 
 awaitable<void> Runner::adopt(Job job, Exchange& exchange, BodyWriter& into, TimePoint began) {
   const SiteRoute* const route = site_.find(job.route);
-  const Running entry(*this, job.id.place.key());
+  const Running entry(*this, job.id.place.key(), *route);
   attend(entry.key, exchange);
   Reply reply = co_await exchange.run();
   if (is_to_follow(reply)) {
@@ -278,6 +286,9 @@ awaitable<void> Runner::conclude(const Job& job,
     if (given_up) co_await settle(exchange);
     slots_.give();
     // Stays recorded as running, for the next process to go on before all that waits.
+    if (decision.counts) {
+      context_.metrics.of(config_).retries[retry_label(reply.fault, reply.status)].add();
+    }
     if (!reply.followed) co_await requeue(job, decision);
     co_return;
   } else {
@@ -341,11 +352,15 @@ awaitable<void> Runner::finish(const Job& job,
   // dropped.
   if (!finished->applied) co_return;
   if (replayed) body->release();
+  context_.metrics.finished(&route, decision.state, decision.error);
   events_.finished();
   JobChange change{job.id.place.key(), true, route.number};
   if (ran.count() >= 0) {
     change.waited = std::max(milliseconds(0), job.started_at - job.created_at);
     change.ran = ran;
+    RouteMetrics& metrics = context_.metrics.of(&route);
+    metrics.waited.observe(change.waited.count());
+    metrics.ran.observe(ran.count());
   }
   bulletin_.publish(change);
 }
@@ -368,9 +383,11 @@ awaitable<void> Runner::requeue(const Job& job, const Decision& decision) {
 
 void Runner::log_attempt(
     const Job& job, const Reply& reply, std::uint64_t bytes, TimePoint began, const char* reason) {
+  const milliseconds duration = since(began, context_.timers.now());
+  context_.metrics.called(config_, reply.server, reply.status, duration);
   if (!log_.enabled()) return;
   AttemptLine line;
-  line.time = context_.timers.wall_now() - since(began, context_.timers.now());
+  line.time = context_.timers.wall_now() - duration;
   line.request_id = job.request_id;
   line.trace_id = trace_id_of(job.head);
   line.id = job.id;
@@ -381,7 +398,7 @@ void Runner::log_attempt(
   line.status = reply.status;
   line.bytes_in = bytes;
   line.bytes_out = job.body.size;
-  line.duration = since(began, context_.timers.now());
+  line.duration = duration;
   line.first_byte = reply.first_byte;
   line.reason = reason;
   line.error = reply.detail;

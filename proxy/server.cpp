@@ -88,11 +88,13 @@ Server::Server(config::Config config, std::string file, FileWatch files)
       access_logger_(open_logs(config.log, config.access_log)),
       store_(open_store(config.store)),
       bodies_(config),
+      shard_count_(shard_count()),
+      metrics_(shard_count_),
       known_([this](std::size_t upstream) { return wake_for(upstream); }) {
-  const Shared shared{*store_, pending_, bodies_, access_logger_, store_->backend().secret()};
-  const std::size_t count = shard_count();
-  for (std::size_t i = 0; i < count; ++i)
-    shards_.push_back(std::make_unique<Shard>(i, count, shared));
+  const Shared shared{*store_,  pending_,       bodies_,
+                      metrics_, access_logger_, store_->backend().secret()};
+  for (std::size_t i = 0; i < shard_count_; ++i)
+    shards_.push_back(std::make_unique<Shard>(i, shard_count_, shared));
   for (const auto& shard : shards_) shard->connect(shards_);
   of_the_store([&] {
     generation_ = std::make_shared<Generation>(std::move(config), *store_, known_, nullptr);
@@ -133,6 +135,7 @@ void Server::recover() {
     });
   }
   pending_.count = static_cast<std::int64_t>(recovered.queued);
+  recovered_ = recovered;
   if (recovered.requeued + recovered.unknown + recovered.abandoned != 0) {
     spdlog::warn(
         "after an earlier process: {} jobs queued again, {} ended as outcome_unknown, {} as "
@@ -201,7 +204,9 @@ int Server::run() {
     shards_[number % shards_.size()]->resume(each.upstream, std::move(each.job));
   }
   followed_.clear();
-  tell_serving("");
+  metrics_.reload.succeeded_at = jobs::system_clock().wall_now();
+  service_manager::tell_ready(status_text());
+  watch_vitals();
   io_.run();
   return status_;
 }
@@ -234,21 +239,18 @@ void Server::serve(std::shared_ptr<Generation> generation, std::vector<Shard::So
   generation_->site().tls().log_expiries(jobs::system_clock().wall_now());
 }
 
-void Server::tell_serving(const std::string& news) const {
-  service_manager::tell_ready(fmt::format("serving {} routes{}", config().routes.size(), news));
-}
-
 Server::Reloaded Server::reload() {
   service_manager::tell_reloading(jobs::system_clock().now());
   Reloaded reloaded = try_reload();
+  metrics_.reload.was_successful = reloaded.is_done;
   if (reloaded.is_done) {
+    metrics_.reload.succeeded_at = jobs::system_clock().wall_now();
     spdlog::info("{} was read again and is in force", file_);
-    tell_serving("");
   } else {
     spdlog::error("{} was read again and is refused; the configuration before it goes on serving",
                   file_);
-    tell_serving("; the configuration was read again and refused");
   }
+  service_manager::tell_ready(status_text());
   for_each_line(reloaded.text, [&reloaded](const std::string& line) {
     spdlog::log(reloaded.is_done ? spdlog::level::warn : spdlog::level::err, "{}", line);
   });

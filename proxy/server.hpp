@@ -18,6 +18,7 @@
 #include "proxy/passed_sockets.hpp"
 #include "proxy/recovery.hpp"
 #include "proxy/shard.hpp"
+#include "proxy/vitals.hpp"
 
 namespace raincheck::proxy {
 
@@ -46,7 +47,6 @@ class Server {
   template <class F>
   void on_every_shard(F call);
   void serve(std::shared_ptr<Generation> generation, std::vector<Shard::Sockets> sockets);
-  void tell_serving(const std::string& news) const;
 
   // All or nothing: what is wrong with the new configuration, or what changes with it, in lines.
   struct Reloaded {
@@ -62,12 +62,21 @@ class Server {
   void open_operations();
   std::vector<Operation> monitoring_operations();
   std::vector<Operation> admin_operations();
-  void show_health(const OperationReply& reply);
   void answer_reload(const OperationReply& reply);
   void open_passed(const std::string& name,
                    const std::string& key,
                    std::vector<Shard::Sockets>& sockets) const;
   void warn_of_unused_sockets(const Generation& generation) const;
+  void show_health(const OperationRequest& request, const OperationReply& reply) const;
+  void show_readiness(const OperationRequest& request, const OperationReply& reply) const;
+  void show_metrics(const OperationReply& reply);
+  // What must get on for anything to happen, and what must hold for a 202.
+  std::vector<Vital> vitals(jobs::milliseconds within) const;
+  std::vector<Vital> readiness() const;
+  // Tells systemd how it is, as long as it is well.
+  void watch_vitals();
+  void tell_systemd();
+  std::string status_text() const;
   void await_signal();
   void on_signal(int number);
   void watch_store();
@@ -84,6 +93,9 @@ class Server {
   std::unique_ptr<store::Store> store_;
   Pending pending_;
   BodyBudgets bodies_;
+  const std::size_t shard_count_;
+  Metrics metrics_;
+  RecoveredCounts recovered_;
   std::vector<std::unique_ptr<Shard>> shards_;
   Known known_;
   std::shared_ptr<Generation> generation_;
@@ -99,6 +111,10 @@ class Server {
   boost::asio::steady_timer timer_{io_};
   boost::asio::steady_timer store_timer_{io_};
   boost::asio::steady_timer files_timer_{io_};
+  boost::asio::steady_timer vitals_timer_{io_};
+  jobs::milliseconds watchdog_{0};  // how often systemd wants to hear of us; 0: never
+  std::string told_status_;
+  bool was_well_ = true;
   std::chrono::steady_clock::time_point drain_until_{};
   std::chrono::steady_clock::time_point tell_drain_at_{};
   bool draining_ = false;

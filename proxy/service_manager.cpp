@@ -5,6 +5,20 @@
 
 namespace raincheck::proxy::service_manager {
 
+jobs::milliseconds watchdog() {
+  std::uint64_t microseconds = 0;
+  if (::sd_watchdog_enabled(0, &microseconds) <= 0) return jobs::milliseconds(0);
+  return std::chrono::floor<jobs::milliseconds>(std::chrono::microseconds(microseconds));
+}
+
+void tell_alive() {
+  ::sd_notify(0, "WATCHDOG=1");
+}
+
+void tell_status(const std::string& status) {
+  ::sd_notify(0, fmt::format("STATUS={}", status).c_str());
+}
+
 void tell_ready(const std::string& status) {
   ::sd_notify(0, fmt::format("READY=1\nSTATUS={}", status).c_str());
 }

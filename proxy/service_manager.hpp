@@ -8,6 +8,10 @@
 
 namespace raincheck::proxy::service_manager {
 
+// How often it wants tell_alive(), at least; 0: it does not.
+jobs::milliseconds watchdog();
+void tell_alive();
+void tell_status(const std::string& status);
 void tell_ready(const std::string& status);
 // Until tell_ready(), whatever comes of it.
 void tell_reloading(jobs::TimePoint now);

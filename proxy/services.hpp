@@ -79,4 +79,10 @@ struct Services {
   jobs::IdCodec& codec() { return context.codec; }
 };
 
+// A job is durable.
+inline void count_accepted(Services& services, const SiteRoute& route) {
+  services.pending.count.fetch_add(1, std::memory_order_relaxed);
+  services.context.metrics.of(&route).accepted.add();
+}
+
 }  // namespace raincheck::proxy

@@ -18,6 +18,7 @@ constexpr milliseconds prune_every{1000};
 constexpr milliseconds give_back_every{50};  // while there is much room to give back
 constexpr std::uint32_t prune_count = 256;
 constexpr milliseconds count_every{50};
+constexpr milliseconds progress_every{250};
 constexpr milliseconds accept_again{100};
 // Connections taken at one wake-up, so that a flood of them does not starve the others.
 constexpr int accepts_max = 64;
@@ -68,8 +69,9 @@ Shard::Shard(std::size_t index, std::size_t count, const Shared& shared)
       codec_(shared.secret),
       housekeeping_(io_, timers_),
       tasks_(io_, timers_),
-      parts_{ShardContext{io_, timers_, readiness_, buffers_, store_, codec_, shared.bodies,
-                          warnings_},
+      parts_{ShardResources{io_, timers_, readiness_, buffers_, store_, codec_, shared.bodies,
+                            warnings_},
+             shared.metrics,
              bulletin_,
              entropy_,
              shared.pending,
@@ -148,11 +150,15 @@ void Shard::configure_dispatchers(const Generation& generation, ShardGeneration&
 }
 
 std::unique_ptr<Dispatcher> Shard::make_dispatcher(const std::string& name, Slots& slots) {
-  const auto ended = [this](const jobs::Place& place) {
+  const auto ended = [this](const jobs::Place& place, std::string_view route,
+                            jobs::ErrorType error) {
+    current_->metrics().finished(current_->generation().site().find(route), jobs::State::failed,
+                                 error);
     parts_.pending.count.fetch_sub(1, std::memory_order_relaxed);
     bulletin_.publish(JobChange{place.key(), true});
   };
-  return std::make_unique<Dispatcher>(parts_.context, tasks_, name, slots, ended, index_);
+  return std::make_unique<Dispatcher>(parts_.resources, parts_.metrics, tasks_, name, slots, ended,
+                                      index_);
 }
 
 void Shard::serve_prepared(Sockets sockets) {
@@ -198,6 +204,8 @@ void Shard::drop_retired() {
 }
 
 void Shard::start() {
+  loop_at_ = timers_.now();
+  if (index_ == 0) store_at_ = timers_.now();
   work_.emplace(io_.get_executor());
   timers_.start(io_);
   if (index_ == 0) housekeeping_.spawn(prune());
@@ -303,6 +311,8 @@ awaitable<void> Shard::prune() {
     command.now = timers_.wall_now();
     command.count_max = prune_count;
     const auto pruned = co_await store_.apply(command);
+    const bool was_answered = pruned || pruned.error().fault == jobs::Fault::store_full;
+    if (was_answered) store_at_ = timers_.now();
     if (stopping_) co_return;
     if (pruned && pruned->count == prune_count) continue;
     const milliseconds pause = pruned && pruned->more ? give_back_every : prune_every;
@@ -317,8 +327,24 @@ awaitable<void> Shard::watch_counts() {
     for (const ShardGeneration* const each : generations()) running += each->running();
     running_ = running;
     drop_retired();
+    watch_progress();
     co_await counts_pause_.wait(timers_.now() + count_every);
   }
+}
+
+// A dispatcher without news goes round because of this, and tells that it is not stuck.
+void Shard::watch_progress() {
+  const TimePoint now = timers_.now();
+  if (loop_at_.load() != never && now - loop_at_.load() < progress_every) return;
+  loop_at_ = now;
+  TimePoint behind = never;
+  for (const auto& dispatcher : dispatchers_) {
+    if (!dispatcher || draining_) continue;
+    behind = std::min(behind, dispatcher->went_round_at());
+    dispatcher->publish();
+    dispatcher->wake();
+  }
+  dispatchers_at_ = behind;
 }
 
 void Shard::begin_drain() {

@@ -23,8 +23,16 @@ struct Shared {
   store::Store& store;
   Pending& pending;
   BodyBudgets& bodies;
+  Metrics& metrics;
   std::shared_ptr<spdlog::logger> access_logger;
   jobs::IdCodec::Secret secret{};
+};
+
+// When a shard was seen to get on with its work last. A part that it has not is always well.
+struct Progress {
+  TimePoint loop = never;
+  TimePoint dispatchers = never;  // the one that is furthest behind
+  TimePoint store = never;        // the store's writer answered
 };
 
 class Shard {
@@ -59,6 +67,8 @@ class Shard {
   // Sessions and attempts are over.
   bool is_idle() const { return drain_begun_.load() && tasks_.size() == 0; }
   std::size_t running() const { return running_.load(); }
+  // Any thread.
+  Progress progress() const { return {loop_at_.load(), dispatchers_at_.load(), store_at_.load()}; }
   void stop();
   void join();
 
@@ -80,6 +90,7 @@ class Shard {
   awaitable<void> serve(Descriptor socket, std::size_t listener, std::string peer);
   awaitable<void> prune();
   awaitable<void> watch_counts();
+  void watch_progress();
 
   const std::size_t index_;
   const std::size_t count_;
@@ -108,6 +119,9 @@ class Shard {
   Signal counts_pause_;
   std::atomic<bool> drain_begun_{false};
   std::atomic<std::size_t> running_{0};
+  std::atomic<TimePoint> loop_at_{never};
+  std::atomic<TimePoint> dispatchers_at_{never};
+  std::atomic<TimePoint> store_at_{never};
   std::optional<boost::asio::executor_work_guard<Executor>> work_;
   std::thread thread_;
 };

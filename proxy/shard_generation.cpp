@@ -8,12 +8,13 @@ ShardGeneration::ShardGeneration(const ShardParts& parts,
                                  std::shared_ptr<const Generation> generation)
     : parts_(parts),
       generation_(std::move(generation)),
+      metrics_(parts.metrics, parts.shard, generation_->site()),
+      context_{parts.resources, metrics_},
       log_(generation_->site().config().access_log, parts.access_logger, parts.secret),
-      tasks_(parts.context.io, parts.context.timers, &parts.tasks),
+      tasks_(context_.io, context_.timers, &parts.tasks),
       upstreams_(generation_->upstreams().size()),
-      serving_{Services{parts.context, generation_->site(), tasks_, parts.bulletin, log_,
-                        parts.entropy, parts.pending, upstreams_, parts.abort_everywhere,
-                        parts.draining}} {
+      serving_{Services{context_, generation_->site(), tasks_, parts.bulletin, log_, parts.entropy,
+                        parts.pending, upstreams_, parts.abort_everywhere, parts.draining}} {
   for (std::size_t upstream = 0; upstream < upstreams_.size(); ++upstream) make_upstream(upstream);
 }
 
@@ -22,14 +23,14 @@ void ShardGeneration::make_upstream(std::size_t index) {
   ShardUpstream& upstream = upstreams_[index];
   upstream.config = &generation_->site().config().upstreams[index];
   upstream.slots = shared.slots;
-  upstream.queue = std::make_unique<SlotQueue>(parts_.context.io, parts_.context.timers,
-                                               *upstream.slots, parts_.shard);
-  upstream.pool = std::make_unique<UpstreamPool>(parts_.context, *upstream.config,
+  upstream.queue =
+      std::make_unique<SlotQueue>(context_.io, context_.timers, *upstream.slots, parts_.shard);
+  upstream.pool = std::make_unique<UpstreamPool>(context_, *upstream.config,
                                                  generation_->site().tls().of_upstream(index),
                                                  shared.servers, *shared.outliers, parts_.shard);
-  upstream.runner = std::make_unique<Runner>(parts_.context, generation_->site(), *upstream.config,
-                                             *upstream.pool, *upstream.slots, tasks_,
-                                             parts_.bulletin, log_, events_for(index));
+  upstream.runner =
+      std::make_unique<Runner>(context_, generation_->site(), *upstream.config, *upstream.pool,
+                               *upstream.slots, tasks_, parts_.bulletin, log_, events_for(index));
   upstream.inserted = [&parts = parts_, number = shared.number](std::uint32_t lane) {
     parts.tell(number, [lane](Dispatcher& dispatcher) { dispatcher.inserted(lane); });
   };
@@ -67,7 +68,7 @@ void ShardGeneration::start_checks(std::size_t index) {
   const jobs::Random random = parts_.entropy.random();
   const std::uint32_t seed = std::uint32_t{random[0]} << 8 | random[1];
   checks_.push_back(std::make_unique<HealthChecks>(
-      parts_.context.io, parts_.context.timers, *upstream.config, shared.servers,
+      context_.io, context_.timers, *upstream.config, shared.servers,
       std::make_unique<PoolProbe>(*upstream.pool), seed, [&parts = parts_, number = shared.number] {
         parts.tell(number, [](Dispatcher& dispatcher) { dispatcher.recovered(); });
       }));

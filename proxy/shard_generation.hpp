@@ -16,7 +16,8 @@ namespace raincheck::proxy {
 // What a shard's generations have in common. Owned by the Shard. Upstreams are named by the number
 // that theirs has for as long as the process lives.
 struct ShardParts {
-  ShardContext context;
+  ShardResources resources;
+  Metrics& metrics;
   Bulletin& bulletin;
   Entropy& entropy;
   Pending& pending;
@@ -41,6 +42,7 @@ class ShardGeneration {
   const Generation& generation() const { return *generation_; }
   Serving& serving() { return serving_; }
   std::vector<ShardUpstream>& upstreams() { return upstreams_; }
+  ShardMetrics& metrics() { return metrics_; }
   Runner& runner(std::size_t upstream) { return *upstreams_[upstream].runner; }
 
   // From now on it serves.
@@ -64,6 +66,8 @@ class ShardGeneration {
 
   const ShardParts& parts_;
   const std::shared_ptr<const Generation> generation_;
+  ShardMetrics metrics_;
+  const ShardContext context_;
   AccessLog log_;
   TaskGroup tasks_;
   std::vector<ShardUpstream> upstreams_;

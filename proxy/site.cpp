@@ -49,6 +49,7 @@ Site::Site(config::Config config, store::Store& store, Numbers& numbers)
   for (const config::Route& route : config_.routes) {
     SiteRoute& built = routes_.emplace_back();
     built.config = &route;
+    built.index = routes_.size() - 1;
     built.number = numbers.of(route.name);
     built.upstream = upstream_index(route.upstream);
     built.auth_service = upstream_index(route.authorize.service);

@@ -24,6 +24,7 @@ constexpr std::uint8_t held_lane_mark = 0x80;
 // A route as requests meet it.
 struct SiteRoute {
   const config::Route* config = nullptr;  // all defaults: Site::unmatched()
+  std::size_t index = 0;                  // in Site::routes()
   std::size_t number = 0;                 // of its name: the same in every configuration
   std::size_t upstream = 0;               // in Config::upstreams
   std::size_t auth_service = 0;           // the same, where Config::authorize is not empty

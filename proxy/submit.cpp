@@ -297,12 +297,12 @@ awaitable<void> Submission::accepted(Insert insert) {
       co_return;
     case Insert::Outcome::running:
       if (writer_) writer_->release();
-      services_.pending.count.fetch_add(1, std::memory_order_relaxed);
+      count_accepted(services_, route_);
       job = job_of(std::move(insert), State::running);
       break;
     case Insert::Outcome::queued:
       if (writer_) writer_->release();
-      services_.pending.count.fetch_add(1, std::memory_order_relaxed);
+      count_accepted(services_, route_);
       job = job_of(std::move(insert), State::queued);
       upstream_.inserted(route_.lane);
       break;
@@ -431,7 +431,7 @@ awaitable<void> Submission::hold() {
 // What the client is told of it.
 Job Submission::became_job(HeldCall& call, Insert insert) {
   if (writer_) writer_->release();
-  services_.pending.count.fetch_add(1, std::memory_order_relaxed);
+  count_accepted(services_, route_);
   Job job = job_of(std::move(insert), State::running);
   Job shown = shown_of(job);
   upstream_.runner->expect(job.id.place.key(), *call.exchange);

@@ -66,7 +66,7 @@ void Transaction::reset(ClientConnection& client) {
   status_ = 0;
   bytes_out_ = 0;
   reason_ = "ok";
-  route_ = {};
+  route_ = nullptr;
   cors_ = nullptr;
   copied_names_ = nullptr;
   copied_.clear();
@@ -226,7 +226,7 @@ awaitable<void> Transaction::dispatch() {
   const routes::RouteMatch match = site.table().match(asked());
   if (!match) return no_route(match);
   const SiteRoute& route = site.of(*match.route);
-  set_route(route.config->name);
+  set_route(route);
   set_cors(&route.rules->cors);
   set_documents(&route);
   if (route.body_max != 0) limit_body(route.body_max);
@@ -253,7 +253,7 @@ bool Transaction::answer_preflight() {
     const routes::RouteMatch match = site.table().match(call);
     if (!match) return false;
     cors = &match.rules->cors;
-    if (!cors->is_empty()) set_route(match.route->name);
+    if (!cors->is_empty()) set_route(site.of(*match.route));
   }
   if (cors->is_empty()) return false;
   std::string fields;
@@ -422,7 +422,31 @@ awaitable<void> Transaction::linger() {
   }
 }
 
+void Transaction::set_route(const SiteRoute& route) {
+  if (route_) return;
+  route_ = &route;
+  services_.context.metrics.of(route_).in_flight.add();
+}
+
+void Transaction::count() {
+  ShardMetrics& metrics = services_.context.metrics;
+  if (route_) metrics.of(route_).in_flight.add(-1);
+  ShardMetrics::Ended ended;
+  ended.route = route_;
+  const auto& listeners = services_.site.config().listeners;
+  ended.listener = static_cast<std::size_t>(client_->listener - listeners.data());
+  ended.method = head().method;
+  ended.status = status_;
+  ended.reason = reason_;
+  ended.bytes_in = body_read_;
+  ended.bytes_out = bytes_out_;
+  ended.duration =
+      std::chrono::duration_cast<jobs::milliseconds>(services_.timers().now() - arrived_);
+  metrics.ended(ended);
+}
+
 void Transaction::log() {
+  count();
   if (!services_.log.enabled()) return;
   ExchangeLine line;
   line.time = arrived_wall_;
@@ -433,7 +457,7 @@ void Transaction::log() {
   line.method = head().method;
   line.host = head().authority;
   line.path = target_.path;
-  line.route = route_;
+  if (route_) line.route = route_->config->name;
   if (const auto agent = head().fields.find("User-Agent")) line.user_agent = *agent;
   line.minor_version = head().minor_version;
   if (const Tls* const tls = client_->connection.tls()) line.tls_version = tls->version();

@@ -148,9 +148,9 @@ class Transaction {
   // Problems are shown as the documents of this route say. Null: as they are.
   void set_documents(const SiteRoute* route) { documents_of_ = route; }
 
-  // For the access log.
+  // For the access log and the metrics.
   void set_reason(const char* reason) { reason_ = reason; }
-  void set_route(std::string_view name) { route_ = name; }
+  void set_route(const SiteRoute& route);
   void set_job(std::string_view id) { job_id_.assign(id); }
   const std::string& job() const { return job_id_; }
   std::uint64_t bytes_out() const { return bytes_out_; }
@@ -179,6 +179,7 @@ class Transaction {
   jobs::Result<std::string_view> refuse_body(const Problem& problem);
   Problem too_large() const;
   void log();
+  void count();
   void begin_fields(int status, std::string_view reason);
   void end_fields(int status, Length length, std::uint64_t size);
 
@@ -208,7 +209,7 @@ class Transaction {
   std::uint64_t bytes_out_ = 0;
   Pace answer_pace_;
   const char* reason_ = "ok";
-  std::string_view route_;
+  const SiteRoute* route_ = nullptr;
   const routes::Cors* cors_ = nullptr;
   const std::vector<std::string>* copied_names_ = nullptr;  // copy_fields()
   std::string copied_;

@@ -236,6 +236,7 @@ void UpstreamPool::judge(UpstreamConnection& connection, const Result<void>& ans
 void UpstreamPool::failed(const Site& site, std::string_view why) {
   const auto ejected = outliers_.failed(site.index, context_.timers.now());
   if (!ejected) return;
+  context_.metrics.ejected(upstream_, site.index);
   spdlog::warn(
       "upstream {}: server {} is ejected for {} ms: {} calls failed in a row, the last by: {}",
       upstream_.name, site.server.authority, ejected->count(),

@@ -14,6 +14,7 @@
 
 #include "proxy/balance.hpp"
 #include "proxy/body_budget.hpp"
+#include "proxy/metrics.hpp"
 #include "proxy/outliers.hpp"
 #include "proxy/pinned.hpp"
 #include "proxy/slots.hpp"
@@ -25,7 +26,7 @@
 namespace raincheck::proxy {
 
 // What every exchange on a shard needs.
-struct ShardContext {
+struct ShardResources {
   boost::asio::io_context& io;
   Timers& timers;
   Readiness& readiness;
@@ -34,6 +35,11 @@ struct ShardContext {
   jobs::IdCodec& codec;
   BodyBudgets& bodies;
   Warnings& warnings;
+};
+
+// The same for one configuration.
+struct ShardContext : ShardResources {
+  ShardMetrics& metrics;
 };
 
 // Ends the making of a connection from another coroutine.

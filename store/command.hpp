@@ -66,7 +66,9 @@ struct Expire {
   jobs::milliseconds request_retention{};  // as for Finish
   std::vector<Cursor> cursors;
   std::vector<jobs::Place> ended;
-  bool more = false;  // there may be more to end at once
+  std::vector<std::string> routes;  // of each of them
+  bool more = false;                // there may be more to end at once
+  jobs::WallTime oldest{};          // when the first that waits was accepted; epoch: nothing waits
 };
 
 // Fence: a command on a running job takes effect only if the job is still running this attempt in

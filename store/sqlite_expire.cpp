@@ -8,7 +8,9 @@ namespace raincheck::store {
 void SqliteWriter::apply(Expire& command) {
   LaneCounters& lane = lanes_.touch(command.lane);
   command.ended.clear();
+  command.routes.clear();
   command.more = false;
+  command.oldest = {};
   if (lane.later > 0) expire_later(command, lane);
   if (lane.queued > 0) expire_head(command, lane);
   for (Expire::Cursor& cursor : command.cursors) expire_behind(command, cursor, lane);
@@ -46,6 +48,7 @@ void SqliteWriter::expire_head(Expire& command, LaneCounters& lane) {
     while (!reached && rows.next()) {
       head = jobs::Place::from_key(partition_, rows.integer(0));
       reached = rows.time(2) > command.now && rows.time(3) > command.now;
+      if (reached) command.oldest = rows.time(1);
       if (!reached) overdue_.push_back(head.key());
     }
   }

@@ -112,12 +112,17 @@ void Store::Impl::apply_group() {
   }
   group_commands_.clear();
   for (CommandOperation* const each : group_) group_commands_.push_back(&each->command);
+  const jobs::TimePoint began = jobs::system_clock().now();
   jobs::Result<void> applied;
   {
     const std::lock_guard lock(applying);
     applied = backend->apply(group_commands_);
   }
   if (applied) {
+    const auto took =
+        std::chrono::duration_cast<std::chrono::microseconds>(jobs::system_clock().now() - began);
+    metrics.duration.observe(took.count());
+    metrics.commands.observe(static_cast<std::int64_t>(group_.size()));
     commits.fetch_add(1, std::memory_order_relaxed);
     commands_done.fetch_add(group_.size(), std::memory_order_relaxed);
     return;
@@ -208,6 +213,10 @@ std::unique_lock<std::mutex> Store::between_commits() {
 
 Store::Counts Store::counts() const {
   return {impl_->commits, impl_->commands_done};
+}
+
+const StoreMetrics& Store::metrics() const {
+  return impl_->metrics;
 }
 
 bool Store::commit_group() {

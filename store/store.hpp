@@ -4,6 +4,7 @@
 // batch hears of it.
 #pragma once
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "jobs/clock.hpp"
+#include "jobs/metric.hpp"
 #include "store/backend.hpp"
 #include "store/operation.hpp"
 #include "store/spool.hpp"
@@ -23,6 +25,17 @@ struct StoreOptions {
   std::size_t group_commands_max = 1'024;  // commands in one transaction
   std::size_t group_bytes_max = 8 * 1024 * 1024;  // their bodies
   bool threads = true;  // false: tests call commit_group() and read_group() themselves
+};
+
+// Of commits. Written by the writer; any thread may read.
+struct StoreMetrics {
+  static constexpr std::array<std::int64_t, 9> size_buckets = {1, 2, 4, 8, 16, 64, 256, 512, 1'024};
+  // Of commits that wait for a disk, in microseconds.
+  static constexpr std::array<std::int64_t, 10> time_buckets = {
+      500, 1'000, 2'500, 5'000, 10'000, 25'000, 100'000, 500'000, 2'500'000, 10'000'000};
+
+  jobs::Histogram commands{size_buckets};  // in one commit
+  jobs::Histogram duration{time_buckets};  // of a commit, its sync included
 };
 
 class Store {
@@ -48,6 +61,7 @@ class Store {
     std::uint64_t commands = 0;
   };
   Counts counts() const;
+  const StoreMetrics& metrics() const;
 
   // What the threads run; true if there was something to do. For tests with `threads` off.
   bool commit_group();

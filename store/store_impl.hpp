@@ -93,6 +93,7 @@ struct Store::Impl {
   std::atomic<bool> failed{false};
   std::atomic<std::uint64_t> commits{0};
   std::atomic<std::uint64_t> commands_done{0};
+  StoreMetrics metrics;
 
  private:
   std::size_t form_group();

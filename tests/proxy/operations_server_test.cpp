@@ -1,6 +1,8 @@
 #include "proxy/operations_server.hpp"
 
 #include <doctest/doctest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -8,6 +10,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "proxy/admin_client.hpp"
@@ -145,6 +148,36 @@ TEST_CASE("an answer may come later and from another thread, and one that is dro
   CHECK(server.ask("GET", "/later").body == "{}");
   other.join();
   CHECK(server.ask("GET", "/never").status == 500);
+}
+
+TEST_CASE("what changes something leaves a line in the log: who, what, and what came of it") {
+  std::ostringstream lines;
+  auto logger = std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(lines));
+  logger->set_level(spdlog::level::err);
+  logger->set_pattern("%v");
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(logger);
+  {
+    Running server(
+        {{"POST", "/jobs/{}/cancel",
+          [](const OperationRequest&, const OperationReply& reply) {
+            reply(problem_answer(409, "it has ended"));
+          }},
+         {"GET", "/jobs",
+          [](const OperationRequest&, const OperationReply& reply) { reply(json_answer("[]")); }}},
+        {.audits = true});
+    server.ask("GET", "/jobs");
+    server.ask("POST", "/jobs");
+    server.ask("POST", "/jobs/a1/cancel?why=x");
+  }
+  spdlog::set_default_logger(before);
+  const std::string who = " (uid " + std::to_string(::getuid()) + "), pid " +
+                          std::to_string(::getpid()) +
+                          ": POST /jobs/a1/cancel?why=x: 409 it has ended\n";
+  CHECK(lines.str().starts_with("admin: user "));
+  CHECK(lines.str().ends_with(who));
+  CHECK(lines.str().find('\n') == lines.str().size() - 1);
 }
 
 TEST_CASE("HEAD has no body, and a connection is kept") {

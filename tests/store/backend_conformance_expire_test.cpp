@@ -47,6 +47,9 @@ BACKEND_TEST("jobs at the head whose time is over end, up to the first whose is 
   const Expire expired = store.apply(an_expire(lane, 3'000));
   CHECK(sequences(expired) == Sequences{2, 3});
   CHECK_FALSE(expired.more);
+  const std::string route = an_insert(lane, 1).job.route;
+  CHECK(expired.routes == std::vector<std::string>{route, route});
+  CHECK(expired.oldest == an_insert(lane, 4).job.created_at);
   store.crash();
   const jobs::Job job = store.find(ids[1]).job;
   CHECK(job.state == State::failed);
@@ -58,6 +61,7 @@ BACKEND_TEST("jobs at the head whose time is over end, up to the first whose is 
   CHECK(store.requests() == 4);
   CHECK(store->lanes()[0].queued == 1);
   CHECK(marks(store.apply(a_claim(lane, 10))) == Marks{4});
+  CHECK(store.apply(an_expire(lane, 3'000)).oldest == WallTime());
   CHECK(store.apply(a_cancel(ids[0])).was == State::failed);
 }
 

@@ -119,6 +119,7 @@ void Model::expire(Expire& command, std::int64_t key) {
   end(entry, State::failed, command.now, {}, command.request_retention);
   entry.job.error = jobs::ErrorType::expired;
   command.ended.push_back(entry.job.id.place);
+  command.routes.push_back(entry.job.route);
 }
 
 void Model::apply_one(Expire& command) {
@@ -136,7 +137,10 @@ void Model::apply_one(Expire& command) {
   command.more = looked == look_max && command.ended.size() == look_max;
   for (looked = 0; looked < look_max && !lane.queue.empty(); ++looked) {
     const std::int64_t key = lane.queue.front();
-    if (!is_over(jobs_.at(key).job, command.now)) break;
+    if (!is_over(jobs_.at(key).job, command.now)) {
+      command.oldest = jobs_.at(key).job.created_at;
+      break;
+    }
     expire(command, key);
     lane.queue.pop_front();
   }
@@ -291,7 +295,9 @@ std::string compare(const Claim& a, const Claim& b) {
 
 // Where a cursor stands is the store's own affair: what matters is what it comes upon.
 std::string compare(const Expire& a, const Expire& b) {
-  return first_of(unequal("ended", a.ended, b.ended), unequal("more", a.more, b.more));
+  return first_of(
+      first_of(unequal("ended", a.ended, b.ended), unequal("more", a.more, b.more)),
+      first_of(unequal("routes", a.routes, b.routes), unequal("oldest", a.oldest, b.oldest)));
 }
 
 std::string compare(const Finish& a, const Finish& b) {

@@ -32,6 +32,7 @@ TestShard::TestShard(Process& process, std::size_t index)
       index_(index),
       timers_(process.clock()),
       readiness_(io_),
+      metrics_(process.metrics_, index, process.site()),
       store_(process.store(), io_),
       bulletin_(io_, timers_),
       log_(process.site().config().access_log, nullptr, process.store().backend().secret()),
@@ -39,18 +40,19 @@ TestShard::TestShard(Process& process, std::size_t index)
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      serving_(std::make_shared<proxy::Serving>(
-          proxy::Services{proxy::ShardContext{io_, timers_, readiness_, buffers_, store_, codec_,
-                                              process.bodies_, warnings_},
-                          process.site(),
-                          tasks_,
-                          bulletin_,
-                          log_,
-                          entropy_,
-                          process.pending_,
-                          upstreams_,
-                          {},
-                          draining_})) {}
+      serving_(std::make_shared<proxy::Serving>(proxy::Services{
+          proxy::ShardContext{
+              {io_, timers_, readiness_, buffers_, store_, codec_, process.bodies_, warnings_},
+              metrics_},
+          process.site(),
+          tasks_,
+          bulletin_,
+          log_,
+          entropy_,
+          process.pending_,
+          upstreams_,
+          {},
+          draining_})) {}
 
 void TestShard::connect() {
   std::vector<proxy::Bulletin*> others;
@@ -83,12 +85,13 @@ void TestShard::make_upstream(std::size_t index) {
       services().context, process_.site(), *upstream.config, *scripted_.back(), *upstream.slots,
       tasks_, bulletin_, log_, events_for(index));
   if (&owner == this) {
-    const auto ended = [this](const jobs::Place& place) {
+    const auto ended = [this](const jobs::Place& place, std::string_view, jobs::ErrorType) {
       --process_.pending_.count;
       bulletin_.publish(proxy::JobChange{place.key(), true});
     };
-    dispatchers_[index] = std::make_unique<proxy::Dispatcher>(
-        services().context, tasks_, upstream.config->name, *upstream.slots, ended, index_);
+    dispatchers_[index] =
+        std::make_unique<proxy::Dispatcher>(services().context, process_.metrics_, tasks_,
+                                            upstream.config->name, *upstream.slots, ended, index_);
     dispatchers_[index]->configure(process_.site(), index, *upstream.runner);
     tasks_.spawn(dispatchers_[index]->run());
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
@@ -178,7 +181,8 @@ void TestShard::give_up() {
 Process::Process(ProcessParts parts)
     : parts_(std::move(parts)),
       store_(open_store(parts_)),
-      site_(std::make_unique<proxy::Site>(parts_.config, *store_, route_numbers_)) {
+      site_(std::make_unique<proxy::Site>(parts_.config, *store_, route_numbers_)),
+      metrics_(parts_.shards) {
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
     server_slots_.push_back(proxy::make_server_slots(upstream));

@@ -71,6 +71,7 @@ class TestShard {
   proxy::Readiness readiness_;
   proxy::Buffers buffers_;
   proxy::Warnings warnings_{timers_};
+  proxy::ShardMetrics metrics_;
   store::Client store_;
   proxy::Bulletin bulletin_;
   proxy::AccessLog log_;
@@ -143,6 +144,7 @@ class Process {
   std::vector<proxy::ServerSlots> server_slots_;
   std::vector<std::unique_ptr<proxy::Outliers>> outliers_;
   proxy::Pending pending_;
+  proxy::Metrics metrics_;
   proxy::BodyBudgets bodies_{config::Config{}};
   proxy::Recovered recovered_;
   std::vector<std::unique_ptr<TestShard>> shards_;
