@@ -11,8 +11,8 @@ using Type = MetricsWriter::Type;
 
 namespace {
 
-constexpr double milli = 0.001;
-constexpr double micro = 0.000'001;
+constexpr double ms_per_second = 1e3;
+constexpr double us_per_second = 1e6;
 
 std::string_view type_name(Type type) {
   switch (type) {
@@ -80,7 +80,7 @@ void MetricsWriter::sample(double value) {
   out_.push_back('\n');
 }
 
-void MetricsWriter::histogram(const std::vector<const Histogram*>& of_shards, double unit) {
+void MetricsWriter::histogram(const std::vector<const Histogram*>& of_shards, double units) {
   const auto bounds = of_shards.front()->bounds();
   std::int64_t count = 0;
   std::int64_t sum = 0;
@@ -89,7 +89,7 @@ void MetricsWriter::histogram(const std::vector<const Histogram*>& of_shards, do
     for (const Histogram* const each : of_shards) count += each->count(bucket);
     bound = "le=\"";
     if (bucket < bounds.size()) {
-      append_double(bound, static_cast<double>(bounds[bucket]) * unit);
+      append_double(bound, static_cast<double>(bounds[bucket]) / units);
     } else {
       bound.append("+Inf");
     }
@@ -97,7 +97,7 @@ void MetricsWriter::histogram(const std::vector<const Histogram*>& of_shards, do
   }
   for (const Histogram* const each : of_shards) sum += each->sum();
   head("_sum", "");
-  append_double(out_, static_cast<double>(sum) * unit);
+  append_double(out_, static_cast<double>(sum) / units);
   out_.push_back('\n');
   line("_count", "", count);
 }
@@ -116,7 +116,7 @@ template <class T>
 void write_histogram(MetricsWriter& out,
                      const std::vector<std::unique_ptr<T>>& shards,
                      const Histogram T::*member,
-                     double unit) {
+                     double units) {
   std::vector<const Histogram*> all;
   bool is_used = false;
   for (const auto& shard : shards) {
@@ -126,7 +126,7 @@ void write_histogram(MetricsWriter& out,
       is_used = histogram.count(i) != 0;
     }
   }
-  if (is_used) out.histogram(all, unit);
+  if (is_used) out.histogram(all, units);
 }
 
 void write_build(MetricsWriter& out, const MetricsSources& sources) {
@@ -140,7 +140,7 @@ void write_build(MetricsWriter& out, const MetricsSources& sources) {
   out.sample(std::int64_t{reload.was_successful});
   out.family(Type::gauge, "raincheck_config_last_reload_success_timestamp_seconds",
              "When the configuration in force was taken over.");
-  out.sample(static_cast<double>(reload.succeeded_at.time_since_epoch().count()) * milli);
+  out.sample(static_cast<double>(reload.succeeded_at.time_since_epoch().count()) / ms_per_second);
   out.family(Type::gauge, "raincheck_recovered_jobs",
              "Jobs that an earlier process left running, by what became of them at this start.");
   const std::pair<const char*, std::uint64_t> outcomes[] = {
@@ -274,7 +274,7 @@ void write_routes(MetricsWriter& out, const MetricsSources& sources) {
     for (const auto& [name, shards] : routes) {
       out.clear();
       out.label("route", name);
-      write_histogram(out, shards, family.value, milli);
+      write_histogram(out, shards, family.value, ms_per_second);
     }
   }
 }
@@ -300,7 +300,7 @@ void write_queue(MetricsWriter& out, const MetricsSources& sources) {
     label(names);
     const std::int64_t oldest = lane->oldest.value();
     const std::int64_t age = oldest == 0 ? 0 : std::max<std::int64_t>(0, now - oldest);
-    out.sample(static_cast<double>(age) * milli);
+    out.sample(static_cast<double>(age) / ms_per_second);
   }
 }
 
@@ -312,7 +312,7 @@ void write_store(MetricsWriter& out, const MetricsSources& sources) {
   out.histogram({&sources.store.metrics().commands}, 1);
   out.family(Type::histogram, "raincheck_store_commit_duration_seconds",
              "How long a commit took, its sync included.");
-  out.histogram({&sources.store.metrics().duration}, micro);
+  out.histogram({&sources.store.metrics().duration}, us_per_second);
   out.family(Type::gauge, "raincheck_store_bytes", "Bytes of the store, bodies included.");
   out.sample(static_cast<std::int64_t>(sources.store.backend().bytes()));
   out.family(Type::gauge, "raincheck_store_limit_bytes", "The store's limit: store.max_bytes.");
@@ -328,7 +328,7 @@ void write_upstreams(MetricsWriter& out, const MetricsSources& sources) {
   for (const auto& [name, shards] : upstreams) {
     out.clear();
     out.label("upstream", name);
-    write_histogram(out, shards, &UpstreamMetrics::duration, milli);
+    write_histogram(out, shards, &UpstreamMetrics::duration, ms_per_second);
   }
   out.family(Type::counter, "raincheck_upstream_retries_total",
              "Attempts that failed and are made again, by what they failed of.");

@@ -36,8 +36,9 @@ class MetricsWriter {
   void clear() { labels_.clear(); }
   void sample(std::int64_t value) { line("", "", value); }
   void sample(double value);
-  // In units of which one is `unit` base units, such as 0.001 for milliseconds.
-  void histogram(const std::vector<const Histogram*>& of_shards, double unit);
+  // Observed in units of which `units` are one base unit, such as 1000 for milliseconds. (Dividing
+  // rounds as it reads.)
+  void histogram(const std::vector<const Histogram*>& of_shards, double units);
 
   std::string take() { return std::move(out_); }
 

@@ -70,7 +70,7 @@ TEST_CASE("histograms of several shards are one, whose buckets count all below")
   MetricsWriter out;
   out.family(MetricsWriter::Type::histogram, "a_seconds", "Help.");
   out.label("x", "y");
-  out.histogram({&first, &second}, 0.001);
+  out.histogram({&first, &second}, 1'000);
   CHECK(out.take() ==
         "# HELP a_seconds Help.\n# TYPE a_seconds histogram\n"
         "a_seconds_bucket{x=\"y\",le=\"0.01\"} 1\n"
