@@ -59,11 +59,12 @@ Results Generator::run() {
 
 void Generator::open(Index index) {
   Connection& connection = connections_[index];
-  connection.socket = connect_to(plan_.server);
+  connection.link = Link(plan_.server, plan_.is_tls);
+  connection.answered = 0;
   connection.reader.clear();
   connection.unsent.clear();
   connection.task = nothing;
-  poller_.add(connection.socket, index);
+  poller_.add(connection.link.socket(), index);
   free_connections_.push_back(index);
 }
 
@@ -162,19 +163,19 @@ void Generator::send_request(Index index, Task& task, TimePoint now) {
   }
   Connection& connection = connections_[index];
   connection.sent_at = now;
-  const std::ptrdiff_t sent = send(connection.socket, bytes);
+  const std::ptrdiff_t sent = connection.link.send(bytes);
   if (sent == broken) return handle_disconnect(index);
   connection.unsent = bytes.substr(sent == would_block ? 0 : static_cast<std::size_t>(sent));
-  if (!connection.unsent.empty()) poller_.watch_writable(connection.socket, index, true);
+  if (!connection.unsent.empty()) poller_.watch_writable(connection.link.socket(), index, true);
 }
 
 void Generator::flush(Index index) {
   Connection& connection = connections_[index];
-  const std::ptrdiff_t sent = send(connection.socket, connection.unsent);
+  const std::ptrdiff_t sent = connection.link.send(connection.unsent);
   if (sent == would_block) return;
   if (sent == broken) return handle_disconnect(index);
   connection.unsent.erase(0, static_cast<std::size_t>(sent));
-  if (connection.unsent.empty()) poller_.watch_writable(connection.socket, index, false);
+  if (connection.unsent.empty()) poller_.watch_writable(connection.link.socket(), index, false);
 }
 
 void Generator::sweep(TimePoint now) {
@@ -196,9 +197,15 @@ void Generator::handle(const epoll_event& event) {
 }
 
 void Generator::receive_from(Index index) {
+  do {
+    receive_once(index);
+  } while (connections_[index].link.has_more());
+}
+
+void Generator::receive_once(Index index) {
   Connection& connection = connections_[index];
   const std::span<char> space = connection.reader.space();
-  const std::ptrdiff_t count = space.empty() ? broken : receive(connection.socket, space);
+  const std::ptrdiff_t count = space.empty() ? broken : connection.link.receive(space);
   if (count == would_block) return;
   if (count <= 0) return handle_disconnect(index);
   connection.reader.received(static_cast<std::size_t>(count));
@@ -233,7 +240,8 @@ void Generator::handle_response(Index index, TimePoint now) {
     case Step::none:
       throw std::logic_error("a response to a task that asked nothing");
   }
-  const bool keep_alive = response.keep_alive;
+  const bool is_last = ++connection.answered == plan_.per_connection;
+  const bool keep_alive = response.keep_alive && !is_last;
   connection.reader.consume();
   // Nobody has asked for anything yet, so bytes that are left belong to no request.
   if (!connection.reader.is_empty()) ++results_.malformed;

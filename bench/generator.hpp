@@ -15,6 +15,7 @@
 
 #include "bench/answer.hpp"
 #include "bench/histogram.hpp"
+#include "bench/link.hpp"
 #include "bench/message.hpp"
 #include "bench/network.hpp"
 
@@ -29,11 +30,13 @@ enum class Mode {
 struct Plan {
   Mode mode = Mode::accept;
   Address server;
+  bool is_tls = false;
   std::string target;
   std::string method;
   std::size_t body_bytes = 0;
   std::size_t response_bytes = 0;
   std::size_t connections = 0;
+  std::uint64_t per_connection = 0;  // requests; 0: as many as there are
   std::size_t in_flight = 0;
   double rate = 0;             // per second; 0: closed loop
   std::uint64_t requests = 0;  // 0: until the time is over
@@ -91,7 +94,8 @@ class Generator {
     std::string target;
   };
   struct Connection {
-    Descriptor socket;
+    Link link;
+    std::uint64_t answered = 0;
     MessageReader reader{MessageReader::Expect::response};
     std::string unsent;
     Index task = nothing;
@@ -119,6 +123,7 @@ class Generator {
   void handle(const epoll_event& event);
   void flush(Index index);
   void receive_from(Index index);
+  void receive_once(Index index);
   void handle_response(Index index, TimePoint now);
   void handle_answer(Index task, const Message& response, TimePoint now);
   void handle_poll(Index task, const Message& response, TimePoint now);

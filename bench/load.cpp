@@ -17,6 +17,7 @@ constexpr std::string_view usage =
   jobs     submits, polls the Location until it redirects, collects the result, compares every byte
 
   --connections N         keep-alive connections; default 64
+  --per-connection N      requests on one connection, then another one; default: any number
   --in-flight N           requests or jobs under way at once; default: one for each connection
   --rate N                open loop: so many a second, latency from the intended time;
                           default: closed loop
@@ -46,6 +47,9 @@ Plan read_plan(const Arguments& arguments) {
   if (mode != "accept" && mode != "plain" && mode != "jobs") arguments.refuse("no mode " + mode);
   plan.mode = mode == "accept" ? Mode::accept : mode == "plain" ? Mode::plain : Mode::jobs;
   constexpr std::string_view scheme = "http://";
+  constexpr std::string_view tls_scheme = "https://";
+  plan.is_tls = url.starts_with(tls_scheme);
+  if (plan.is_tls) url.remove_prefix(tls_scheme.size());
   if (url.starts_with(scheme)) url.remove_prefix(scheme.size());
   const std::size_t path = std::min(url.find('/'), url.size());
   const auto server = read_address(url.substr(0, path));
@@ -58,6 +62,7 @@ Plan read_plan(const Arguments& arguments) {
   plan.response_bytes = arguments.bytes("--response-size", 1024);
   plan.method = arguments.text("--method", plan.body_bytes > 0 ? "POST" : "GET");
   plan.connections = arguments.number("--connections", 64);
+  plan.per_connection = arguments.number("--per-connection", 0);
   plan.in_flight = arguments.number("--in-flight", plan.connections);
   plan.rate = static_cast<double>(arguments.number("--rate", 0));
   plan.requests = arguments.number("--requests", 0);

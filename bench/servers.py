@@ -22,6 +22,11 @@ NEEDLE = "http://reports.internal:8080"
 INSTEAD = "https://reports.example.com"
 
 
+# raincheck's own: Mozilla's "intermediate".
+CIPHERS = ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+           "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305")
+
+
 class BenchError(Exception):
     """The run cannot go on; the text says why."""
 
@@ -50,6 +55,7 @@ class Server:
     """A started program that can be measured; a context manager that stops it."""
 
     name = "server"
+    scheme = "http"
     ready_path = "/"  # answered by the program itself, without the backend
     cpu = SERVER_CPU
 
@@ -99,7 +105,7 @@ class Server:
         self.process = None
 
     def url(self, path):
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
     def pids(self):
         """The program and its children, as nginx's workers are."""
@@ -136,14 +142,19 @@ class Raincheck(Server):
     name = "raincheck"
     ready_path = "/_jobs/" + "A" * 32
 
-    def __init__(self, program, folder, backend, parked, origin):
+    def __init__(self, program, folder, backend, parked, origin, certificate=None):
         super().__init__(folder)
         self.program = program
+        tls = ""
+        if certificate:
+            self.scheme = "https"
+            tls = f"tls: {{ certificates: [{{ cert_file: {certificate[0]}, key_file: {certificate[1]} }}] }}"
         self.config = self.folder / "raincheck.yaml"
         self.config.write_text(f"""\
 listeners:
   - address: 127.0.0.1:{self.port}
     limits: {{ connections: 20000, connections_per_client: 20000 }}
+    {tls}
 store:
   directory: {self.folder / "store"}
   max_bytes: 60GiB
@@ -189,9 +200,14 @@ class Nginx(Server):
     name = "nginx"
     ready_path = "/static"
 
-    def __init__(self, folder, backend, origin):
+    def __init__(self, folder, backend, origin, certificate=None):
         super().__init__(folder)
         prefix = self.folder
+        ssl = tls = ""
+        if certificate:
+            self.scheme, ssl = "https", "ssl"
+            tls = (f"ssl_certificate {certificate[0]}; ssl_certificate_key {certificate[1]};\n"
+                   f"    ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers {CIPHERS};")
         temporary = "".join(f"  {kind}_temp_path {prefix}/{kind};\n"
                             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         user = "user root;\n" if os.geteuid() == 0 else ""
@@ -213,7 +229,8 @@ http {{
     keepalive_requests 1000000000;
   }}
   server {{
-    listen 127.0.0.1:{self.port} backlog=4096;
+    listen 127.0.0.1:{self.port} {ssl} backlog=4096;
+    {tls}
     location = /static {{ return 204; }}
     location / {{
       proxy_pass http://backend;

@@ -157,7 +157,7 @@ std::vector<OpensslPtr<X509_CRL>> read_crls(std::string_view pem) {
 
 OpensslPtr<EVP_PKEY> read_key(std::string_view pem) {
   ERR_clear_error();
-  const pem_password_cb* const no_passphrase = [](char*, int, int, void*) { return -1; };
+  pem_password_cb* const no_passphrase = [](char*, int, int, void*) { return -1; };
   OpensslPtr<EVP_PKEY> key(
       PEM_read_bio_PrivateKey(reader_of(pem).get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();
