@@ -8,13 +8,11 @@
 #include <algorithm>
 #include <csignal>
 #include <latch>
-#include <sstream>
 #include <utility>
 
 #include "config/text.hpp"
 #include "jobs/decide.hpp"
 #include "proxy/service_manager.hpp"
-#include "proxy/settings.hpp"
 #include "store/sqlite_backend.hpp"
 
 namespace raincheck::proxy {
@@ -26,7 +24,6 @@ namespace {
 constexpr std::size_t shards_max = 16;
 constexpr milliseconds drain_poll{20};
 constexpr milliseconds store_poll{50};
-constexpr milliseconds files_poll{1'000};
 // Without a refusal for so long, a store that was full is called full no more.
 constexpr milliseconds full_for{5'000};
 // After the grace period, for what was given up to be recorded.
@@ -73,12 +70,6 @@ std::unique_ptr<store::Store> open_store(const config::Store& settings) {
     return std::make_unique<store::Store>(std::move(backend), std::move(spool),
                                           store::StoreOptions{});
   });
-}
-
-template <class F>
-void for_each_line(const std::string& text, F call) {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) call(line);
 }
 
 }  // namespace
@@ -237,76 +228,6 @@ void Server::serve(std::shared_ptr<Generation> generation, std::vector<Shard::So
   }
   set_log_level(config().log.level);
   generation_->site().tls().log_expiries(jobs::system_clock().wall_now());
-}
-
-Server::Reloaded Server::reload() {
-  service_manager::tell_reloading(jobs::system_clock().now());
-  Reloaded reloaded = try_reload();
-  metrics_.reload.was_successful = reloaded.is_done;
-  if (reloaded.is_done) {
-    metrics_.reload.succeeded_at = jobs::system_clock().wall_now();
-    spdlog::info("{} was read again and is in force", file_);
-  } else {
-    spdlog::error("{} was read again and is refused; the configuration before it goes on serving",
-                  file_);
-  }
-  service_manager::tell_ready(status_text());
-  for_each_line(reloaded.text, [&reloaded](const std::string& line) {
-    spdlog::log(reloaded.is_done ? spdlog::level::warn : spdlog::level::err, "{}", line);
-  });
-  return reloaded;
-}
-
-Server::Reloaded Server::try_reload() {
-  if (draining_) return {false, "raincheck is stopping\n"};
-  if (file_ == "-") return {false, "the configuration was read from standard input\n"};
-  FileWatch files;
-  config::Loaded loaded = load_settings(file_, &files);
-  files_ = std::move(files);
-  files_read_ = files_seen_ = files_.look();
-  refuse_unchangeable(loaded, file_, config());
-  std::string text = config::format(loaded);
-  if (!loaded.ok) return {false, text};
-  try {
-    auto next =
-        std::make_shared<Generation>(std::move(loaded.config), *store_, known_, generation_.get());
-    std::vector<Shard::Sockets> sockets = open_listeners(*next);
-    text += removed_by(*next);
-    serve(std::move(next), std::move(sockets));
-  } catch (const std::exception& error) {
-    return {false, text + file_ + ": error: " + error.what() + "\n"};
-  }
-  return {true, text};
-}
-
-// Jobs that wait for what `next` does not have will end without a call.
-std::string Server::removed_by(const Generation& next) const {
-  std::string text;
-  for (const SiteRoute& route : generation_->site().routes()) {
-    if (route.config->async.mode == config::Mode::never) continue;
-    if (next.site().find(route.config->name)) continue;
-    text += fmt::format("route {} is removed: its jobs that wait will end as route_removed\n",
-                        route.config->name);
-  }
-  return text;
-}
-
-// A file that is still being written is left alone: what has changed has to look the same twice.
-void Server::watch_files() {
-  files_timer_.expires_after(files_poll);
-  files_timer_.async_wait([this](boost::system::error_code error) {
-    if (error || draining_) return;
-    if (config().reload.on_change) {
-      const std::string seen = files_.look();
-      if (seen != files_read_ && seen == files_seen_) {
-        spdlog::info("a file of the configuration has changed");
-        reload();
-      } else {
-        files_seen_ = seen;
-      }
-    }
-    watch_files();
-  });
 }
 
 void Server::await_signal() {

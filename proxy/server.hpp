@@ -53,8 +53,9 @@ class Server {
     bool is_done = false;
     std::string text;
   };
+  // server_reload.cpp. A rehearsal goes as far as to know what would come of it.
   Reloaded reload();
-  Reloaded try_reload();
+  Reloaded try_reload(bool is_rehearsal);
   std::string removed_by(const Generation& next) const;
   void watch_files();
 
@@ -62,7 +63,7 @@ class Server {
   void open_operations();
   std::vector<Operation> monitoring_operations();
   std::vector<Operation> admin_operations();
-  void answer_reload(const OperationReply& reply);
+  void answer_reload(const OperationRequest& request, const OperationReply& reply);
   void open_passed(const std::string& name,
                    const std::string& key,
                    std::vector<Shard::Sockets>& sockets) const;

@@ -148,10 +148,11 @@ std::vector<Operation> Server::monitoring_operations() {
 
 // With the new configuration's mistakes, or with what changes, in lines as `raincheck check` has
 // them.
-void Server::answer_reload(const OperationReply& reply) {
-  Reloaded reloaded = reload();
+void Server::answer_reload(const OperationRequest& request, const OperationReply& reply) {
+  const bool is_rehearsal = request.parameter("dry_run") != nullptr;
+  Reloaded reloaded = is_rehearsal ? try_reload(true) : reload();
   OperationAnswer answer = text_answer(std::move(reloaded.text), reloaded.is_done ? 200 : 422);
-  answer.outcome = reloaded.is_done ? "in force" : "refused";
+  answer.outcome = !reloaded.is_done ? "refused" : is_rehearsal ? "not put in force" : "in force";
   reply(std::move(answer));
 }
 
@@ -159,7 +160,9 @@ std::vector<Operation> Server::admin_operations() {
   return {
       {"GET", "/version", show_version},
       {"POST", "/reload",
-       [this](const OperationRequest&, const OperationReply& reply) { answer_reload(reply); }},
+       [this](const OperationRequest& asked, const OperationReply& reply) {
+         answer_reload(asked, reply);
+       }},
   };
 }
 

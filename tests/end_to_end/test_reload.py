@@ -119,8 +119,8 @@ class Reload(EndToEnd):
         del upstreams['other']
         self.reload([route('/reports/*')], upstreams=upstreams)
         log = self.proxy.log()
-        self.assertIn('route /other/* is removed', log)
-        self.assertIn('route /third/* is removed', log)
+        self.assertIn('route /other/* is removed: 1 job that waits will end as route_removed', log)
+        self.assertIn('route /third/* is removed: 1 job that waits will end as route_removed', log)
         self.assertEqual('route_removed', waiting[0].ended())
         for gate in gates:
             gate.open()
@@ -331,6 +331,12 @@ class Requests(EndToEnd):
         self.assertIn('route /reports/* is removed', done.stderr)
         self.assertEqual(202, self.request('POST', '/new/1', (), b'').status)
         self.assertIn('POST /reload', self.proxy.log())
+
+        self.proxy.configure(self.config([route('/third/*')], admin=admin))
+        could = run('reload', '--dry-run', '--socket', admin['socket'])
+        self.assertEqual((0, 'the configuration could come into force\n'), (could.returncode, could.stdout))
+        self.assertIn('route /new/* is removed: 0 jobs that wait will end as route_removed', could.stderr)
+        self.assertEqual(202, self.request('POST', '/new/1', (), b'').status)
 
         self.proxy.configure(self.config([route('/third/*', mode='sometimes')], admin=admin))
         refused = run('reload', '--socket', admin['socket'])
