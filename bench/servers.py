@@ -142,9 +142,12 @@ class Raincheck(Server):
     name = "raincheck"
     ready_path = "/_jobs/" + "A" * 32
 
-    def __init__(self, program, folder, backend, parked, origin, certificate=None):
+    def __init__(self, program, folder, backend, parked, origin, certificate=None, watched=False, more_routes=0):
         super().__init__(folder)
         self.program = program
+        self.monitoring = self.folder / "monitoring.sock"
+        monitoring = f"{{ address: 'unix:{self.monitoring}' }}" if watched else "off"
+        more = "".join(f"  - {{ match: POST /more/{i}/*, upstream: parked }}\n" for i in range(more_routes))
         tls = ""
         if certificate:
             self.scheme = "https"
@@ -162,7 +165,8 @@ jobs:
   max_pending: 20000000
 shutdown: {{ grace_period: 0s }}
 log: {{ level: warn }}
-access_log: {{ output: none }}
+access_log: {{ output: {"stdout" if watched else "none"} }}
+monitoring: {monitoring}
 upstreams:
   fast: {{ servers: ["http://127.0.0.1:{backend.port}"], max_concurrency: 2048 }}
   parked: {{ servers: ["http://127.0.0.1:{parked.port}"], max_concurrency: 1 }}
@@ -184,11 +188,22 @@ routes:
     async: {{ mode: never }}
     response_body:
       replace: [{{ from: "{NEEDLE}", to: "{INSTEAD}" }}]
-default_upstream: fast
+{more}default_upstream: fast
 """)
 
     def command(self):
         return [self.program, "serve", "--config", self.config]
+
+    def scrape(self):
+        """How long /metrics takes, in seconds, and what it says."""
+        begin = time.monotonic()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.monitoring))
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            pieces = []
+            while piece := connection.recv(1 << 20):
+                pieces.append(piece)
+        return time.monotonic() - begin, b"".join(pieces)
 
     def erase(self):
         shutil.rmtree(self.folder)

@@ -40,7 +40,7 @@ TestShard::TestShard(Process& process, std::size_t index)
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
       dispatchers_(upstreams_.size()),
-      serving_(std::make_shared<proxy::Serving>(proxy::Services{
+      serving_(new proxy::Serving{proxy::Services{
           proxy::ShardContext{
               {io_, timers_, readiness_, buffers_, store_, codec_, process.bodies_, warnings_},
               metrics_},
@@ -52,7 +52,7 @@ TestShard::TestShard(Process& process, std::size_t index)
           process.pending_,
           upstreams_,
           {},
-          draining_})) {}
+          draining_}}) {}
 
 void TestShard::connect() {
   std::vector<proxy::Bulletin*> others;
