@@ -110,7 +110,8 @@ class Numbers(Monitored):
         self.assertGreater(told.get('raincheck_http_response_bytes_total', route='reports'), 100)
         self.assertAlmostEqual(self.proxy.process.pid and told.get('process_start_time_seconds'),
                                os.stat(f'/proc/{self.proxy.process.pid}').st_ctime, delta=5)
-        self.assertEqual(len(os.listdir(f'/proc/{self.proxy.process.pid}/fd')), told.get('process_open_fds') - 1)
+        # The connection that asked may be closed by now, and others of the test's.
+        self.assertAlmostEqual(self.proxy.open_files(), told.get('process_open_fds'), delta=4)
 
     def test_the_queue_is_told_with_its_oldest(self):
         self.serve(upstream={'max_concurrency': 1})
