@@ -111,7 +111,7 @@ class Service(unittest.TestCase):
         self.assertEqual((404, 'application/problem+json'), (answered.status, answered.get('Content-Type')))
         listening = read('/proc/net/tcp').splitlines()[1:] + read('/proc/net/tcp6').splitlines()[1:]
         listening = {line.split()[1] for line in listening if line.split()[3] == '0A'}
-        self.assertEqual({f'0100007F:{port:04X}' for port in (8080, self.backend.port)}, listening)
+        self.assertEqual({f'0100007F:{port:04X}' for port in (8080, 9901, self.backend.port)}, listening)
         self.assertIn('serving', shown('StatusText'))
         self.assertEqual('', run('systemctl', '--failed', '--no-legend').stdout)
 
