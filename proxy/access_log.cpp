@@ -1,56 +1,80 @@
 #include "proxy/access_log.hpp"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <charconv>
 
 #include "jobs/document.hpp"
 
 namespace raincheck::proxy {
 
-AccessLog::AccessLog(const config::AccessLog& settings,
+namespace {
+
+// Of lines that go out together.
+constexpr std::size_t batch_bytes = 16 * 1024;
+
+}  // namespace
+
+AccessLog::AccessLog(boost::asio::io_context& io,
+                     const config::AccessLog& settings,
                      std::shared_ptr<spdlog::logger> logger,
                      const jobs::IdCodec::Secret& secret)
-    : settings_(settings),
+    : io_(io),
+      settings_(settings),
       json_(settings.format == config::AccessFormat::json),
-      logger_(std::move(logger)),
-      codec_(secret) {}
+      codec_(secret),
+      lines_(new Lines{std::move(logger), {}}) {}
+
+void AccessLog::Lines::flush() {
+  if (text.empty()) return;
+  logger->info(text);
+  text.clear();
+}
 
 void AccessLog::begin(jobs::WallTime time, std::string_view event) {
-  line_.clear();
+  if (!lines_->text.empty()) lines_->text.push_back('\n');
   if (json_) {
-    line_.append("{\"ts\":\"");
-    jobs::append_time(line_, time);
-    line_.append("\",\"event\":\"").append(event).push_back('"');
+    lines_->text.append("{\"ts\":\"");
+    jobs::append_time(lines_->text, time);
+    lines_->text.append("\",\"event\":\"").append(event).push_back('"');
   } else {
-    jobs::append_time(line_, time);
-    line_.append(" ").append(event);
+    jobs::append_time(lines_->text, time);
+    lines_->text.append(" ").append(event);
   }
 }
 
 void AccessLog::text(std::string_view key, std::string_view value) {
   if (value.empty()) return;
   if (json_) {
-    line_.append(",\"").append(key).append("\":");
+    lines_->text.append(",\"").append(key).append("\":");
   } else {
-    line_.append(" ").append(key).append("=");
+    lines_->text.append(" ").append(key).append("=");
   }
-  jobs::append_json_string(line_, value);
+  jobs::append_json_string(lines_->text, value);
 }
 
 void AccessLog::number(std::string_view key, std::uint64_t value) {
   if (json_) {
-    line_.append(",\"").append(key).append("\":");
+    lines_->text.append(",\"").append(key).append("\":");
   } else {
-    line_.append(" ").append(key).append("=");
+    lines_->text.append(" ").append(key).append("=");
   }
   char digits[20];
   const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
-  line_.append(digits, end);
+  lines_->text.append(digits, end);
 }
 
 void AccessLog::end() {
-  if (json_) line_.push_back('}');
-  logger_->info(line_);
+  if (json_) lines_->text.push_back('}');
+  if (lines_->text.size() >= batch_bytes) {
+    lines_->flush();
+  } else if (!lines_->is_posted) {
+    lines_->is_posted = true;
+    boost::asio::post(io_, [lines = lines_] {
+      lines->is_posted = false;
+      lines->flush();
+    });
+  }
 }
 
 void AccessLog::exchange(const ExchangeLine& line) {

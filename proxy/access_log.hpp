@@ -1,11 +1,13 @@
 // The access log: one line for each exchange with a client and one for each attempt at a backend,
-// joined by request id and job id. Lines go out through a thread of their own; when it cannot keep
-// up the oldest are dropped, for a log must not hold a request. One of these per shard. Never
-// writes a query string, a credential or a body.
+// joined by request id and job id. Those of one turn of the shard's loop go out together, through a
+// thread of their own; when it cannot keep up the oldest are dropped, for a log must not hold a
+// request. One of these for each configuration of a shard. Never writes a query string, a
+// credential or a body.
 #pragma once
 
 #include <spdlog/logger.h>
 
+#include <boost/asio/io_context.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,11 +62,12 @@ struct AttemptLine {
 class AccessLog {
  public:
   // `logger` null: no access log.
-  AccessLog(const config::AccessLog& settings,
+  AccessLog(boost::asio::io_context& io,
+            const config::AccessLog& settings,
             std::shared_ptr<spdlog::logger> logger,
             const jobs::IdCodec::Secret& secret);
 
-  bool enabled() const { return logger_ != nullptr; }
+  bool enabled() const { return lines_->logger != nullptr; }
   void exchange(const ExchangeLine& line);
   void attempt(const AttemptLine& line);
 
@@ -74,11 +77,20 @@ class AccessLog {
   void number(std::string_view key, std::uint64_t value);
   void end();
 
+  // Whole lines that are to go out, without the last one's end.
+  struct Lines {
+    void flush();
+
+    const std::shared_ptr<spdlog::logger> logger;
+    std::string text;
+    bool is_posted = false;
+  };
+
+  boost::asio::io_context& io_;
   const config::AccessLog& settings_;
   const bool json_;
-  std::shared_ptr<spdlog::logger> logger_;
   jobs::IdCodec codec_;
-  std::string line_;
+  const std::shared_ptr<Lines> lines_;  // what was posted outlives this
 };
 
 // Sets up the program log: human on a terminal, "<N>" priorities for journald, JSON on request; and

@@ -15,7 +15,7 @@
 namespace raincheck::proxy {
 namespace {
 
-constexpr std::size_t access_queue_lines = 8'192;  // 3.4 MiB
+constexpr std::size_t access_queue = 1'024;  // batches of lines: 16 MiB at most
 
 // journald says by JOURNAL_STREAM which file it reads (systemd.exec(5)): if that is ours, a line
 // needs a priority and no time.
@@ -129,7 +129,7 @@ std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::
   spdlog::set_default_logger(std::move(program));
   if (access.output == config::AccessOutput::none) return nullptr;
 
-  spdlog::init_thread_pool(access_queue_lines, 1);
+  spdlog::init_thread_pool(access_queue, 1);
   auto lines = spdlog::create_async_nb<spdlog::sinks::stdout_sink_mt>("access");
   lines->set_pattern("%v");
   return lines;

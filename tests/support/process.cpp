@@ -35,7 +35,7 @@ TestShard::TestShard(Process& process, std::size_t index)
       metrics_(process.metrics_, index, process.site()),
       store_(process.store(), io_),
       bulletin_(io_, timers_),
-      log_(process.site().config().access_log, nullptr, process.store().backend().secret()),
+      log_(io_, process.site().config().access_log, nullptr, process.store().backend().secret()),
       codec_(process.store().backend().secret()),
       tasks_(io_, timers_),
       upstreams_(process.site().config().upstreams.size()),
