@@ -3,6 +3,7 @@
 The measured server runs on CPU 0, everything else on CPU 1. Every program that is started here is stopped here.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 SERVER_CPU = 0
@@ -204,6 +206,23 @@ routes:
             while piece := connection.recv(1 << 20):
                 pieces.append(piece)
         return time.monotonic() - begin, b"".join(pieces)
+
+    @contextlib.contextmanager
+    def scraped(self, every):
+        """/metrics is asked for again and again, while it runs."""
+        over = threading.Event()
+
+        def scrape():
+            while not over.wait(every):
+                with contextlib.suppress(OSError):
+                    self.scrape()
+        thread = threading.Thread(target=scrape)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def erase(self):
         shutil.rmtree(self.folder)
