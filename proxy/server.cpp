@@ -103,7 +103,7 @@ Server::Server(config::Config config, std::string file, FileWatch files)
   open_operations();
   sockets_ = open_listeners(*generation_);
   files_ = std::move(files);
-  files_read_ = files_seen_ = files_.look();
+  files_read_ = files_seen_ = files_.noted();
 }
 
 Server::~Server() = default;
@@ -263,7 +263,7 @@ Server::Reloaded Server::try_reload() {
   FileWatch files;
   config::Loaded loaded = load_settings(file_, &files);
   files_ = std::move(files);
-  files_read_ = files_seen_ = files_.look();
+  files_read_ = files_seen_ = files_.noted();
   refuse_unchangeable(loaded, file_, config());
   std::string text = config::format(loaded);
   if (!loaded.ok) return {false, text};
