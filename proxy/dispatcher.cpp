@@ -85,8 +85,9 @@ awaitable<void> Dispatcher::run() {
     }
     if (stopping_) break;
     if (runner_ && context_.timers.now() >= overdue_at_ && queued() != 0) {
-      co_await end_overdue();
-      overdue_at_ = context_.timers.now() + overdue_every;
+      const bool more_overdue = co_await end_overdue();
+      if (!more_overdue) overdue_at_ = context_.timers.now() + overdue_every;
+      more = more || more_overdue;
     }
     if (!more) co_await news_.wait(next_time());
   }
@@ -251,12 +252,16 @@ awaitable<bool> Dispatcher::round() {
   co_return learned;
 }
 
-// Jobs whose time is over while they wait end now, not when their turn comes.
-awaitable<void> Dispatcher::end_overdue() {
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
-    bool more = lanes_[lane].queued != 0;
-    while (more && !stopping_) more = co_await end_overdue(lane);
+// Jobs whose time is over while they wait end now, not when their turn comes; a few in each turn,
+// so that others start meanwhile. True: there may be more.
+awaitable<bool> Dispatcher::end_overdue() {
+  bool more = false;
+  for (std::size_t lane = 0; lane < lanes_.size() && !stopping_; ++lane) {
+    if (lanes_[lane].queued == 0) continue;
+    const bool more_in_lane = co_await end_overdue(lane);
+    more = more || more_in_lane;
   }
+  co_return more;
 }
 
 // True: there may be more of them.

@@ -65,7 +65,7 @@ class Dispatcher {
   void take(std::vector<jobs::Job> jobs);
   awaitable<bool> end_removed();
   awaitable<void> end_removed(jobs::Job job);
-  awaitable<void> end_overdue();
+  awaitable<bool> end_overdue();
   awaitable<bool> end_overdue(std::size_t lane);
   std::vector<std::uint32_t> plan(std::uint32_t slots);
   TimePoint next_time() const;

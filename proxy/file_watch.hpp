@@ -3,7 +3,7 @@
 // and network file systems tell nothing. Main thread.
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 
 #include "config/load.hpp"
@@ -15,12 +15,15 @@ class FileWatch {
   // `environment`, with everything noted that is read through it. Lives as long as this.
   config::Environment noting(const config::Environment& environment);
 
-  // All that was noted as it is now. The same text: nothing has changed.
+  // All that was noted, as it was before it was read, and as it is now. The same text: nothing has
+  // changed.
+  std::string noted() const;
   std::string look() const;
 
  private:
-  std::set<std::string> files_;
-  std::set<std::string> patterns_;
+  // What each looked like.
+  std::map<std::string, std::string> files_;
+  std::map<std::string, std::string> patterns_;
 };
 
 }  // namespace raincheck::proxy

@@ -98,8 +98,6 @@ void Generation::enforce() const {
     for (std::size_t server = 0; server < upstream.servers.size(); ++server) {
       const std::uint32_t limit = upstream.servers[server].max_concurrency;
       upstreams_[i].servers[server]->set_max(slots_of_server(limit));
-      // Nobody would find it up again.
-      if (upstream.health_check.path.empty()) upstreams_[i].servers[server]->hold(false);
     }
   }
   for (std::size_t i = 0; i < connections_.size(); ++i) {

@@ -44,11 +44,11 @@ Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode
   // Before bind(), so that there is no moment at which anybody else can open it; and after it,
   // for umask takes away from the first.
   if (mode) ::fchmod(socket.get(), *mode);
-  // A socket that an earlier process left behind; one that somebody still answers on is not ours to
-  // take.
-  Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // A socket that an earlier process left behind; one that somebody still answers on, or will when
+  // there is room in its backlog (EAGAIN), is not ours to take.
+  Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const auto* const peer = reinterpret_cast<const sockaddr*>(&name);
-  if (::connect(probe.get(), peer, sizeof name) == 0) {
+  if (::connect(probe.get(), peer, sizeof name) == 0 || errno == EAGAIN) {
     throw std::runtime_error(address + ": another process listens there");
   }
   if (errno == ECONNREFUSED) ::unlink(path.c_str());

@@ -91,6 +91,8 @@ int serve(const std::string& file) {
   if (!loaded) return status;
   // A client that has gone is told by the write, not by a signal.
   std::signal(SIGPIPE, SIG_IGN);
+  // A reload that is asked for while it starts has nothing to do: the file has just been read.
+  std::signal(SIGHUP, SIG_IGN);
   status = EX_SOFTWARE;
   try {
     proxy::Server server(std::move(loaded->config), file, std::move(files));

@@ -39,6 +39,7 @@ const std::vector<std::string_view> refusal_labels = {
     "loop_detected",
     "range_not_satisfiable",
     "tls_required",
+    "certificate_refused",
     "unchangeable_body",
     "key_reused",
     "queue_full",

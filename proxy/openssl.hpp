@@ -16,6 +16,7 @@ struct OpensslFree {
   void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
   void operator()(SSL_SESSION* session) const { SSL_SESSION_free(session); }
   void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(X509_STORE_CTX* verifying) const { X509_STORE_CTX_free(verifying); }
   void operator()(X509_CRL* list) const { X509_CRL_free(list); }
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 };

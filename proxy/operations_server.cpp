@@ -31,6 +31,9 @@ constexpr std::uint32_t head_max = 8 * 1024;
 // For a whole request, idling before it included; who collects metrics comes every minute or so.
 constexpr std::chrono::seconds request_time{90};
 constexpr std::chrono::seconds answer_time{10};
+// For a client that sends on what is refused: closing at once would take its answer away.
+constexpr std::chrono::seconds linger_time{2};
+constexpr std::size_t linger_piece = 4 * 1024;
 constexpr std::chrono::milliseconds accept_again{100};
 
 std::string decoded(std::string_view text, routes::Plus plus) {
@@ -229,6 +232,8 @@ class OperationsServer::Listener::Session {
   void call();
   void answer(OperationAnswer answer, std::string_view allow = {});
   void written(error_code error);
+  void linger();
+  void discard();
 
   Listener& listener_;
   Sessions::iterator place_;
@@ -320,11 +325,33 @@ void OperationsServer::Listener::Session::answer(OperationAnswer with, std::stri
 }
 
 void OperationsServer::Listener::Session::written(error_code error) {
-  if (error || !response_.keep_alive()) {
-    listener_.remove(place_);
-  } else {
+  if (!error && response_.keep_alive()) {
     read();
+  } else if (!error && !parser_->is_done()) {
+    linger();
+  } else {
+    listener_.remove(place_);
   }
+}
+
+void OperationsServer::Listener::Session::linger() {
+  is_idle_ = true;
+  listener_.rest(place_);
+  error_code ignored;
+  stream_.socket().shutdown(Protocol::socket::shutdown_send, ignored);
+  stream_.expires_after(linger_time);
+  discard();
+}
+
+void OperationsServer::Listener::Session::discard() {
+  buffer_.clear();
+  stream_.async_read_some(buffer_.prepare(linger_piece), [this](error_code error, std::size_t) {
+    if (error) {
+      listener_.remove(place_);
+    } else {
+      discard();
+    }
+  });
 }
 
 void OperationsServer::Listener::start(Descriptor socket) {

@@ -94,7 +94,7 @@ Server::Server(config::Config config, std::string file, FileWatch files)
   open_operations();
   sockets_ = open_listeners(*generation_);
   files_ = std::move(files);
-  files_read_ = files_seen_ = files_.look();
+  files_read_ = files_seen_ = files_.noted();
 }
 
 Server::~Server() = default;

@@ -72,7 +72,7 @@ Server::Reloaded Server::try_reload(bool is_rehearsal) {
   config::Loaded loaded = load_settings(file_, &files);
   if (!is_rehearsal) {
     files_ = std::move(files);
-    files_read_ = files_seen_ = files_.look();
+    files_read_ = files_seen_ = files_.noted();
   }
   refuse_unchangeable(loaded, file_, config());
   std::string text = config::format(loaded);

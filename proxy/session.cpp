@@ -49,6 +49,8 @@ void Session::switch_over() {
   serving_ = std::move(next_serving_);
   client_.listener = next_listener_;
   client_.peer_trusted = serving_->services.site.trusted().contains(client_.peer);
+  client_.is_misled = !client_.listener->tls.certificates.empty() && !client_.connection.tls();
+  client_.is_older = true;
 }
 
 awaitable<bool> Session::read_proxy_header() {

@@ -123,6 +123,8 @@ std::vector<ShardGeneration*> Shard::generations() const {
   std::vector<ShardGeneration*> all;
   for (const auto& each : retired_) all.push_back(each.get());
   if (current_) all.push_back(current_.get());
+  // The dispatchers start jobs with it already.
+  if (prepared_) all.push_back(prepared_.get());
   return all;
 }
 
@@ -152,8 +154,9 @@ void Shard::configure_dispatchers(const Generation& generation, ShardGeneration&
 std::unique_ptr<Dispatcher> Shard::make_dispatcher(const std::string& name, Slots& slots) {
   const auto ended = [this](const jobs::Place& place, std::string_view route,
                             jobs::ErrorType error) {
-    current_->metrics().finished(current_->generation().site().find(route), jobs::State::failed,
-                                 error);
+    // At the start, there is none that serves yet.
+    ShardGeneration& serving = prepared_ ? *prepared_ : *current_;
+    serving.metrics().finished(serving.generation().site().find(route), jobs::State::failed, error);
     parts_.pending.count.fetch_sub(1, std::memory_order_relaxed);
     bulletin_.publish(JobChange{place.key(), true});
   };

@@ -64,7 +64,12 @@ RunnerEvents ShardGeneration::events_for(std::size_t index) const {
 void ShardGeneration::start_checks(std::size_t index) {
   const ShardUpstream& upstream = upstreams_[index];
   const Generation::Upstream& shared = generation_->upstreams()[index];
-  if (upstream.config->health_check.path.empty() || !parts_.owns(shared.number)) return;
+  if (!parts_.owns(shared.number)) return;
+  if (upstream.config->health_check.path.empty()) {
+    // Checks of an earlier configuration found it down, and nobody would find it up again.
+    for (const auto& server : shared.servers) server->hold(false);
+    return;
+  }
   const jobs::Random random = parts_.entropy.random();
   const std::uint32_t seed = std::uint32_t{random[0]} << 8 | random[1];
   checks_.push_back(std::make_unique<HealthChecks>(

@@ -178,6 +178,22 @@ void Tls::fail(int error) {
   }
 }
 
+// A session that was resumed has no chain: who needs one has to make a whole handshake.
+bool Tls::is_let_in_by(const SSL_CTX& rules) const {
+  const int mode = SSL_CTX_get_verify_mode(&rules);
+  if ((mode & SSL_VERIFY_PEER) == 0) return true;
+  const OpensslPtr<X509> certificate(SSL_get1_peer_certificate(ssl_.get()));
+  if (!certificate) return (mode & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) == 0;
+  const OpensslPtr<X509_STORE_CTX> verifying(X509_STORE_CTX_new());
+  const bool is_good =
+      X509_STORE_CTX_init(verifying.get(), SSL_CTX_get_cert_store(&rules), certificate.get(),
+                          SSL_get_peer_cert_chain(ssl_.get())) == 1 &&
+      X509_STORE_CTX_set_default(verifying.get(), "ssl_client") == 1 &&
+      X509_verify_cert(verifying.get()) == 1;
+  ERR_clear_error();
+  return is_good;
+}
+
 bool Tls::end() {
   if (!is_established_ || !why_.empty()) return true;
   ERR_clear_error();

@@ -48,6 +48,9 @@ class Tls {
   std::string_view version() const;
   // Of the client, verified: client_certificate_lines(). Empty: it has shown none.
   const std::string& client_certificate() const { return client_certificate_; }
+  // Whether a listener with these rules would have let this client in, with its certificate or
+  // without one. After the handshake.
+  bool is_let_in_by(const SSL_CTX& rules) const;
   // What the next connection to the same server resumes; null: not yet known.
   OpensslPtr<SSL_SESSION> session() const;
 

@@ -12,6 +12,7 @@
 
 #include "config/config.hpp"
 #include "proxy/certificates.hpp"
+#include "proxy/tls.hpp"
 #include "proxy/tls_tickets.hpp"
 
 namespace raincheck::proxy {
@@ -37,6 +38,8 @@ class ServerTls {
  public:
   // For one connection of a client.
   OpensslPtr<SSL> accept() const;
+  // Whether a client that was let in under an earlier configuration may stay.
+  bool lets_in(const Tls& tls) const { return tls.is_let_in_by(*contexts_.front()); }
 
  private:
   friend class TlsContexts;

@@ -194,12 +194,28 @@ void Transaction::append_stored(std::string& out) const {
   if (copied_names_) routes::replace_fields(out, begin, *copied_names_, copied_);
 }
 
+std::size_t Transaction::listener_index() const {
+  const auto& listeners = services_.site.config().listeners;
+  return static_cast<std::size_t>(client_->listener - listeners.data());
+}
+
+bool Transaction::is_let_in() const {
+  const ServerTls* const rules = services_.site.tls().of_listener(listener_index());
+  return !rules || rules->lets_in(*connection().tls());
+}
+
 // Answers, or names who will.
 awaitable<void> Transaction::dispatch() {
   identify();
   if (client_->is_misled) {
     close_after();
     respond(Problem(400, "tls_required", "This port speaks HTTPS, and the request came as HTTP."));
+    return {};
+  }
+  if (std::exchange(client_->is_older, false) && !is_let_in()) {
+    close_after();
+    respond(Problem(403, "certificate_refused",
+                    "Its certificate lets this client in no more, or there is none."));
     return {};
   }
   if (names_us(head(), services_.site.pseudonym())) {
@@ -433,8 +449,7 @@ void Transaction::count() {
   if (route_) metrics.of(route_).in_flight.add(-1);
   ShardMetrics::Ended ended;
   ended.route = route_;
-  const auto& listeners = services_.site.config().listeners;
-  ended.listener = static_cast<std::size_t>(client_->listener - listeners.data());
+  ended.listener = listener_index();
   ended.method = head().method;
   ended.status = status_;
   ended.reason = reason_;

@@ -59,6 +59,7 @@ struct ClientConnection {
   bool peer_trusted = false;
   bool last = false;       // no further request is read from it
   bool is_misled = false;  // it speaks plain HTTP where TLS is spoken
+  bool is_older = false;   // than the configuration that serves: whom its listener lets in, it says
 };
 
 class Transaction {
@@ -178,6 +179,8 @@ class Transaction {
   awaitable<Io> write(Parts parts);
   jobs::Result<std::string_view> refuse_body(const Problem& problem);
   Problem too_large() const;
+  std::size_t listener_index() const;
+  bool is_let_in() const;
   void log();
   void count();
   void begin_fields(int status, std::string_view reason);

@@ -302,6 +302,33 @@ class ClientAuth(SecureListener):
         self.assertEqual(200, again.request('GET', '/plain/y').status)
         self.assertEqual('CN=Ada,O=Ex\\, Inc.', self.backend.seen('/plain/y')[0].get('X-Cert-subject'))
 
+    def test_a_reload_holds_for_connections_that_are_open(self):
+        self.serve_auth('optional')
+        late = self.clients.issue('late')
+        ada, revoked, nobody = (self.connect(context) for context in
+                                (self.as_client(self.good), self.as_client(late), self.context))
+        everybody = (ada, revoked, nobody)
+        self.assertEqual([200] * 3, [each.request('GET', '/plain/x').status for each in everybody])
+        self.clients.revoke(late)
+        with open(self.proxy.config_path, encoding='utf-8') as file:
+            config = file.read().replace('"client_auth": "optional"', '"client_auth": "require"')
+        self.assertTrue(self.proxy.reload(config), self.proxy.log())
+        for _ in range(2):
+            self.assertEqual(200, ada.request('GET', '/plain/x').status)
+        for each in (revoked, nobody):
+            refused = each.request('GET', '/plain/x')
+            self.assert_problem(refused, 403, 'certificate_refused')
+            self.assertEqual('close', refused.get('Connection'))
+
+    def test_a_reload_that_brings_tls_holds_for_connections_that_are_open(self):
+        self.serve()
+        client = self.client()
+        self.assertEqual(200, client.request('GET', '/plain/x').status)
+        listener = {'address': '127.0.0.1:0', 'tls': {'certificates': [self.certificate.files]}}
+        self.assertTrue(self.proxy.reload(self.config(listeners=[listener])), self.proxy.log())
+        self.assert_problem(client.request('GET', '/plain/x'), 400, 'tls_required')
+        self.assertEqual(200, self.ask('GET', '/plain/x').status)
+
     def test_what_is_told_of_the_certificate(self):
         self.serve_auth('optional')
         forged = {'X-Cert-subject': 'CN=Eve', 'client_certificate_subject': 'CN=Eve', 'X-Cert-San': 'DNS:eve'}

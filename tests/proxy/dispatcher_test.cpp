@@ -24,6 +24,24 @@ int time_to_next_call(ProxyFixture& proxy) {
   return -1;
 }
 
+// Writes down which jobs are asked for: C, the next to start; E, those whose time is over.
+class RecordingBackend final : public PassingBackend {
+ public:
+  RecordingBackend(std::unique_ptr<raincheck::store::Backend> to, std::string& record)
+      : PassingBackend(std::move(to)), record_(record) {}
+
+  raincheck::jobs::Result<void> apply(std::span<raincheck::store::Command* const> batch) override {
+    for (const raincheck::store::Command* const command : batch) {
+      if (std::holds_alternative<raincheck::store::Claim>(*command)) record_.push_back('C');
+      if (std::holds_alternative<raincheck::store::Expire>(*command)) record_.push_back('E');
+    }
+    return PassingBackend::apply(batch);
+  }
+
+ private:
+  std::string& record_;
+};
+
 }  // namespace
 
 TEST_CASE("jobs start in the order of their submission, as many at once as there are slots") {
@@ -186,6 +204,27 @@ TEST_CASE("jobs whose time is over end behind others of their lane that may wait
   CHECK(proxy.state(behind) == State::queued);
   CHECK(proxy->pending() == 4);
   CHECK(proxy->dispatcher().queued() == 2);
+}
+
+TEST_CASE("while many jobs end whose time is over, others start") {
+  ProxyFixture proxy;
+  std::string record;
+  proxy.wrap = [&record](std::unique_ptr<raincheck::store::Backend> backend) {
+    return std::make_unique<RecordingBackend>(std::move(backend), record);
+  };
+  proxy.config.upstreams[0].max_concurrency = 1;
+  proxy.config.routes[1].async.queue_timeout = 10s;
+  proxy.answer_with(slow(11s));
+  proxy.start();
+  proxy.safe("first");
+  for (int i = 0; i < 2'000; ++i) proxy.unsafe(std::to_string(i));
+  proxy.safe("last");
+  proxy->advance(9s);
+  record.clear();
+  proxy->advance(2s);
+  // The slot comes free while there are still some to end.
+  CHECK(record.find('C') < record.rfind('E'));
+  CHECK(proxy->dispatcher().queued() == 0);
 }
 
 TEST_CASE("a job that was given back while its upstream is held ends when its time is over") {

@@ -138,6 +138,14 @@ TEST_CASE("a question is answered, and who asks is known") {
   CHECK(refusal_text(longer) == "the body is too long");
 }
 
+TEST_CASE("a client that sends on what was refused gets its answer all the same") {
+  Running server({{"POST", "/echo", nothing}}, {.audits = false, .body_max = 4});
+  RawClient client(server.path());
+  client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+  CHECK(client.rest().starts_with("HTTP/1.1 413 "));
+  client.send("5body");
+}
+
 TEST_CASE("an answer may come later and from another thread, and one that is dropped is an error") {
   std::thread other;
   Running server({{"GET", "/later",

@@ -2,6 +2,7 @@
 // and a configuration of one upstream, which the test may change before start().
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -51,6 +52,8 @@ class ProxyFixture {
   ManualClock clock;
   ScriptedPeer peer;
   bool disk_full = false;
+  // Around the store's backend, if set.
+  std::function<std::unique_ptr<store::Backend>(std::unique_ptr<store::Backend>)> wrap;
 
   void start() {
     process_.reset();
@@ -61,6 +64,7 @@ class ProxyFixture {
     parts.clock = &clock;
     parts.peer = [this](std::size_t) -> ScriptedPeer& { return peer; };
     parts.wrap = [this](std::unique_ptr<store::Backend> backend) {
+      if (wrap) backend = wrap(std::move(backend));
       return std::make_unique<FullBackend>(std::move(backend), disk_full);
     };
     process_ = std::make_unique<Process>(std::move(parts));
