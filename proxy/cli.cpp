@@ -1,14 +1,28 @@
 #include "proxy/cli.hpp"
 
+#include <sysexits.h>
+
+#include <iostream>
+
 #include "config/load.hpp"
 
 namespace raincheck::proxy {
 
 std::vector<Command> add_operating_commands(CLI::App& app) {
   return {
-      add_healthcheck(app),
-      add_reload(app),
+      add_jobs(app),   add_job(app),   add_cancel(app),      add_redrive(app),
+      add_purge(app),  add_stats(app), add_pause(app),       add_resume(app),
+      add_reload(app), add_drain(app), add_healthcheck(app),
   };
+}
+
+int tell_unreachable(const std::function<int()>& call) {
+  try {
+    return call();
+  } catch (const AdminUnreachable& error) {
+    std::cerr << "raincheck: " << error.what() << "\n";
+    return EX_UNAVAILABLE;
+  }
 }
 
 AdminSocket::AdminSocket(CLI::App& command) : options_(std::make_shared<Options>()) {
