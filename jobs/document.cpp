@@ -55,6 +55,7 @@ void append_document(std::string& out, const Job& job, const DocumentContext& co
   append_member(out, "statusUrl", context.status_url);
   append_member(out, "resultUrl", context.result_url);
   append_member(out, "createdAt", job.created_at);
+  if (!job.redrive_of.empty()) append_member(out, "redriveOf", job.redrive_of);
   if (job.state == State::queued) {
     append_member(out, "queuePosition", job.ahead + 1);
     if (job.attempt > 0) append_member(out, "attempts", std::uint64_t{job.attempt});

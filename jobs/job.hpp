@@ -75,6 +75,7 @@ struct NewJob {
   Body body;
   std::optional<Key> key;
   milliseconds retention{};  // how long job and result are kept after the end
+  std::string redrive_of;    // id of the failed job that it repeats; empty: none
 };
 
 // The backend's answer as it will be replayed. `head` is "Name: value\r\n" lines, end-to-end fields
@@ -105,6 +106,8 @@ struct Job {
   std::string request_id;
   std::string head;     // the request
   std::string monitor;  // jobs::Monitor as text; empty: the backend does not go on with the call
+  std::string history;  // of its attempts: jobs/history.hpp
+  std::string redrive_of;
   Body body;
   Response response;
   std::uint64_t ahead = 0;  // queued: jobs of its lane before it

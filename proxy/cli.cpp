@@ -1,14 +1,58 @@
 #include "proxy/cli.hpp"
 
+#include <sysexits.h>
+
+#include <iostream>
+
+#include <algorithm>
+#include <string_view>
+#include <tuple>
+
 #include "config/load.hpp"
+#include "jobs/id.hpp"
 
 namespace raincheck::proxy {
+namespace {
+
+// Before an id that CLI11 would take for an option.
+constexpr std::string_view id_mark = "id:";
+
+bool is_id_like_option(std::string_view argument) {
+  constexpr std::string_view base64url =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  return argument.size() == std::tuple_size_v<jobs::IdText> && argument.front() == '-' &&
+         argument.find_first_not_of(base64url) == argument.npos;
+}
+
+}  // namespace
+
+void parse(CLI::App& app, std::vector<std::string> arguments) {
+  for (std::string& argument : arguments) {
+    if (is_id_like_option(argument)) argument.insert(0, id_mark);
+  }
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+  app.parse(std::move(arguments));
+}
+
+std::string unmarked_id(std::string id) {
+  return id.starts_with(id_mark) ? id.substr(id_mark.size()) : id;
+}
 
 std::vector<Command> add_operating_commands(CLI::App& app) {
   return {
-      add_healthcheck(app),
-      add_reload(app),
+      add_jobs(app),   add_job(app),   add_cancel(app),      add_redrive(app),
+      add_purge(app),  add_stats(app), add_pause(app),       add_resume(app),
+      add_reload(app), add_drain(app), add_healthcheck(app),
   };
+}
+
+int tell_unreachable(const std::function<int()>& call) {
+  try {
+    return call();
+  } catch (const AdminUnreachable& error) {
+    std::cerr << "raincheck: " << error.what() << "\n";
+    return EX_UNAVAILABLE;
+  }
 }
 
 AdminSocket::AdminSocket(CLI::App& command) : options_(std::make_shared<Options>()) {

@@ -23,8 +23,26 @@ struct Command {
 
 std::vector<Command> add_operating_commands(CLI::App& app);
 
+// Reads the command line. An argument that can be a job's id is none of the options, even if it
+// begins with "-", as one in 64 does: it is marked, and unmarked_id() is the transform() of the
+// options that take ids.
+void parse(CLI::App& app, std::vector<std::string> arguments);
+std::string unmarked_id(std::string id);
+
+Command add_cancel(CLI::App& app);
+Command add_drain(CLI::App& app);
 Command add_healthcheck(CLI::App& app);
+Command add_job(CLI::App& app);
+Command add_jobs(CLI::App& app);
+Command add_pause(CLI::App& app);
+Command add_purge(CLI::App& app);
+Command add_redrive(CLI::App& app);
 Command add_reload(CLI::App& app);
+Command add_resume(CLI::App& app);
+Command add_stats(CLI::App& app);
+
+// Calls it, and gives the exit status; 69, and words, if nobody can be asked.
+int tell_unreachable(const std::function<int()>& call);
 
 // Where the admin socket is: --socket, else what the configuration says, for which a file with
 // mistakes elsewhere is good enough, else where the service has it.

@@ -187,6 +187,7 @@ TimePoint Dispatcher::next_time() const {
   const TimePoint now = context_.timers.now();
   if (!runner_) return queued() == 0 ? never : std::max(not_before_, now + claim_again);
   TimePoint next = queued() == 0 ? never : std::max(overdue_at_, now + overdue_every / 2);
+  if (slots_.paused()) return next;
   if (held_ && probing_) return std::min(next, probe_taken_at_);
   const TimePoint blocked = held_ ? std::max(not_before_, held_until_) : not_before_;
   if (blocked > now) return std::min(next, blocked);
@@ -220,6 +221,7 @@ awaitable<bool> Dispatcher::round() {
   looked_at_ = context_.timers.wall_now();
   // A probe that is neither refused nor answered for so long was taken: its job is just a long one.
   if (probing_ && now >= probe_taken_at_) available();
+  if (slots_.paused()) co_return false;
   if (now < not_before_ || (held_ && (probing_ || now < held_until_))) co_return false;
   const auto wanted =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(held_ ? 1 : claim_max, queued()));

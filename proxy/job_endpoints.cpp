@@ -12,6 +12,7 @@
 #include "proxy/client_watch.hpp"
 #include "proxy/documents.hpp"
 #include "proxy/handlers.hpp"
+#include "proxy/job_changes.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/job_view.hpp"
 #include "proxy/submission_terms.hpp"
@@ -278,10 +279,7 @@ awaitable<void> JobEndpoint::result() {
 }
 
 awaitable<void> JobEndpoint::cancel() {
-  store::Cancel command;
-  command.id = id_;
-  command.now = services_.timers().wall_now();
-  Result<store::Cancel> canceled = co_await services_.store().apply(std::move(command));
+  Result<store::Cancel> canceled = co_await cancel_job(services_, id_);
   if (!canceled) {
     transaction_.respond(problem_of(canceled.error()));
     co_return;
@@ -291,13 +289,6 @@ awaitable<void> JobEndpoint::cancel() {
     co_return;
   }
   take(std::move(canceled->job));
-  if (!jobs::is_final(canceled->was)) {
-    services_.pending.count.fetch_sub(1, std::memory_order_relaxed);
-    services_.context.metrics.finished(services_.site.find(job_.route), State::canceled,
-                                       jobs::ErrorType::none);
-    services_.bulletin.publish(JobChange{id_.place.key(), true});
-    if (canceled->was == State::running) services_.abort_everywhere(id_.place.key());
-  }
   std::string fields;
   const std::string body = document(jobs::Estimate{}, fields);
   transaction_.respond(200, fields, body);

@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
   CLI::App* const version = app.add_subcommand("version", "Print the version");
 
   try {
-    app.parse(argc, argv);
+    proxy::parse(app, std::vector<std::string>(argv + 1, argv + argc));
   } catch (const CLI::Success& shown) {
     return app.exit(shown);
   } catch (const CLI::ParseError& error) {

@@ -343,14 +343,20 @@ void write_upstreams(MetricsWriter& out, const MetricsSources& sources) {
       out.sample(count);
     }
   }
+  const auto each = [&](const auto& value) {
+    const auto& served = sources.generation.upstreams();
+    for (std::size_t i = 0; i < served.size(); ++i) {
+      out.clear();
+      out.label("upstream", sources.config().upstreams[i].name);
+      out.sample(std::int64_t{value(*served[i].slots)});
+    }
+  };
   out.family(Type::gauge, "raincheck_upstream_held",
              "1 while the upstream takes no calls and its jobs wait.");
-  const auto& served = sources.generation.upstreams();
-  for (std::size_t i = 0; i < served.size(); ++i) {
-    out.clear();
-    out.label("upstream", sources.config().upstreams[i].name);
-    out.sample(std::int64_t{served[i].slots->held()});
-  }
+  each([](const Slots& slots) { return slots.held(); });
+  out.family(Type::gauge, "raincheck_upstream_paused",
+             "1 while no job of the upstream begins, because an operator has paused it.");
+  each([](const Slots& slots) { return slots.paused(); });
 }
 
 void write_servers(MetricsWriter& out, const MetricsSources& sources) {

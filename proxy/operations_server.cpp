@@ -27,7 +27,6 @@ using error_code = boost::system::error_code;
 
 namespace {
 
-constexpr std::uint32_t head_max = 8 * 1024;
 // For a whole request, idling before it included; who collects metrics comes every minute or so.
 constexpr std::chrono::seconds request_time{90};
 constexpr std::chrono::seconds answer_time{10};
@@ -109,7 +108,7 @@ void audit(const OperationRequest& request, std::string_view target, const Opera
 
 OperationAnswer refusal_of(error_code error) {
   if (error == http::error::header_limit) {
-    return problem_answer(431, "the head of a request must not be longer than 8 KiB");
+    return problem_answer(431, "the head of the request is too long");
   }
   if (error == http::error::body_limit) return problem_answer(413, "the body is too long");
   return problem_answer(400, "this is not a valid HTTP request");
@@ -211,7 +210,10 @@ class OperationsServer::Listener {
 class OperationsServer::Listener::Session {
  public:
   Session(Listener& of, Protocol::socket socket)
-      : listener_(of), peer_(peer_of(socket.native_handle())), stream_(std::move(socket)) {}
+      : listener_(of),
+        peer_(peer_of(socket.native_handle())),
+        stream_(std::move(socket)),
+        buffer_(2 * of.options.head_max) {}
 
   // `place`: in Listener::sessions_.
   void start(Sessions::iterator place) {
@@ -239,7 +241,7 @@ class OperationsServer::Listener::Session {
   Sessions::iterator place_;
   const std::optional<Peer> peer_;
   boost::beast::basic_stream<Protocol> stream_;
-  boost::beast::flat_buffer buffer_{2 * head_max};
+  boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   OperationRequest asked_;  // without its body; for the audit line
   bool is_change_ = false;
@@ -253,7 +255,7 @@ void OperationsServer::Listener::Session::read() {
   is_change_ = false;
   listener_.rest(place_);
   parser_.emplace();
-  parser_->header_limit(head_max);
+  parser_->header_limit(listener_.options.head_max);
   parser_->body_limit(listener_.options.body_max);
   stream_.expires_after(request_time);
   http::async_read(stream_, buffer_, *parser_,

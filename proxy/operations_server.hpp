@@ -92,9 +92,10 @@ FoundOperation find_operation(const std::vector<Operation>& operations,
                               std::string_view target);
 
 struct OperationsOptions {
-  bool audits = false;               // a line in the log for each call that may change something
-  std::size_t body_max = 0;          // of a request; beyond it 413
-  std::size_t connections_max = 64;  // beyond it the one that has been idle longest gives way
+  bool audits = false;                // a line in the log for each call that may change something
+  std::uint32_t head_max = 8 * 1024;  // of a request; beyond it 431
+  std::size_t body_max = 0;           // of a request; beyond it 413
+  std::size_t connections_max = 64;   // beyond it the one that has been idle longest gives way
 };
 
 class OperationsServer {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "jobs/decide.hpp"
+#include "jobs/history.hpp"
 
 namespace raincheck::proxy {
 
@@ -42,6 +43,17 @@ std::optional<std::size_t> upstream_of(const Site& site, std::uint32_t lane) {
   return std::nullopt;
 }
 
+// How long the attempt went on, and what came of it, nobody knows.
+std::string history_with_loss(const jobs::Job& job) {
+  jobs::PastAttempt attempt;
+  attempt.number = job.attempt;
+  attempt.began = job.started_at - job.created_at;
+  attempt.reason = "lost";
+  std::string history = job.history;
+  jobs::append_attempt(history, attempt);
+  return history;
+}
+
 bool is_full(const jobs::Result<void>& applied) {
   return !applied && applied.error().fault == jobs::Fault::store_full;
 }
@@ -73,7 +85,7 @@ class Recovery {
  private:
   void flush(std::vector<Command>& commands);
   Command settled(const Backend::Orphan& orphan);
-  Command failed(const store::Fence& fence, ErrorType error) const;
+  store::Finish failed(const store::Fence& fence, ErrorType error) const;
 
   Backend& backend_;
   const Site& site_;
@@ -128,7 +140,9 @@ Command Recovery::settled(const Backend::Orphan& orphan) {
   const Decision decision = jobs::decide_orphan(orphan.job.may_resend, is_followed, now_);
   if (decision.action == Decision::Action::finish) {
     ++counts.unknown;
-    return failed(fence, decision.error);
+    store::Finish finish = failed(fence, decision.error);
+    finish.history = history_with_loss(orphan.job);
+    return finish;
   }
   ++counts.requeued;
   store::Requeue requeue;
@@ -136,10 +150,11 @@ Command Recovery::settled(const Backend::Orphan& orphan) {
   // Not later than its own time, or nobody would see when that is over.
   requeue.due_at = std::min(until, std::max(now_, orphan.job.finish_by));
   requeue.counts = decision.counts;
+  if (!is_followed) requeue.history = history_with_loss(orphan.job);
   return requeue;
 }
 
-Command Recovery::failed(const store::Fence& fence, ErrorType error) const {
+store::Finish Recovery::failed(const store::Fence& fence, ErrorType error) const {
   store::Finish finish;
   finish.fence = fence;
   finish.state = State::failed;

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "jobs/history.hpp"
 #include "proxy/route_call.hpp"
 #include "proxy/trace_context.hpp"
 
@@ -40,6 +41,20 @@ const char* reason_of(const Reply& reply, bool canceled) {
   if (canceled) return "canceled";
   if (!reply.fault) return "ok";
   return jobs::fault_name(*reply.fault);
+}
+
+// Of the job's attempts, with this one.
+std::string history_with(const Job& job, const Reply& reply, bool canceled, milliseconds took) {
+  jobs::PastAttempt attempt;
+  attempt.number = job.attempt;
+  attempt.began = job.started_at - job.created_at;
+  attempt.took = took;
+  attempt.status = reply.status;
+  attempt.reason = reason_of(reply, canceled);
+  attempt.server = reply.server;
+  std::string history = job.history;
+  jobs::append_attempt(history, attempt);
+  return history;
 }
 
 // The backend has answered, but not with the result: it goes on with the call.
@@ -100,7 +115,7 @@ void Runner::give_back(Job job) {
 }
 
 awaitable<void> Runner::put_back(Job job, Decision decision) {
-  co_await requeue(job, decision);
+  co_await requeue(job, decision, "");
 }
 
 awaitable<void> Runner::run(Job job) {
@@ -236,7 +251,7 @@ awaitable<bool> Runner::overdue(const Job& job, const SiteRoute* route) {
   static const SiteRoute removed;
   const SiteRoute& of = route ? *route : removed;
   const Decision decision = failed(error);
-  co_await finish(job, of, decision, nullptr, nullptr, milliseconds(-1));
+  co_await finish(job, of, decision, nullptr, nullptr, milliseconds(-1), "");
   co_return true;
 }
 
@@ -269,6 +284,7 @@ awaitable<void> Runner::conclude(const Job& job,
   if (overran && decision.action == Decision::Action::finish) decision.error = ErrorType::expired;
 
   log_attempt(job, reply, body.size(), began, reason_of(reply, canceled));
+  std::string history = history_with(job, reply, canceled, ran);
   if (canceled) {
     events_.skipped();
   } else if (decision.hold_upstream) {
@@ -289,10 +305,10 @@ awaitable<void> Runner::conclude(const Job& job,
     if (decision.counts) {
       context_.metrics.of(config_).retries[retry_label(reply.fault, reply.status)].add();
     }
-    if (!reply.followed) co_await requeue(job, decision);
+    if (!reply.followed) co_await requeue(job, decision, std::move(history));
     co_return;
   } else {
-    co_await finish(job, route, decision, &reply, &body, ran);
+    co_await finish(job, route, decision, &reply, &body, ran, std::move(history));
     if (given_up) co_await settle(exchange);
   }
   slots_.give();
@@ -319,11 +335,13 @@ awaitable<void> Runner::finish(const Job& job,
                                const Decision& decision,
                                const Reply* reply,
                                BodyWriter* body,
-                               milliseconds ran) {
+                               milliseconds ran,
+                               std::string history) {
   store::Finish command;
   command.fence = store::Fence{job.id.place, job.attempt, 0};
   command.state = decision.state;
   command.error = decision.error;
+  command.history = std::move(history);
   const bool replayed = reply && !reply->fault;
   if (replayed) {
     Result<jobs::Body> whole = co_await body->finish();
@@ -365,11 +383,12 @@ awaitable<void> Runner::finish(const Job& job,
   bulletin_.publish(change);
 }
 
-awaitable<void> Runner::requeue(const Job& job, const Decision& decision) {
+awaitable<void> Runner::requeue(const Job& job, const Decision& decision, std::string history) {
   store::Requeue command;
   command.fence = store::Fence{job.id.place, job.attempt, 0};
   command.due_at = decision.due_at;
   command.counts = decision.counts;
+  command.history = std::move(history);
   const Result<store::Requeue> requeued = co_await record(command);
   if (!requeued) {
     spdlog::error("a job on route {} could not be queued again: {}", job.route,

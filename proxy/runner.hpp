@@ -90,8 +90,11 @@ class Runner {
                          const jobs::Decision& decision,
                          const Reply* reply,
                          BodyWriter* body,
-                         jobs::milliseconds ran);
-  awaitable<void> requeue(const jobs::Job& job, const jobs::Decision& decision);
+                         jobs::milliseconds ran,
+                         std::string history);
+  awaitable<void> requeue(const jobs::Job& job,
+                          const jobs::Decision& decision,
+                          std::string history);
   template <class C>
   awaitable<jobs::Result<C>> record(C command);
   void log_attempt(const jobs::Job& job,

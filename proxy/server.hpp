@@ -64,6 +64,11 @@ class Server {
   std::vector<Operation> monitoring_operations();
   std::vector<Operation> admin_operations();
   void answer_reload(const OperationRequest& request, const OperationReply& reply);
+  // More of them: server_control.cpp.
+  std::vector<Operation> control_operations();
+  void show_stats(const OperationReply& reply);
+  void pause(const OperationRequest& request, bool paused, const OperationReply& reply);
+  void drain(const OperationReply& reply);
   void open_passed(const std::string& name,
                    const std::string& key,
                    std::vector<Shard::Sockets>& sockets) const;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "jobs/json_object.hpp"
+#include "proxy/job_operations.hpp"
 #include "proxy/listening.hpp"
 #include "proxy/metrics_text.hpp"
 #include "proxy/server.hpp"
@@ -13,7 +15,8 @@ namespace raincheck::proxy {
 namespace {
 
 constexpr OperationsOptions monitoring_options{.audits = false, .body_max = 0};
-constexpr OperationsOptions admin_options{.audits = true, .body_max = 64 * 1024};
+constexpr OperationsOptions admin_options{
+    .audits = true, .head_max = 64 * 1024, .body_max = 64 * 1024};
 
 // The address by default may be another program's already: that must not keep us from serving.
 Descriptor listen_for_monitoring(const config::Monitoring& settings, std::string& address) {
@@ -41,6 +44,21 @@ void show(const std::vector<Vital>& checks,
           const OperationReply& reply) {
   const bool is_verbose = request.parameter("verbose") != nullptr;
   reply(json_answer(show_checks(checks, is_verbose), all_well(checks) ? 200 : 503));
+}
+
+// The operation that lists them all, itself first.
+Operation list_of(const std::vector<Operation>& operations) {
+  std::string list = R"([{"method":"GET","path":"/"})";
+  for (const Operation& each : operations) {
+    list += ',';
+    jobs::JsonObject object(list);
+    object.text("method", each.method);
+    object.text("path", each.path);
+  }
+  list += ']';
+  return {"GET", "/", [list](const OperationRequest&, const OperationReply& reply) {
+            reply(json_answer(list));
+          }};
 }
 
 void show_version(const OperationRequest&, const OperationReply& reply) {
@@ -157,13 +175,18 @@ void Server::answer_reload(const OperationRequest& request, const OperationReply
 }
 
 std::vector<Operation> Server::admin_operations() {
-  return {
+  std::vector<Operation> operations = {
       {"GET", "/version", show_version},
       {"POST", "/reload",
        [this](const OperationRequest& asked, const OperationReply& reply) {
          answer_reload(asked, reply);
        }},
   };
+  const auto on_shard = [this](Shard::Work work) { shards_.front()->operate(std::move(work)); };
+  for (Operation& each : job_operations(on_shard)) operations.push_back(std::move(each));
+  for (Operation& each : control_operations()) operations.push_back(std::move(each));
+  operations.push_back(list_of(operations));
+  return operations;
 }
 
 void Server::open_operations() {

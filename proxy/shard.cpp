@@ -377,6 +377,13 @@ void Shard::abort_all() {
   });
 }
 
+void Shard::operate(Work work) {
+  post([this, work = std::move(work)] {
+    Services& services = current_->serving().services;
+    services.tasks.spawn(work(services));
+  });
+}
+
 void Shard::stop() {
   post([this] {
     stopping_ = true;

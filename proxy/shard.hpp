@@ -64,6 +64,9 @@ class Shard {
   void begin_drain();
   // Everything still under way is given up.
   void abort_all();
+  // Runs it here as a task of its own, under the configuration that serves.
+  using Work = std::function<awaitable<void>(Services& services)>;
+  void operate(Work work);
   // Sessions and attempts are over.
   bool is_idle() const { return drain_begun_.load() && tasks_.size() == 0; }
   std::size_t running() const { return running_.load(); }

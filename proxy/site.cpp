@@ -104,6 +104,19 @@ void Site::count_lanes(store::Backend& backend) {
   }
 }
 
+const std::string* Site::upstream_of(std::uint32_t lane) const {
+  const auto find = [lane](const std::vector<store::Lane>& lanes) -> const std::string* {
+    for (const store::Lane& each : lanes) {
+      if (each.number == lane) return &each.upstream;
+    }
+    return nullptr;
+  };
+  for (const auto& lanes : lanes_) {
+    if (const std::string* const found = find(lanes)) return found;
+  }
+  return find(abandoned_);
+}
+
 std::uint64_t Site::queued() const {
   std::uint64_t queued = 0;
   for (const auto& lanes : lanes_) {

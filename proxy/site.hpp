@@ -66,6 +66,8 @@ class Site {
   const std::vector<store::Lane>& lanes(std::size_t upstream) const { return lanes_[upstream]; }
   // How long jobs of a lane may wait for their first attempt, but for the longest.
   std::vector<jobs::milliseconds> shorter_waits(std::uint32_t lane) const;
+  // Whose jobs a lane has; null: it is no lane of this store.
+  const std::string* upstream_of(std::uint32_t lane) const;
   // Of upstreams that the configuration no longer has.
   const std::vector<store::Lane>& abandoned_lanes() const { return abandoned_; }
   // Jobs that were queued when the lanes were counted last.

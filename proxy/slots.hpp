@@ -38,6 +38,9 @@ class Slots {
   // health checks found it down, and it is not called.
   void hold(bool held) { held_.store(held); }
   bool held() const { return held_.load(std::memory_order_relaxed); }
+  // Of an upstream, by an operator: no job of it begins, while plain calls go on.
+  void pause(bool paused) { paused_.store(paused); }
+  bool paused() const { return paused_.load(std::memory_order_relaxed); }
   // Of a server that was down: when it was up again. The beginning of time for one that never was.
   void set_back_at(jobs::TimePoint time) { back_at_ = time; }
   jobs::TimePoint back_at() const { return back_at_.load(std::memory_order_relaxed); }
@@ -53,6 +56,7 @@ class Slots {
   std::atomic<std::uint32_t> taken_{0};
   std::atomic<std::uint64_t> wanted_{0};
   std::atomic<bool> held_{false};
+  std::atomic<bool> paused_{false};
   std::atomic<jobs::TimePoint> back_at_{jobs::TimePoint()};
 };
 

@@ -13,6 +13,7 @@
 #include "proxy/client_watch.hpp"
 #include "proxy/handlers.hpp"
 #include "proxy/held_call.hpp"
+#include "proxy/job_terms.hpp"
 #include "proxy/job_urls.hpp"
 #include "proxy/relay.hpp"
 #include "proxy/submission_terms.hpp"
@@ -32,19 +33,6 @@ namespace {
 
 // A trial's ${job.id}: the job has none before it is stored.
 constexpr const char* id_to_come = "00000000000000000000000000000000";
-
-bool may_resend(config::Resend resend, std::string_view method) {
-  switch (resend) {
-    case config::Resend::always:
-      return true;
-    case config::Resend::never:
-      return false;
-    case config::Resend::idempotent:
-      return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "PUT" ||
-             method == "DELETE";
-  }
-  return false;
-}
 
 // The job that an insert has made, as its first attempt needs it.
 Job job_of(Insert&& insert, State state) {
@@ -234,17 +222,9 @@ awaitable<bool> Submission::take_body() {
 }
 
 void Submission::describe() {
-  const config::Async& async = route_.config->async;
-  const RequestHead& head = transaction_.head();
+  apply_terms(job_, route_, transaction_.head().method, services_.timers().wall_now());
   job_.random = services_.entropy.random();
-  job_.lane = route_.lane;
-  job_.created_at = services_.timers().wall_now();
-  job_.finish_by = job_.created_at + async.job_timeout;
-  job_.start_by = job_.created_at + async.queue_timeout.value_or(async.job_timeout);
-  job_.may_resend = may_resend(async.resend, head.method);
-  job_.route = route_.config->name;
   job_.request_id = transaction_.request_id();
-  job_.retention = route_.retention;
   job_.head.reserve(512);
   transaction_.append_stored(job_.head);
 }
@@ -258,7 +238,8 @@ void Submission::settle_key() {
 
 // A slot, if nobody is before this call, and it is not for the next process.
 bool Submission::try_slot() {
-  return !services_.draining && !upstream_.slots->held() && upstream_.queue->empty() &&
+  const Slots& slots = *upstream_.slots;
+  return !services_.draining && !slots.held() && !slots.paused() && upstream_.queue->empty() &&
          upstream_.slots->try_take();
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "store/command.hpp"
+#include "store/listing.hpp"
 
 namespace raincheck::store {
 
@@ -52,6 +53,8 @@ class Backend {
 
   // Fills in the replies. Sees every batch whose apply() returned before the call. Reader thread.
   virtual jobs::Result<void> find(std::span<Find* const> batch) = 0;
+  // Fills in a page of jobs. File threads.
+  virtual jobs::Result<void> list(List& command) = 0;
 
   // Moves what was committed to its final place, so that the log does not grow without end, and
   // removes spool files that no row names any more; never in the way of a commit for long.

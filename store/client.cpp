@@ -112,6 +112,15 @@ bool Client::may_begin() const {
   return impl_->store.spool->space().may_begin();
 }
 
+awaitable<Result<List>> Client::list(List with) {
+  Backend* const backend = impl_->store.backend.get();
+  List* const asked = &with;
+  const auto work = [backend, asked] { return backend->list(*asked); };
+  const Result<void> listed = co_await on_file_thread<void>(*impl_, work);
+  if (!listed) co_return listed.error();
+  co_return std::move(with);
+}
+
 awaitable<Result<std::unique_ptr<SpoolWriter>>> Client::create(SpoolUse use) {
   Spool* spool = impl_->store.spool.get();
   return on_file_thread<std::unique_ptr<SpoolWriter>>(*impl_,

@@ -90,6 +90,7 @@ struct Finish {
   jobs::WallTime now{};
   jobs::milliseconds retention{};
   jobs::milliseconds request_retention{};
+  std::string history;  // of all its attempts; empty: as it is
   bool applied = false;
 };
 
@@ -99,6 +100,7 @@ struct Requeue {
   Fence fence;
   jobs::WallTime due_at{};
   bool counts = true;
+  std::string history;  // as for Finish
   bool applied = false;
 };
 
@@ -144,10 +146,12 @@ struct Prune {
 using Command = std::variant<Insert, Claim, Expire, Finish, Requeue, Follow, Cancel, Erase, Prune>;
 
 // A read of one job. Head and bytes of the response come with `with_response`, its status and size
-// always; of the request only the size. `Job::ahead` counts canceled jobs too.
+// always; of the request only the size, and with `with_request` all that is still kept: without a
+// head it was erased. `Job::ahead` counts canceled jobs too.
 struct Find {
   jobs::JobId id;
   bool with_response = false;
+  bool with_request = false;
   Presence presence = Presence::unknown;
   jobs::Job job;
 };

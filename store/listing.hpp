@@ -14,6 +14,7 @@ namespace raincheck::store {
 struct List {
   // Which jobs: what is not set, or empty, says nothing.
   std::optional<jobs::State> state;
+  std::optional<jobs::ErrorType> error;
   std::string route;
   std::string request_id;
   jobs::WallTime created_from{};

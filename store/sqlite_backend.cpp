@@ -177,6 +177,7 @@ void SqliteBackend::find_one(Find& command) {
       reader_->lookup.find(command.id, command.with_response, command.job);
   if (found == SqliteLookup::Found::unknown) return;
   const bool present = found == SqliteLookup::Found::present;
+  if (present && command.with_request) reader_->lookup.read_request(command.job);
   const bool in_order =
       present && command.job.state == jobs::State::queued && command.job.due_at == jobs::WallTime();
   if (present) command.presence = Presence::present;
@@ -190,6 +191,19 @@ void SqliteBackend::find_one(Find& command) {
     const auto others = lane.number<std::uint64_t>(2) - 1;
     command.job.ahead = std::min(place.sequence - std::min(head, place.sequence), others);
   }
+}
+
+jobs::Result<void> SqliteBackend::list(List& command) {
+  const std::lock_guard lock(listing_mutex_);
+  try {
+    if (!listing_) {
+      listing_ = std::make_unique<SqliteListing>(files_.database(), options_.partition);
+    }
+    listing_->list(command);
+  } catch (const SqliteError& error) {
+    return jobs::Error(jobs::Fault::internal, std::string("jobs cannot be read: ") + error.what());
+  }
+  return {};
 }
 
 void SqliteBackend::checkpoint() {

@@ -5,12 +5,14 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "store/backend.hpp"
 #include "store/spool.hpp"
 #include "store/sqlite_files.hpp"
+#include "store/sqlite_listing.hpp"
 #include "store/sqlite_log.hpp"
 #include "store/sqlite_lookup.hpp"
 #include "store/sqlite_writer.hpp"
@@ -40,6 +42,7 @@ class SqliteBackend final : public Backend {
 
   jobs::Result<void> apply(std::span<Command* const> batch) override;
   jobs::Result<void> find(std::span<Find* const> batch) override;
+  jobs::Result<void> list(List& command) override;
   void checkpoint() override;
   bool checkpoint_due() const override;
   std::uint64_t bytes() const override;
@@ -76,6 +79,8 @@ class SqliteBackend final : public Backend {
   std::uint64_t pages_ = 0;       // of the database
   std::uint64_t free_pages_ = 0;  // of these, on the free list
   std::unique_ptr<Reader> reader_;
+  std::mutex listing_mutex_;
+  std::unique_ptr<SqliteListing> listing_;  // made when it is asked; guarded by listing_mutex_
 };
 
 }  // namespace raincheck::store

@@ -10,6 +10,7 @@ constexpr int cache_kib = 1'024;
 
 bool is_wanted(const List& command, const jobs::Job& job) {
   return (!command.state || job.state == *command.state) &&
+         (!command.error || job.error == *command.error) &&
          (command.route.empty() || job.route == command.route) &&
          (command.request_id.empty() || job.request_id == command.request_id) &&
          job.created_at >= command.created_from && job.created_at < command.created_before;

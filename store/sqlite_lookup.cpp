@@ -5,20 +5,23 @@ namespace {
 
 constexpr char final_sql[] =
     "SELECT random, state, error, attempt, created, started, finished, expires, route, request_id, "
-    "status, spool, size FROM resp WHERE key = ?";
+    "redrive_of, history, status, spool, size FROM resp WHERE key = ?";
 constexpr char final_with_response_sql[] =
     "SELECT random, state, error, attempt, created, started, finished, expires, route, request_id, "
-    "status, spool, size, head, body FROM resp WHERE key = ?";
+    "redrive_of, history, status, spool, size, head, body FROM resp WHERE key = ?";
 constexpr char pending_sql[] =
     "SELECT random, created, start_by, finish_by, may_resend, route, request_id, spool, size, "
-    "attempt, epoch, started, due, monitor FROM req LEFT JOIN run USING (key) WHERE req.key = ?";
+    "attempt, epoch, started, due, monitor, redrive_of, history FROM req LEFT JOIN run USING (key) "
+    "WHERE req.key = ?";
+constexpr char request_sql[] = "SELECT head, spool, size, body FROM req WHERE key = ?";
 
 }  // namespace
 
 SqliteLookup::SqliteLookup(SqliteConnection& connection)
     : final_(connection, final_sql),
       final_with_response_(connection, final_with_response_sql),
-      pending_(connection, pending_sql) {}
+      pending_(connection, pending_sql),
+      request_(connection, request_sql) {}
 
 SqliteLookup::Found SqliteLookup::find(const jobs::JobId& id, bool with_response, jobs::Job& job) {
   // A failed job has its request still: the final row is the truth.
@@ -43,12 +46,14 @@ SqliteLookup::Found SqliteLookup::find_final(const jobs::JobId& id,
   job.expires_at = rows.time(7);
   job.route = rows.string(8);
   job.request_id = rows.string(9);
-  job.response.status = rows.number<int>(10);
-  job.response.body.spool = rows.number<std::uint64_t>(11);
-  job.response.body.size = rows.number<std::uint64_t>(12);
+  job.redrive_of = rows.string(10);
+  job.history = rows.string(11);
+  job.response.status = rows.number<int>(12);
+  job.response.body.spool = rows.number<std::uint64_t>(13);
+  job.response.body.size = rows.number<std::uint64_t>(14);
   if (with_response) {
-    job.response.head = rows.string(13);
-    job.response.body.bytes = rows.string(14);
+    job.response.head = rows.string(15);
+    job.response.body.bytes = rows.string(16);
   }
   return Found::present;
 }
@@ -71,7 +76,18 @@ SqliteLookup::Found SqliteLookup::find_pending(const jobs::JobId& id, jobs::Job&
   job.started_at = rows.time(11);
   job.due_at = rows.time(12);
   job.monitor = rows.string(13);
+  job.redrive_of = rows.string(14);
+  job.history = rows.string(15);
   return Found::present;
+}
+
+void SqliteLookup::read_request(jobs::Job& job) {
+  SqliteRows rows = request_.query(job.id.place.key());
+  if (!rows.next()) return;
+  job.head = rows.string(0);
+  job.body.spool = rows.number<std::uint64_t>(1);
+  job.body.size = rows.number<std::uint64_t>(2);
+  job.body.bytes = rows.string(3);
 }
 
 jobs::State pending_state(std::int64_t epoch) {

@@ -14,6 +14,8 @@ class SqliteLookup {
   // is filled, without the request's head and bytes, and with the response's only if asked for.
   enum class Found : std::uint8_t { absent, unknown, present };
   Found find(const jobs::JobId& id, bool with_response, jobs::Job& job);
+  // Of a job that was found: head and body of its request, if that is kept.
+  void read_request(jobs::Job& job);
 
  private:
   Found find_final(const jobs::JobId& id, bool with_response, jobs::Job& job);
@@ -22,6 +24,7 @@ class SqliteLookup {
   SqliteStatement final_;
   SqliteStatement final_with_response_;
   SqliteStatement pending_;
+  SqliteStatement request_;
 };
 
 // State of a job that is not final, from its run row: epoch and due.

@@ -18,7 +18,8 @@ constexpr int orphans_max = 10'000;  // at a time
 constexpr char settle_copy_sql[] =
     "UPDATE run SET epoch = (SELECT value FROM meta WHERE name = 'epoch'), attempt = attempt + 1, "
     "due = 0 WHERE epoch = 0;"
-    "INSERT INTO run SELECT key, 1, (SELECT value FROM meta WHERE name = 'epoch'), created, 0, '' "
+    "INSERT INTO run SELECT key, 1, (SELECT value FROM meta WHERE name = 'epoch'), created, 0, '', "
+    "'' "
     "FROM req WHERE NOT EXISTS (SELECT 1 FROM run WHERE run.key = req.key) "
     "AND NOT EXISTS (SELECT 1 FROM resp WHERE resp.key = req.key);"
     "DELETE FROM later;"
@@ -114,7 +115,7 @@ std::vector<Backend::Orphan> SqliteBackend::orphans(const jobs::Place& after) {
   std::vector<Orphan> orphans;
   SqliteStatement select(*connection_,
                          "SELECT run.key, attempt, epoch, started, random, created, start_by, "
-                         "finish_by, may_resend, route, request_id, spool, size, monitor "
+                         "finish_by, may_resend, route, request_id, spool, size, monitor, history "
                          "FROM run JOIN req USING (key) WHERE run.key > ? AND epoch <> 0 "
                          "ORDER BY run.key LIMIT ?");
   SqliteRows rows = select.query(after.key(), orphans_max);
@@ -136,6 +137,7 @@ std::vector<Backend::Orphan> SqliteBackend::orphans(const jobs::Place& after) {
     job.body.spool = rows.number<std::uint64_t>(11);
     job.body.size = rows.number<std::uint64_t>(12);
     job.monitor = rows.string(13);
+    job.history = rows.string(14);
   }
   return orphans;
 }

@@ -8,7 +8,7 @@ namespace raincheck::store {
 // Marks the file as ours.
 constexpr int sqlite_application_id = 0x7261696e;
 // Raised when the tables change. An older program refuses a newer store.
-constexpr int sqlite_schema_version = 2;
+constexpr int sqlite_schema_version = 3;
 
 constexpr char sqlite_schema[] = R"sql(
 -- schema: the version above. secret: key of the ids. epoch: raised by one at every start.
@@ -41,6 +41,7 @@ CREATE TABLE req (
   route TEXT NOT NULL,
   request_id TEXT NOT NULL,
   idem BLOB,
+  redrive_of TEXT NOT NULL,
   spool INTEGER NOT NULL,
   size INTEGER NOT NULL,
   head BLOB NOT NULL,
@@ -49,13 +50,15 @@ CREATE TABLE req (
 
 -- A job that is not final and was begun: running in `epoch`, or, with epoch 0, queued again until
 -- `due`. monitor: where its backend tells of the call, if that goes on there after the answer.
+-- history: what came of its attempts (jobs/history.hpp).
 CREATE TABLE run (
   key INTEGER PRIMARY KEY,
   attempt INTEGER NOT NULL,
   epoch INTEGER NOT NULL,
   started INTEGER NOT NULL,
   due INTEGER NOT NULL,
-  monitor TEXT NOT NULL
+  monitor TEXT NOT NULL,
+  history TEXT NOT NULL
 ) STRICT;
 
 -- Jobs that are queued again, as they come due.
@@ -80,6 +83,8 @@ CREATE TABLE resp (
   route TEXT NOT NULL,
   request_id TEXT NOT NULL,
   idem BLOB,
+  redrive_of TEXT NOT NULL,
+  history TEXT NOT NULL,
   status INTEGER NOT NULL,
   spool INTEGER NOT NULL,
   size INTEGER NOT NULL,

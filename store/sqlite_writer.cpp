@@ -22,7 +22,7 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       lookup_(connection),
       begin_(connection, "BEGIN IMMEDIATE"),
       insert_request_(connection,
-                      "INSERT INTO req VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+                      "INSERT INTO req VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
       select_requests_(connection,
                        "SELECT key, random, created, start_by, finish_by, may_resend, route, "
                        "request_id, spool, size, head, body FROM req WHERE key >= ? AND key < ? "
@@ -37,13 +37,15 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       leave_queue_(connection, "UPDATE req SET start_by = 0 WHERE key = ?"),
       select_ending_(connection,
                      "SELECT random, created, retention, route, request_id, idem, spool, attempt, "
-                     "epoch, started FROM req LEFT JOIN run USING (key) WHERE req.key = ?"),
+                     "epoch, started, redrive_of, history FROM req LEFT JOIN run USING (key) WHERE "
+                     "req.key = ?"),
       delete_request_(connection, "DELETE FROM req WHERE key = ?"),
-      insert_run_(connection, "INSERT INTO run VALUES (?, ?, ?, ?, 0, '')"),
-      select_run_(connection, "SELECT attempt, epoch, monitor FROM run WHERE key = ?"),
+      insert_run_(connection, "INSERT INTO run VALUES (?, ?, ?, ?, 0, '', '')"),
+      select_run_(connection, "SELECT attempt, epoch, monitor, history FROM run WHERE key = ?"),
       start_again_(connection,
                    "UPDATE run SET attempt = ?, epoch = ?, started = ?, due = 0 WHERE key = ?"),
-      stop_run_(connection, "UPDATE run SET attempt = ?, epoch = 0, due = ? WHERE key = ?"),
+      stop_run_(connection,
+                "UPDATE run SET attempt = ?, epoch = 0, due = ?, history = ? WHERE key = ?"),
       follow_run_(connection, "UPDATE run SET monitor = ? WHERE key = ?"),
       delete_run_(connection, "DELETE FROM run WHERE key = ?"),
       insert_later_(connection, "INSERT INTO later VALUES (?, ?, ?)"),
@@ -51,8 +53,10 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
                     "SELECT due, key FROM later WHERE lane = ? AND due <= ? ORDER BY due, key "
                     "LIMIT ?"),
       delete_later_(connection, "DELETE FROM later WHERE lane = ? AND due = ? AND key = ?"),
-      insert_final_(connection,
-                    "INSERT INTO resp VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      insert_final_(
+          connection,
+          "INSERT INTO resp VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+          "?)"),
       overwrite_final_(connection,
                        "UPDATE resp SET state = ?, error = ?, status = ?, head = ?, body = ? "
                        "WHERE key = ?"),
@@ -109,7 +113,8 @@ void SqliteWriter::apply(Insert& command) {
   if (job.key) hash = blob(job.key->key);
   insert_request_.run(key, blob(job.random), job.created_at, job.start_by, job.finish_by,
                       job.retention, job.may_resend, job.route, job.request_id, hash,
-                      job.body.spool, job.body.size, blob(job.head), blob(job.body.bytes));
+                      job.redrive_of, job.body.spool, job.body.size, blob(job.head),
+                      blob(job.body.bytes));
   if (job.key) insert_key_.run(*hash, key, blob(job.key->fingerprint));
   if (job.body.spool != 0) name_spool(job.body.spool, key);
   const bool retry_first = lane.next_due != jobs::WallTime() && lane.next_due <= job.created_at;
@@ -173,6 +178,7 @@ void SqliteWriter::claim_later(Claim& command, LaneCounters& lane) {
     job.attempt = run.number<std::uint32_t>(0) + 1;
     job.started_at = command.now;
     job.monitor = run.string(2);
+    job.history = run.string(3);
     start_again_.run(job.attempt, epoch_, command.now, key);
     delete_later_.run(command.lane, due, key);
   }
@@ -229,6 +235,7 @@ struct SqliteWriter::Ending {
   jobs::milliseconds retention{};
   jobs::milliseconds request_retention{};
   const jobs::Response& response;
+  std::string_view history = {};  // empty: as it is
 };
 
 void SqliteWriter::apply(Finish& command) {
@@ -238,7 +245,7 @@ void SqliteWriter::apply(Finish& command) {
                     holds(command.fence, job.number<std::uint32_t>(7), job.integer(8));
   if (command.applied) {
     make_final(job, Ending{key, command.state, command.error, command.now, command.retention,
-                           command.request_retention, command.response});
+                           command.request_retention, command.response, command.history});
   } else if (!control::fence) {
     overwrite(command);
   }
@@ -259,10 +266,11 @@ jobs::WallTime SqliteWriter::make_final(SqliteRows& job, const Ending& ending) {
   const bool begun = !job.is_null(7);
   std::optional<Blob> hash;
   if (!job.is_null(5)) hash = Blob{job.bytes(5)};
+  const std::string_view history = ending.history.empty() ? job.bytes(11) : ending.history;
   insert_final_.run(ending.key, Blob{job.bytes(0)}, ending.state, ending.error, job.integer(7),
                     job.integer(1), job.integer(9), ending.now, expires, job.bytes(3), job.bytes(4),
-                    hash, response.status, response.body.spool, response.body.size,
-                    blob(response.head), blob(response.body.bytes));
+                    hash, job.bytes(10), history, response.status, response.body.spool,
+                    response.body.size, blob(response.head), blob(response.body.bytes));
   job.end();
   insert_expiry_.run(expires, ending.key);
   if (begun) delete_run_.run(ending.key);
@@ -308,16 +316,18 @@ void SqliteWriter::erase_request(std::int64_t key, std::uint64_t spool) {
 void SqliteWriter::apply(Requeue& command) {
   const jobs::Place& place = command.fence.place;
   std::uint32_t attempt = 0;
+  std::string history = command.history;
   {
     SqliteRows run = select_run_.query(place.key());
     if (!run.next()) return;
     attempt = run.number<std::uint32_t>(0);
     command.applied = holds(command.fence, attempt, run.integer(1));
+    if (history.empty()) history = run.string(3);
   }
   if (!command.applied) return;
   // The epoch stands for "not due later" elsewhere.
   const jobs::WallTime due = std::max(command.due_at, jobs::WallTime(jobs::milliseconds(1)));
-  stop_run_.run(command.counts ? attempt : attempt - 1, due, place.key());
+  stop_run_.run(command.counts ? attempt : attempt - 1, due, history, place.key());
   insert_later_.run(place.lane, due, place.key());
   LaneCounters& lane = lanes_.touch(place.lane);
   ++lane.later;

@@ -93,6 +93,7 @@ class Client {
   // Whether there is room for the result of a call that begins now.
   bool may_begin() const;
   FindOperation find(Find with) { return FindOperation(*impl_, std::move(with)); }
+  awaitable<jobs::Result<List>> list(List with);
 
   // Spool files, on the store's file threads.
   awaitable<jobs::Result<std::unique_ptr<SpoolWriter>>> create(SpoolUse use);

@@ -251,3 +251,83 @@ BACKEND_TEST("a result that a lost attempt brought leaves no file") {
   result.reset();
   CHECK_FALSE(has_file(store, number));
 }
+
+BACKEND_TEST("the history of a job is what its attempts have said last, however it ends") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const auto id = store.apply(an_insert(lane, 1, true)).id;
+  CHECK(store.find(id).job.history.empty());
+  Requeue requeue = a_requeue(a_fence(id, 1), 1'500);
+  requeue.history = "one\n";
+  CHECK(store.apply(requeue).applied);
+  CHECK(store.find(id).job.history == "one\n");
+  const Claim claimed = store.apply(a_claim(lane, 1));
+  REQUIRE(claimed.jobs.size() == 1);
+  CHECK(claimed.jobs[0].history == "one\n");
+  store.crash();
+  const auto orphans = store->orphans();
+  REQUIRE(orphans.size() == 1);
+  CHECK(orphans[0].job.history == "one\n");
+
+  SUBCASE("by an attempt") {
+    Finish finish = a_finish(Fence{id.place, 2, orphans[0].epoch});
+    finish.history = "one\ntwo\n";
+    CHECK(store.apply(finish).applied);
+    CHECK(store.find(id).job.history == "one\ntwo\n");
+  }
+  SUBCASE("by an attempt that says nothing") {
+    CHECK(store.apply(a_requeue(Fence{id.place, 2, orphans[0].epoch}, 1'500)).applied);
+    CHECK(store.find(id).job.history == "one\n");
+  }
+  SUBCASE("by a cancel") {
+    CHECK(store.apply(a_cancel(id)).job.history == "one\n");
+    CHECK(store.find(id).job.history == "one\n");
+  }
+}
+
+BACKEND_TEST("a request is given back as long as it is kept, with what it repeats") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  Insert insert = an_insert(lane, 1, true);
+  insert.job.redrive_of = "another";
+  const auto id = store.apply(insert).id;
+  const auto found = [&] {
+    Find command;
+    command.id = id;
+    command.with_request = true;
+    Find* batch = &command;
+    REQUIRE(store->find(std::span(&batch, 1)).has_value());
+    return command.job;
+  };
+  CHECK(found().head == insert.job.head);
+  CHECK(found().body.bytes == insert.job.body.bytes);
+  CHECK(found().redrive_of == "another");
+  CHECK(store.find(id).job.head.empty());
+  Finish finish = a_finish(a_fence(id, 1), State::failed);
+  finish.request_retention = jobs::milliseconds(10);
+  CHECK(store.apply(finish).applied);
+  CHECK(found().head == insert.job.head);
+  CHECK(found().body.bytes == insert.job.body.bytes);
+  CHECK(found().redrive_of == "another");
+  store.apply(a_prune(finish.now.time_since_epoch().count() + 10, 10));
+  CHECK(found().state == State::failed);
+  CHECK(found().head.empty());
+}
+
+BACKEND_TEST("jobs are listed by what they failed of") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  const auto id = store.apply(an_insert(lane, 1, true)).id;
+  store.apply(an_insert(lane, 2));
+  Finish finish = a_finish(a_fence(id, 1), State::failed);
+  finish.error = jobs::ErrorType::outcome_unknown;
+  CHECK(store.apply(finish).applied);
+  const auto count = [&](jobs::ErrorType error) {
+    List list;
+    list.error = error;
+    REQUIRE(store->list(list).has_value());
+    return list.jobs.size();
+  };
+  CHECK(count(jobs::ErrorType::outcome_unknown) == 1);
+  CHECK(count(jobs::ErrorType::expired) == 0);
+}

@@ -63,6 +63,7 @@ void Model::apply_one(Insert& command) {
   entry.job.may_resend = with.may_resend;
   entry.job.route = with.route;
   entry.job.request_id = with.request_id;
+  entry.job.redrive_of = with.redrive_of;
   entry.job.body.size = with.body.size;
   entry.head = with.head;
   entry.body = with.body.bytes;
@@ -198,6 +199,7 @@ void Model::apply_one(Finish& command) {
   end(*entry, command.state, command.now, command.retention, command.request_retention);
   entry->job.error = command.error;
   entry->job.response = command.response;
+  if (!command.history.empty()) entry->job.history = command.history;
 }
 
 void Model::apply_one(Requeue& command) {
@@ -208,6 +210,7 @@ void Model::apply_one(Requeue& command) {
   entry->job.state = State::queued;
   entry->job.due_at = due;
   if (!command.counts) entry->job.attempt -= 1;
+  if (!command.history.empty()) entry->job.history = command.history;
   lanes_[command.fence.place.lane - 1].later.emplace(due, command.fence.place.key());
 }
 
@@ -344,6 +347,7 @@ std::string difference(const Job& a, const Job& b) {
       is_final ? "" : unequal("finish_by", a.finish_by, b.finish_by),
       is_final ? "" : unequal("may_resend", a.may_resend, b.may_resend),
       unequal("route", a.route, b.route), unequal("request_id", a.request_id, b.request_id),
+      unequal("redrive_of", a.redrive_of, b.redrive_of), unequal("history", a.history, b.history),
       unequal("monitor", a.monitor, b.monitor), unequal("head", a.head, b.head),
       unequal("body", a.body.bytes, b.body.bytes), unequal("body size", a.body.size, b.body.size),
       unequal("status", a.response.status, b.response.status),

@@ -83,6 +83,7 @@ class Simulation {
     job.head = bytes();
     job.body = jobs::Body::inline_bytes(bytes());
     job.retention = jobs::milliseconds(1 + below(2'000));
+    if (one_in(4)) job.redrive_of = "some-id";
     insert.start = one_in(2);
     insert.under_way = one_in(4);
     if (one_in(3)) {
@@ -98,6 +99,7 @@ class Simulation {
     finish.retention = jobs::milliseconds(below(3) * 1'000);
     finish.request_retention = jobs::milliseconds(below(4) * 500);
     finish.response.body = jobs::Body::inline_bytes(bytes());
+    if (one_in(2)) finish.history = "1 2 3 200 ok\n";
     return finish;
   }
 
@@ -127,6 +129,7 @@ class Simulation {
     if (kind < 15) {
       Requeue requeue = a_requeue(some_fence(), 0, one_in(2));
       requeue.due_at = time(below(1'000));
+      if (one_in(2)) requeue.history = "1 2 3 503 ok\n";
       return requeue;
     }
     if (kind < 17) {

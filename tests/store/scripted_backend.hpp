@@ -54,6 +54,7 @@ class ScriptedBackend final : public Backend {
     return {};
   }
 
+  jobs::Result<void> list(List&) override { return {}; }
   void checkpoint() override {
     due = false;
     ++checkpoints;

@@ -22,6 +22,7 @@ class PassingBackend : public store::Backend {
     return to_->apply(batch);
   }
   jobs::Result<void> find(std::span<store::Find* const> batch) override { return to_->find(batch); }
+  jobs::Result<void> list(store::List& command) override { return to_->list(command); }
   void checkpoint() override { to_->checkpoint(); }
   bool checkpoint_due() const override { return to_->checkpoint_due(); }
   std::uint64_t bytes() const override { return to_->bytes(); }

@@ -1,0 +1,114 @@
+#include "proxy/job_report.hpp"
+
+#include <algorithm>
+
+#include "jobs/document.hpp"
+#include "jobs/history.hpp"
+#include "jobs/json_object.hpp"
+#include "jobs/text.hpp"
+#include "proxy/certificates.hpp"
+
+namespace raincheck::proxy {
+
+using jobs::Job;
+using jobs::JsonObject;
+
+namespace {
+
+constexpr std::string_view credentials[] = {"authorization", "cookie", "proxy-authorization",
+                                            "set-cookie", "x-api-key"};
+
+std::string_view take_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find("\r\n"));
+  text.remove_prefix(std::min(text.size(), line.size() + 2));
+  return line;
+}
+
+// As "Name: value"; what we noted of the client's certificate is no field that it sent.
+void append_fields(std::string& out, std::string_view lines) {
+  out += '[';
+  bool is_first = true;
+  while (!lines.empty()) {
+    const std::string_view line = take_line(lines);
+    if (line.starts_with(client_certificate_prefix)) continue;
+    const std::string_view name = line.substr(0, line.find(':'));
+    if (!std::exchange(is_first, false)) out += ',';
+    jobs::append_json_string(out, is_credential(name) ? std::string(name) + ": ***" : line);
+  }
+  out += ']';
+}
+
+void append_request(std::string& out, const Job& job) {
+  std::string_view head = job.head;
+  JsonObject request(out);
+  request.text("line", take_line(head));
+  request.member("fields");
+  append_fields(out, head);
+  request.number("bytes", job.body.size);
+}
+
+void append_history(std::string& out, const Job& job) {
+  out += '[';
+  bool is_first = true;
+  for (const jobs::PastAttempt& past : jobs::read_history(job.history)) {
+    if (!std::exchange(is_first, false)) out += ',';
+    JsonObject attempt(out);
+    attempt.number("attempt", past.number);
+    attempt.time("startedAt", job.created_at + past.began);
+    // Of one that was lost nobody knows when it ended.
+    if (past.reason != "lost") attempt.time("endedAt", job.created_at + past.began + past.took);
+    attempt.text_if_set("server", past.server);
+    if (past.status != 0) attempt.number("responseStatus", static_cast<unsigned>(past.status));
+    attempt.text("reason", past.reason);
+  }
+  out += ']';
+}
+
+void append_error(std::string& out, jobs::ErrorType type) {
+  JsonObject error(out);
+  error.text("type", jobs::name(type));
+  error.text("detail", jobs::error_detail(type));
+}
+
+}  // namespace
+
+bool is_credential(std::string_view field_name) {
+  return std::any_of(std::begin(credentials), std::end(credentials), [&](std::string_view each) {
+    return jobs::equals_ignoring_case(field_name, each);
+  });
+}
+
+void append_report(std::string& out, const Job& job, const JobReport& report) {
+  JsonObject object(out);
+  object.text("id", report.id);
+  object.text("status", jobs::name(job.state));
+  object.text("route", job.route);
+  object.text("upstream", report.upstream);
+  object.text("requestId", job.request_id);
+  object.text_if_set("redriveOf", job.redrive_of);
+  object.time("createdAt", job.created_at);
+  const auto age = std::max(report.now - job.created_at, jobs::milliseconds(0));
+  object.number("age", static_cast<std::uint64_t>(age.count() / 1'000));
+  object.number("attempts", job.attempt);
+  object.time_if_set("startedAt", job.started_at);
+  if (job.due_at > report.now) object.time("nextAttemptAt", job.due_at);
+  object.time_if_set("finishedAt", job.finished_at);
+  object.time_if_set("expiresAt", job.expires_at);
+  if (job.response.status != 0) {
+    object.number("responseStatus", static_cast<unsigned>(job.response.status));
+    object.number("responseBytes", job.response.body.size);
+  }
+  if (job.state == jobs::State::failed) {
+    object.member("error");
+    append_error(out, job.error);
+  }
+  if (!report.in_detail) return;
+  if (!job.head.empty()) {
+    object.member("request");
+    append_request(out, job);
+  }
+  object.member("history");
+  append_history(out, job);
+}
+
+}  // namespace raincheck::proxy

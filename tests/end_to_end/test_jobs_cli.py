@@ -1,0 +1,422 @@
+"""Jobs from the shell: each command, rightly and wrongly, against the running program."""
+import datetime
+import json
+import os
+import pty
+import re
+import subprocess
+import threading
+import unittest
+
+import program
+from backend import Gate, answer, echo, in_turn, reset_after_reading
+from harness import EndToEnd, route, words_of
+from monitoring import ask
+from wire import wait_until
+
+UNKNOWN = 'A' * 32
+LARGE = os.urandom(700_000)
+
+
+class Shell(EndToEnd):
+    def serve(self, *arguments, **sections):
+        self.admin = os.path.join(self.folder, 'admin.sock')
+        return super().serve(*arguments, **{'admin': {'socket': self.admin}, **sections})
+
+    def shell(self, command, *arguments, status=0):
+        done = program.run(command, '--socket', self.admin, *arguments)
+        self.assertEqual(status, done.returncode, done)
+        return done
+
+    def lines(self, command, *arguments):
+        return [json.loads(line) for line in self.shell(command, *arguments).stdout.splitlines()]
+
+    def ids(self, *arguments):
+        return [job['id'] for job in self.lines('jobs', *arguments)]
+
+    def refused(self, words, command, *arguments, status=1):
+        done = self.shell(command, *arguments, status=status)
+        self.assertIn(words, done.stderr)
+
+    def on_terminal(self, *arguments):
+        """What a command prints on a terminal."""
+        leader, follower = pty.openpty()
+        command = [program.binary(), arguments[0], '--socket', self.admin, *arguments[1:]]
+        done = subprocess.run(command, stdout=follower, stderr=subprocess.PIPE, timeout=30, check=True)
+        self.assertEqual(b'', done.stderr)
+        os.close(follower)
+        text = b''
+        try:
+            while piece := os.read(leader, 65536):
+                text += piece
+        except OSError:
+            pass
+        os.close(leader)
+        return text.decode().replace('\r\n', '\n')
+
+    def audited(self, words):
+        wait_until(lambda: re.search(words, self.proxy.log()), lambda: f'{words} in\n{self.proxy.log()}')
+
+    def failed_job(self, body=b'data', target='/lost/1', **options):
+        job = self.submit(target, body, **options)
+        self.assertEqual('outcome_unknown', job.ended())
+        return job
+
+    def serve_failing(self, **settings):
+        self.serve([route('/reports/*', name='reports'),
+                    route('/lost/*', name='lost', resend='never', **settings)])
+        self.lost = self.backend.on('/lost', reset_after_reading)
+
+
+class Jobs(Shell):
+    def test_jobs_are_listed_by_what_is_asked(self):
+        self.serve([route('/reports/*', name='reports'), route('/slow/*', name='slow'),
+                    route('/lost/*', name='lost', resend='never')], upstream={'max_concurrency': 1})
+        self.backend.on('/lost', reset_after_reading)
+        gate = self.backend.on('/slow', Gate(echo))
+        done = self.submit('/reports/1', fields=(('X-Request-Id', 'of-mine'),)).wait()
+        lost = self.failed_job()
+        running = self.submit('/slow/1')
+        self.wait_for_calls(gate)
+        queued = self.submit('/slow/2')
+        every = [queued.id, running.id, lost.id, done.id]
+        self.assertEqual(every, self.ids())
+        for arguments, found in ((('--state', 'queued'), [queued]), (('--state', 'running'), [running]),
+                                 (('--state', 'succeeded'), [done]), (('--state', 'canceled'), []),
+                                 (('--error', 'outcome_unknown'), [lost]), (('--error', 'expired'), []),
+                                 (('--route', 'slow'), [queued, running]),
+                                 (('--route', 'slow', '--state', 'queued'), [queued]),
+                                 (('--request-id', 'of-mine'), [done]), (('--older-than', '1h'), []),
+                                 (('--newer-than', '1h', '--limit', '1'), [queued])):
+            with self.subTest(arguments):
+                self.assertEqual([job.id for job in found], self.ids(*arguments))
+        listed = {job['id']: job for job in self.lines('jobs')}
+        self.assertEqual(('failed', 'lost', 'legacy', 1, 'outcome_unknown'),
+                         tuple(listed[lost.id][name] for name in ('status', 'route', 'upstream', 'attempts')) +
+                         (listed[lost.id]['error']['type'],))
+        self.assertEqual((200, 4), (listed[done.id]['responseStatus'], listed[done.id]['responseBytes']))
+        table = self.on_terminal('jobs').splitlines()
+        self.assertEqual(['ID', 'STATE', 'ROUTE', 'AGE', 'ATTEMPTS', 'ERROR'], table[0].split())
+        self.assertEqual(every, [line.split()[0] for line in table[1:]])
+        self.assertRegex(table[3], r' failed +lost +\d+s +1 +outcome_unknown$')
+        self.assertEqual(every, [json.loads(line)['id'] for line in self.on_terminal('jobs', '--json').splitlines()])
+        gate.open()
+
+    def test_what_is_asked_wrongly_is_said(self):
+        self.serve()
+        for arguments, words in ((('--state', 'done'), "state: 'done' is none of queued, running, succeeded, failed"),
+                                 (('--error', 'late'), "error: 'late' is none of none, upstream_status"),
+                                 (('--older-than', 'long'), 'older_than: '), (('--limit', '-1'), '--limit')):
+            with self.subTest(arguments):
+                self.refused(words, 'jobs', *arguments, status=64)
+        gone = program.run('jobs', '--socket', self.admin + 'x')
+        self.assertEqual(69, gone.returncode)
+        self.assertIn(self.admin + 'x', gone.stderr)
+        for target in ('/jobs?cursor=x', '/jobs?cursor=1.', '/jobs?limit=0', '/jobs?limit=1001', '/jobs?color=red',
+                       '/jobs?route='):
+            status, _, body = ask(self.admin, 'GET', target)
+            self.assertEqual(400, status, body)
+
+    def test_a_long_list_comes_in_pages(self):
+        self.serve(upstream={'max_concurrency': 1})
+        gate = self.backend.on('/reports', Gate(echo))
+        count, jobs = 5000, []
+        lock = threading.Lock()
+
+        def submit(number):
+            client = self.client()
+            for i in range(number, count, 4):
+                accepted = client.request('POST', f'/reports/{i}', (('X-Request-Id', f'r{i}'),), b'x')
+                with lock:
+                    jobs.append(accepted.get('Location').rsplit('/', 1)[1])
+        threads = [threading.Thread(target=submit, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.wait_for_calls(gate)
+        listed = self.lines('jobs', '--limit', '100000')
+        self.assertEqual(sorted(jobs), sorted(job['id'] for job in listed))
+        # Threads look at the clock by themselves, and a commit takes a while.
+        times = [datetime.datetime.fromisoformat(job['createdAt']) for job in listed]
+        self.assertLess(max(after - before for before, after in zip(times, times[1:])), datetime.timedelta(seconds=1))
+        self.assertGreater(times[0], times[-1])
+        self.assertEqual(100, len(self.ids()))
+        self.assertEqual(1234, len(self.ids('--limit', '1234', '--state', 'queued')))
+        self.assertEqual(1, len(self.ids('--request-id', 'r77')))
+        would = self.shell('cancel', '--state', 'queued', '--dry-run').stdout
+        self.assertEqual(f'{count - 1} jobs would be canceled\n', would)
+        gate.open()
+
+    def test_one_job_with_its_attempts_and_no_credential(self):
+        self.serve([route('/reports/*', name='reports', resend='always',
+                          retry={'max_attempts': 3, 'on': [503], 'backoff': '10ms'})])
+        self.backend.on('/reports', in_turn(answer(503), answer(503), answer(201, b'made')))
+        secrets = [(name, 'Sesame-42') for name in ('Authorization', 'Cookie', 'X-Api-Key')]
+        job = self.submit('/reports/1?of=2026', b'12345', [*secrets, ('X-Mine', 'yes')]).wait()
+        (shown,) = self.lines('job', job.id)
+        self.assertEqual(('succeeded', 'reports', 'legacy', 3, 201), tuple(
+            shown[name] for name in ('status', 'route', 'upstream', 'attempts', 'responseStatus')))
+        server = self.backend.url.split('//')[1]
+        self.assertEqual([(1, 503, 'ok', server), (2, 503, 'ok', server), (3, 201, 'ok', server)], [
+            (each['attempt'], each['responseStatus'], each['reason'], each['server']) for each in shown['history']])
+        times = [each[name] for each in shown['history'] for name in ('startedAt', 'endedAt')]
+        self.assertEqual(sorted(times), times)
+        self.assertNotIn('request', shown)
+        gate = self.backend.on('/reports', Gate(echo))
+        waiting = self.submit('/reports/2?of=2026', b'12345', [*secrets, ('X-Mine', 'yes')])
+        self.wait_for_calls(gate)
+        (shown,) = self.lines('job', waiting.id)
+        self.assertEqual(('POST /reports/2?of=2026', 5), (shown['request']['line'], shown['request']['bytes']))
+        self.assertIn('X-Mine: yes', shown['request']['fields'])
+        for name, _ in secrets:
+            self.assertIn(f'{name}: ***', shown['request']['fields'])
+        self.assertNotIn('Sesame', json.dumps(shown))
+        on_terminal = self.on_terminal('job', waiting.id)
+        self.assertIn('\nPOST /reports/2?of=2026\n', on_terminal)
+        self.assertNotIn('Sesame', on_terminal)
+        self.assertIn('Its request is erased.', self.on_terminal('job', job.id))
+        self.refused('there is no such job', 'job', UNKNOWN)
+        self.refused('there is no such job', 'job', '../drain')
+        gate.open()
+
+    def test_an_attempt_that_a_crash_ended_is_in_the_history(self):
+        self.serve([route('/reports/*', resend='always')])
+        gate = self.backend.on('/reports', Gate(echo))
+        job = self.submit()
+        self.wait_for_calls(gate)
+        self.proxy.restart()
+        gate.open()
+        job.wait()
+        (shown,) = self.lines('job', job.id)
+        self.assertEqual([(1, 'lost'), (2, 'ok')], [(each['attempt'], each['reason']) for each in shown['history']])
+        self.assertNotIn('endedAt', shown['history'][0])
+
+
+class Changes(Shell):
+    def test_cancel(self):
+        self.serve(upstream={'max_concurrency': 1})
+        gate = self.backend.on('/reports', Gate(echo))
+        jobs = [self.submit() for _ in range(5)]
+        self.wait_for_calls(gate)
+        canceled = self.shell('cancel', jobs[1].id, jobs[0].id).stdout
+        self.assertEqual([f'{job.id}: canceled' for job in (jobs[1], jobs[0])], canceled.splitlines())
+        self.assertEqual(['canceled'] * 2, [job.ended() for job in jobs[:2]])
+        self.audited(f'POST /jobs/{jobs[0].id}/cancel: 200 the job was running')
+        self.audited(f'POST /jobs/{jobs[1].id}/cancel: 200 the job was queued')
+        self.refused('the job has ended already: canceled', 'cancel', jobs[0].id)
+        self.refused('there is no such job', 'cancel', UNKNOWN, jobs[2].id)
+        self.assertEqual('canceled', jobs[2].ended())
+        self.shell('cancel', '--all')
+        self.assertEqual(['canceled'] * 2, [job.ended() for job in jobs[3:]])
+        self.refused('give either ids', 'cancel', status=64)
+        self.refused('give either ids', 'cancel', jobs[0].id, '--state', 'queued', status=64)
+        gate.open()
+
+    def test_purge(self):
+        self.serve(upstream={'max_concurrency': 1})
+        done = [self.submit().wait() for _ in range(3)]
+        gate = self.backend.on('/reports', Gate(echo))
+        running = self.submit()
+        self.wait_for_calls(gate)
+        self.refused('cancel it first', 'purge', running.id)
+        self.shell('purge', done[0].id)
+        self.assertEqual(410, done[0].poll().status)
+        self.audited(f'DELETE /jobs/{done[0].id}: 204 the job had succeeded')
+        self.refused("the job's retention is over, or it was purged", 'purge', done[0].id)
+        self.assertEqual('2 jobs would be purged\n', self.shell('purge', '--newer-than', '1h', '--dry-run').stdout)
+        self.shell('purge', '--newer-than', '1h')
+        self.assertEqual([running.id], self.ids())
+        gate.open()
+        running.wait()
+
+    def test_a_failed_job_is_redriven_once(self):
+        self.serve_failing()
+        for body in (b'small', LARGE):
+            with self.subTest(len(body)):
+                self.backend.on('/lost', reset_after_reading)
+                original = self.failed_job(body, fields=(('Idempotency-Key', f'k{len(body)}'),))
+                before = original.outcome()
+                self.backend.on('/lost', echo)
+                told = self.shell('redrive', original.id).stdout
+                new_id = re.fullmatch(f'{original.id}: redriven as (.*)\n', told)[1]
+                self.audited(f'POST /jobs/{original.id}/redrive: 201 as job {new_id}')
+                new = self.job(new_id)
+                self.assertEqual(body, new.wait().result().body)
+                document = new.outcome()
+                self.assertEqual((original.id, 'succeeded'), (document['redriveOf'], document['status']))
+                self.assertEqual(before, original.outcome())
+                again = self.shell('redrive', original.id).stdout
+                self.assertEqual(f'{original.id}: redriven before as {new_id}\n', again)
+                (shown,) = self.lines('job', new_id)
+                self.assertEqual(original.id, shown['redriveOf'])
+        self.assertEqual(1, len(self.spool_files()) - 1, 'the original request and the result')
+
+    def job(self, job_id):
+        class Accepted:
+            @staticmethod
+            def get(_):
+                return '/_jobs/' + job_id
+        from harness import Job
+        return Job(self.proxy, Accepted)
+
+    def test_jobs_are_redriven_by_what_is_asked(self):
+        self.serve_failing()
+        jobs = [self.failed_job(b'%d' % i) for i in range(3)]
+        self.submit().wait()
+        self.assertEqual('3 jobs would be redriven\n', self.shell(
+            'redrive', '--state', 'failed', '--error', 'outcome_unknown', '--route', 'lost', '--dry-run').stdout)
+        self.assertEqual(4, len(self.ids()))
+        self.backend.on('/lost', echo)
+        told = self.shell('redrive', '--error', 'outcome_unknown', '--route', 'lost').stdout
+        self.assertEqual({job.id for job in jobs}, {line.split(':')[0] for line in told.splitlines()})
+        wait_until(lambda: len(self.ids('--state', 'succeeded')) == 4, lambda: f'4 successes: {self.lines("jobs")}')
+        again = self.shell('redrive', '--route', 'lost').stdout
+        self.assertEqual(3, again.count('redriven before'))
+        self.assertEqual(7, len(self.ids()))
+
+    def test_what_cannot_be_redriven_is_refused_in_words(self):
+        self.serve_failing()
+        done = self.submit().wait()
+        self.refused('only a failed job can be redriven; this one is succeeded', 'redrive', done.id)
+        self.refused('there is no such job', 'redrive', UNKNOWN)
+        purged = self.failed_job()
+        self.shell('purge', purged.id)
+        self.refused("the job's retention is over, or it was purged", 'redrive', purged.id)
+        removed = self.failed_job()
+        self.assertTrue(self.proxy.reload(self.config(admin={'socket': self.admin})))
+        self.refused("its route 'lost' is not configured any more", 'redrive', removed.id)
+        self.assertTrue(self.proxy.reload(self.config(
+            [route('/lost/*', name='lost', mode='never')], admin={'socket': self.admin})))
+        self.refused("its route 'lost' makes no jobs any more", 'redrive', removed.id)
+
+    def test_a_request_that_is_erased_cannot_be_redriven(self):
+        self.serve_failing()
+        self.assertTrue(self.proxy.reload(self.config(
+            [route('/lost/*', name='lost', resend='never')], admin={'socket': self.admin},
+            jobs={'retention': {'failed_request': '1ms'}})))
+        job = self.failed_job()
+        wait_until(lambda: 'request' not in self.lines('job', job.id)[0], 'the request erased')
+        self.refused('its request is erased already (jobs.retention.failed_request)', 'redrive', job.id)
+
+    def test_a_redriven_job_obeys_what_its_route_says_now(self):
+        self.serve_failing()
+        job = self.failed_job()
+        self.assertTrue(self.proxy.reload(self.config(
+            [route('/lost/*', name='lost', resend='always', retry={'max_attempts': 2, 'backoff': '10ms'})],
+            admin={'socket': self.admin})))
+        self.backend.on('/lost', in_turn(reset_after_reading, echo))
+        self.shell('redrive', job.id)
+        wait_until(lambda: self.ids('--state', 'succeeded'), lambda: f'a success: {self.lines("jobs")}')
+        (new,) = self.lines('jobs', '--state', 'succeeded')
+        self.assertEqual(2, new['attempts'])
+
+    def test_killed_in_the_middle_of_redriving(self):
+        self.serve_failing()
+        jobs = [self.failed_job(LARGE) for _ in range(6)]
+        before = {job.id: job.outcome() for job in jobs}
+        self.backend.on('/lost', echo)
+        for kills in range(4):
+            redriving = subprocess.Popen(
+                [program.binary(), 'redrive', '--socket', self.admin, *(job.id for job in jobs)],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            for _ in range(kills):
+                redriving.stdout.readline()
+            self.proxy.restart()
+            redriving.communicate(timeout=20)
+        self.shell('redrive', *(job.id for job in jobs))
+        wait_until(lambda: len(self.ids('--limit', '1000')) == 12 and
+                   not self.ids('--state', 'running') + self.ids('--state', 'queued'),
+                   lambda: f'six new jobs that have ended: {self.lines("jobs")}')
+        new = {job['redriveOf']: job['status'] for job in self.lines('jobs') if 'redriveOf' in job}
+        self.assertEqual(set(before), set(new))
+        # One that was under way at a kill may have been executed: its route says never to resend.
+        self.assertLessEqual(set(new.values()), {'succeeded', 'failed'})
+        self.assertEqual(before, {job.id: job.outcome() for job in jobs})
+        done = sum(status == 'succeeded' for status in new.values())
+        wait_until(lambda: len(self.spool_files()) == 6 + done + (6 - done), lambda: f'{self.spool_files()}')
+
+
+class Control(Shell):
+    def test_every_operation_is_documented(self):
+        self.serve()
+        status, _, body = ask(self.admin, 'GET', '/')
+        self.assertEqual(200, status)
+        operations = {f'{each["method"]} {each["path"]}' for each in json.loads(body)}
+        self.assertEqual(operations, {word for word in words_of('admin.md', '#') if ' /' in word})
+
+    def stats(self):
+        (stats,) = self.lines('stats')
+        return stats
+
+    def test_a_paused_upstream_begins_no_job(self):
+        self.serve(upstream={'max_concurrency': 2})
+        gate = self.backend.on('/reports', Gate(echo))
+        under_way = self.submit()
+        self.wait_for_calls(gate)
+        self.shell('pause', 'legacy')
+        self.audited('POST /upstreams/legacy/pause: 204 paused')
+        waiting = [self.submit() for _ in range(3)]
+        gate.open()
+        self.assertEqual(200, under_way.wait().result().status)
+        self.assertEqual(200, self.request('GET', '/plain').status)
+        self.assertTrue(self.proxy.reload(self.config(admin={'socket': self.admin}, upstream={'max_concurrency': 3})))
+        wait_until(lambda: self.stats()['upstreams'][0]['queued'] == 3, lambda: f'{self.stats()}')
+        (upstream,) = self.stats()['upstreams']
+        self.assertEqual((True, False, 0, 3), tuple(
+            upstream[name] for name in ('paused', 'held', 'calls', 'maxConcurrency')))
+        self.assertEqual(1, len(self.backend.seen('/reports')))
+        self.assertRegex(self.on_terminal('stats'), r'\nlegacy +3 .* paused\n')
+        self.shell('resume', 'legacy')
+        for job in waiting:
+            self.assertEqual(200, job.wait().result().status)
+        self.assertFalse(self.stats()['upstreams'][0]['paused'])
+        self.refused("there is no upstream 'other'", 'pause', 'other')
+
+    def test_retries_of_a_paused_upstream_wait_too(self):
+        self.serve([route('/reports/*', resend='always', retry={'max_attempts': 9, 'on': [503], 'backoff': '1ms'})])
+        gate = Gate(answer(503))
+        self.backend.on('/reports', in_turn(gate, echo))
+        job = self.submit()
+        self.wait_for_calls(gate)
+        self.shell('pause', 'legacy')
+        gate.open()
+        job.wait_for('queued')
+        self.assertEqual(1, self.backend.count('/reports'))
+        self.shell('resume', 'legacy')
+        self.assertEqual(200, job.wait().result().status)
+
+    def test_stats(self):
+        self.serve()
+        gate = self.backend.on('/reports', Gate(echo))
+        self.submit()
+        self.wait_for_calls(gate)
+        wait_until(lambda: self.stats()['running'] == 1, lambda: f'{self.stats()}')
+        stats = self.stats()
+        self.assertEqual((1, True, False), (stats['pending'], stats['lastReloadSuccessful'], stats['draining']))
+        self.assertEqual([{'server': self.backend.url.split('//')[1], 'calls': 1, 'healthy': True}],
+                         stats['upstreams'][0]['servers'])
+        self.assertGreater(stats['storeBytes'], 0)
+        self.assertFalse(self.proxy.reload('nonsense'))
+        self.assertFalse(self.stats()['lastReloadSuccessful'])
+        gate.open()
+
+    def test_drain(self):
+        self.serve()
+        gate = self.backend.on('/reports', Gate(echo))
+        self.submit()
+        self.wait_for_calls(gate)
+        self.shell('drain', '--no-wait')
+        self.audited('POST /drain: 202')
+        self.assertTrue(self.stats()['draining'])
+        draining = subprocess.Popen([program.binary(), 'drain', '--socket', self.admin])
+        self.assertIsNone(draining.poll())
+        self.assertTrue(self.proxy.running)
+        gate.open()
+        self.assertEqual(0, draining.wait(20))
+        self.assertEqual(0, self.proxy.wait())
+        self.proxy.start()
+
+
+if __name__ == '__main__':
+    unittest.main()

@@ -1,0 +1,61 @@
+#include "proxy/job_report.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace raincheck;
+using namespace raincheck::proxy;
+
+namespace {
+
+jobs::Job a_job() {
+  jobs::Job job;
+  job.state = jobs::State::failed;
+  job.error = jobs::ErrorType::expired;
+  job.attempt = 2;
+  job.created_at = jobs::WallTime(jobs::milliseconds(1'000));
+  job.route = "reports";
+  job.request_id = "r-1";
+  job.head = "POST /a?b HTTP\r\nclient_certificate_subject: CN=me\r\nHost: h\r\ncookie: secret\r\n";
+  job.body.size = 3;
+  job.history = "1 0 10 503 ok s:1\n2 20 0 0 lost \n";
+  return job;
+}
+
+std::string report_of(const jobs::Job& job, bool in_detail) {
+  JobReport report;
+  report.id = "ID";
+  report.upstream = "legacy";
+  report.now = jobs::WallTime(jobs::milliseconds(8'999));
+  report.in_detail = in_detail;
+  std::string out;
+  append_report(out, job, report);
+  return out;
+}
+
+constexpr std::string_view brief =
+    R"({"id":"ID","status":"failed","route":"reports","upstream":"legacy","requestId":"r-1",)"
+    R"("createdAt":"1970-01-01T00:00:01.000Z","age":7,"attempts":2,)"
+    R"("error":{"type":"expired","detail":"The job could not be done within its time limit."})";
+
+}  // namespace
+
+TEST_CASE("a job is told in brief, or with its request and its attempts") {
+  CHECK(report_of(a_job(), false) == std::string(brief) + "}");
+  CHECK(report_of(a_job(), true) ==
+        std::string(brief) +
+            R"(,"request":{"line":"POST /a?b HTTP","fields":["Host: h","cookie: ***"],"bytes":3},)"
+            R"("history":[{"attempt":1,"startedAt":"1970-01-01T00:00:01.000Z",)"
+            R"("endedAt":"1970-01-01T00:00:01.010Z","server":"s:1","responseStatus":503,)"
+            R"("reason":"ok"},{"attempt":2,"startedAt":"1970-01-01T00:00:01.020Z",)"
+            R"("reason":"lost"}]})");
+}
+
+TEST_CASE("credentials are known by their names, however they are written") {
+  for (const char* name :
+       {"Authorization", "COOKIE", "set-cookie", "Proxy-Authorization", "X-API-Key"}) {
+    CAPTURE(name);
+    CHECK(is_credential(name));
+  }
+  CHECK_FALSE(is_credential("Cookies"));
+  CHECK_FALSE(is_credential(""));
+}
