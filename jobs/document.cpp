@@ -1,75 +1,46 @@
 #include "jobs/document.hpp"
 
+#include "jobs/json_object.hpp"
+
 namespace raincheck::jobs {
 namespace {
 
-// Every member but the first, whose comma would be one too many.
-void append_name(std::string& out, std::string_view name) {
-  out += ",\"";
-  out += name;
-  out += "\":";
-}
-
-void append_member(std::string& out, std::string_view name, std::string_view value) {
-  append_name(out, name);
-  append_json_string(out, value);
-}
-
-void append_member(std::string& out, std::string_view name, std::uint64_t value) {
-  append_name(out, name);
-  append_number(out, value);
-}
-
-void append_member(std::string& out, std::string_view name, WallTime value) {
-  append_name(out, name);
-  out += '"';
-  append_time(out, value);
-  out += '"';
-}
-
-void append_time_if_set(std::string& out, std::string_view name, WallTime value) {
-  if (value != WallTime{}) append_member(out, name, value);
-}
-
-void append_final(std::string& out, const Job& job) {
-  append_time_if_set(out, "finishedAt", job.finished_at);
-  append_time_if_set(out, "expiresAt", job.expires_at);
+void append_final(JsonObject& document, std::string& out, const Job& job) {
+  document.time_if_set("finishedAt", job.finished_at);
+  document.time_if_set("expiresAt", job.expires_at);
   if (job.response.status > 0) {
-    append_member(out, "responseStatus", static_cast<std::uint64_t>(job.response.status));
+    document.number("responseStatus", static_cast<std::uint64_t>(job.response.status));
   }
   if (job.state != State::failed) return;
-  append_name(out, "error");
-  out += "{\"type\":\"";
-  out += name(job.error);
-  out += "\",\"detail\":\"";
-  out += error_detail(job.error);
-  out += "\"}";
+  document.member("error");
+  JsonObject error(out);
+  error.text("type", name(job.error));
+  error.text("detail", error_detail(job.error));
 }
 
 }  // namespace
 
 void append_document(std::string& out, const Job& job, const DocumentContext& context) {
-  out += "{\"id\":";
-  append_json_string(out, context.id);
-  append_member(out, "status", std::string_view(name(job.state)));
-  append_member(out, "statusUrl", context.status_url);
-  append_member(out, "resultUrl", context.result_url);
-  append_member(out, "createdAt", job.created_at);
-  if (!job.redrive_of.empty()) append_member(out, "redriveOf", job.redrive_of);
+  JsonObject document(out);
+  document.text("id", context.id);
+  document.text("status", name(job.state));
+  document.text("statusUrl", context.status_url);
+  document.text("resultUrl", context.result_url);
+  document.time("createdAt", job.created_at);
+  document.text_if_set("redriveOf", job.redrive_of);
   if (job.state == State::queued) {
-    append_member(out, "queuePosition", job.ahead + 1);
-    if (job.attempt > 0) append_member(out, "attempts", std::uint64_t{job.attempt});
-    if (job.due_at > context.now) append_member(out, "nextAttemptAt", job.due_at);
+    document.number("queuePosition", job.ahead + 1);
+    if (job.attempt > 0) document.number("attempts", job.attempt);
+    if (job.due_at > context.now) document.time("nextAttemptAt", job.due_at);
   } else {
-    append_time_if_set(out, "startedAt", job.started_at);
-    append_member(out, "attempts", std::uint64_t{job.attempt});
+    document.time_if_set("startedAt", job.started_at);
+    document.number("attempts", job.attempt);
   }
   if (is_final(job.state)) {
-    append_final(out, job);
+    append_final(document, out, job);
   } else if (context.completion) {
-    append_member(out, "estimatedCompletionAt", *context.completion);
+    document.time("estimatedCompletionAt", *context.completion);
   }
-  out += '}';
 }
 
 std::string_view error_detail(ErrorType type) {
@@ -127,18 +98,16 @@ void append_problem(std::string& out,
                     std::string_view detail,
                     std::string_view instance,
                     std::string_view errors) {
-  out += "{\"type\":\"urn:raincheck:problem:";
-  out += type;
-  out += '"';
-  append_member(out, "title", title);
-  append_member(out, "status", static_cast<std::uint64_t>(status));
-  if (!detail.empty()) append_member(out, "detail", detail);
-  if (!instance.empty()) append_member(out, "instance", instance);
-  if (!errors.empty()) {
-    append_name(out, "errors");
-    out += errors;
-  }
-  out += '}';
+  JsonObject problem(out);
+  problem.member("type");
+  out.append("\"urn:raincheck:problem:").append(type).append("\"");
+  problem.text("title", title);
+  problem.number("status", static_cast<std::uint64_t>(status));
+  problem.text_if_set("detail", detail);
+  problem.text_if_set("instance", instance);
+  if (errors.empty()) return;
+  problem.member("errors");
+  out += errors;
 }
 
 }  // namespace raincheck::jobs

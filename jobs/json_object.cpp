@@ -8,8 +8,7 @@ namespace raincheck::jobs {
 void JsonObject::member(std::string_view name) {
   if (!is_first_) out_ += ',';
   is_first_ = false;
-  append_json_string(out_, name);
-  out_ += ':';
+  out_.append("\"").append(name).append("\":");
 }
 
 void JsonObject::text(std::string_view name, std::string_view value) {

@@ -16,7 +16,7 @@ class JsonObject {
   JsonObject& operator=(const JsonObject&) = delete;
   ~JsonObject() { out_ += '}'; }
 
-  // The caller writes the value.
+  // Names are ours: nothing in them has to be escaped. The caller writes the value.
   void member(std::string_view name);
   void text(std::string_view name, std::string_view value);
   void number(std::string_view name, std::uint64_t value);

@@ -64,7 +64,8 @@ AdminSocket::AdminSocket(CLI::App& command) : options_(std::make_shared<Options>
 }
 
 AdminAnswer AdminSocket::ask(const AdminQuestion& question) const {
-  std::string socket = options_->socket;
+  // Kept, for a command may ask thousands of times.
+  std::string& socket = options_->socket;
   if (socket.empty()) socket = config::load(options_->config).config.admin.socket;
   if (socket.empty()) socket = "/run/raincheck/admin.sock";
   return ask_admin(socket, question);

@@ -112,6 +112,7 @@ int ChosenJobs::change(const AdminSocket& admin, const Change& change) const {
     std::cout << ids.size() << " jobs would be " << change.done << "\n";
     return EX_OK;
   }
+  if (ids.empty()) std::cerr << "raincheck: no such job can be " << change.done << "\n";
   int status = EX_OK;
   for (const std::string& id : ids) {
     AdminQuestion question;

@@ -1,6 +1,7 @@
 #include "proxy/job_report.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "jobs/document.hpp"
 #include "jobs/history.hpp"

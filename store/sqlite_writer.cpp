@@ -23,10 +23,11 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       begin_(connection, "BEGIN IMMEDIATE"),
       insert_request_(connection,
                       "INSERT INTO req VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      select_requests_(connection,
-                       "SELECT key, random, created, start_by, finish_by, may_resend, route, "
-                       "request_id, spool, size, head, body FROM req WHERE key >= ? AND key < ? "
-                       "AND start_by > 0 ORDER BY key LIMIT ?"),
+      select_requests_(
+          connection,
+          "SELECT key, random, created, start_by, finish_by, may_resend, route, "
+          "request_id, spool, size, head, body, redrive_of FROM req WHERE key >= ? AND key < ? "
+          "AND start_by > 0 ORDER BY key LIMIT ?"),
       select_times_(connection,
                     "SELECT key, created, start_by, finish_by FROM req WHERE key >= ? AND key < ? "
                     "AND start_by > 0 ORDER BY key LIMIT ?"),
@@ -223,6 +224,7 @@ jobs::Job SqliteWriter::read_request(const SqliteRows& rows) {
   job.body.size = rows.number<std::uint64_t>(9);
   job.head = rows.string(10);
   job.body.bytes = rows.string(11);
+  job.redrive_of = rows.string(12);
   return job;
 }
 

@@ -209,6 +209,7 @@ class Changes(Shell):
         self.assertEqual('canceled', jobs[2].ended())
         self.shell('cancel', '--all')
         self.assertEqual(['canceled'] * 2, [job.ended() for job in jobs[3:]])
+        self.assertIn('no such job can be canceled', self.shell('cancel', '--state', 'failed').stderr)
         self.refused('give either ids', 'cancel', status=64)
         self.refused('give either ids', 'cancel', jobs[0].id, '--state', 'queued', status=64)
         gate.open()
@@ -348,6 +349,17 @@ class Control(Shell):
     def stats(self):
         (stats,) = self.lines('stats')
         return stats
+
+    def test_every_command_and_option_is_in_the_manual(self):
+        with open(os.path.join(program.ROOT, 'packaging/man/raincheck.1'), encoding='utf-8') as file:
+            manual = file.read()
+        described = set(re.findall(r'[a-z-]+', ' '.join(re.findall(r'^\.(?:It )?(?:Cm|Fl|Op Fl) .*', manual, re.M))))
+        for command in ('jobs', 'job', 'cancel', 'redrive', 'purge', 'stats', 'pause', 'resume', 'drain'):
+            self.assertIn(command, described)
+            options = re.findall(r'--([a-z-]+)', program.run(command, '--help').stdout.partition('Options:')[2])
+            self.assertIn('socket', options)
+            for option in set(options) - {'help', 'help-all'}:
+                self.assertIn('-' + option, described, command)
 
     def test_a_paused_upstream_begins_no_job(self):
         self.serve(upstream={'max_concurrency': 2})

@@ -59,6 +59,13 @@ TEST_CASE("the document of a new job tells its place in the queue") {
             R"(,"queuePosition":42,"estimatedCompletionAt":"2026-03-01T09:31:30.125Z"})");
 }
 
+TEST_CASE("the document of a redriven job names the job that it repeats") {
+  Job again = job(State::queued);
+  again.redrive_of = "original";
+  CHECK(document(again) ==
+        begin + "queued" + urls + R"(,"redriveOf":"original","queuePosition":1})");
+}
+
 TEST_CASE("the document of a job that waits for a retry tells when, until then") {
   Job retried = job(State::queued);
   retried.attempt = 2;

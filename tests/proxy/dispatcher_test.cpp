@@ -369,3 +369,23 @@ TEST_CASE("a slot that another shard gives back wakes the dispatcher that wants 
   proxy->advance(1s);
   CHECK(proxy.state(id) == State::running);
 }
+
+TEST_CASE("of a paused upstream no job begins, and one whose time is over ends") {
+  ProxyFixture proxy;
+  proxy.config.routes[1].async.queue_timeout = 10s;
+  proxy.answer_with(slow(1s));
+  proxy.start();
+  proxy->slots().pause(true);
+  const JobId waiting = proxy.safe("a");
+  const JobId overdue = proxy.unsafe("b");
+  for (int i = 0; i < 11; ++i) proxy->advance(1s);
+  CHECK(proxy.calls() == 0);
+  CHECK(proxy.state(waiting) == State::queued);
+  CHECK(proxy.error(overdue) == ErrorType::expired);
+  proxy->slots().pause(false);
+  proxy->dispatcher().wake();
+  proxy->advance(1s);
+  proxy->advance(1s);
+  CHECK(proxy.calls() == 1);
+  CHECK(proxy.state(waiting) == State::succeeded);
+}

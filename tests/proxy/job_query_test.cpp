@@ -47,11 +47,13 @@ TEST_CASE("a parameter that is wrong is refused in words") {
       {"cursor", ".1"},       {"cursor", "g"},
       {"cursor", "-1"},       {"cursor", "8000000000"},
       {"route", ""},          {"color", "red"}};
-  for (const auto& [name, value] : wrong) {
+  for (const auto& each : wrong) {
+    const std::string name = each.first;
+    const std::string value = each.second;
     CAPTURE(name);
     CAPTURE(value);
     store::List list;
-    CHECK(read(name, value, list).starts_with(std::string(name) + ": "));
+    CHECK(read(name, value, list).starts_with(name + ": "));
   }
 }
 

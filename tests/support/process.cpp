@@ -282,7 +282,8 @@ awaitable<void> submit_job(Submitted& submitted) {
   insert.job.route = submitted.route.config->name;
   insert.job.head = submitted.head;
   insert.job.retention = submitted.route.retention;
-  insert.start = !upstream.slots->held() && upstream.queue->empty() && upstream.slots->try_take();
+  proxy::Slots& slots = *upstream.slots;
+  insert.start = !slots.held() && !slots.paused() && upstream.queue->empty() && slots.try_take();
   const bool has_slot = insert.start;
   jobs::Job job;
   job.created_at = job.started_at = insert.job.created_at;
