@@ -86,13 +86,17 @@ void link_or_copy(const std::string& from, const std::string& to) {
   if (::link(from.c_str(), to.c_str()) != 0) copy_file(from, to);
 }
 
+[[noreturn]] void refuse_content(const std::string& directory, const std::string& name) {
+  throw std::runtime_error("the directory " + directory + " is not empty: " + name + " is in it");
+}
+
 // The directory, private. `allowed` may be in it already.
 void make_empty(const std::string& directory, std::initializer_list<std::string_view> allowed) {
   make_private_directory(directory);
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
     if (std::find(allowed.begin(), allowed.end(), name) != allowed.end()) continue;
-    throw std::runtime_error("the directory " + directory + " is not empty: " + name + " is in it");
+    refuse_content(directory, name);
   }
 }
 

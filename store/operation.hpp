@@ -96,6 +96,7 @@ struct FindOperation final : Operation {
 
 struct FileOperation : Operation {
   explicit FileOperation(ClientImpl& of) : Operation(of) {}
+  virtual ~FileOperation() = default;
   // On a file thread.
   virtual void run() = 0;
 
@@ -104,9 +105,6 @@ struct FileOperation : Operation {
     asker = &awaiting.promise();
     submit();
   }
-
- protected:
-  ~FileOperation() = default;
 
  private:
   void submit();

@@ -15,10 +15,18 @@ from wire import ProtocolError, Wire, reset
 class Exchange:
     """One call as the backend sees it."""
 
-    def __init__(self, backend, wire, request, number):
-        self.backend, self.wire, self.request, self.number = backend, wire, request, number
+    def __init__(self, backend, wire, request):
+        self.backend, self.wire, self.request, self.number = backend, wire, request, 0
         self.started = time.monotonic()
         self.keep_alive = request.get('Connection', '').lower() != 'close'
+        self.is_over = False
+
+    def end(self):
+        """The call is no longer in flight: whoever reads its answer may make the next one at once."""
+        with self.backend._lock:
+            if not self.is_over:
+                self.backend.in_flight -= 1
+            self.is_over = True
 
     def send(self, data):
         self.wire.send(data)
@@ -29,6 +37,8 @@ class Exchange:
             fields.append(('Content-Length', str(len(body))))
         head = ''.join(f'{name}: {value}\r\n' for name, value in fields)
         body = b'' if self.request.method == 'HEAD' else body
+        if status >= 200:
+            self.end()
         self.send(f'HTTP/1.1 {status} {reason}\r\n{head}\r\n'.encode('latin-1') + body)
 
     def close(self):
@@ -232,6 +242,7 @@ class Backend:
         with self._lock:
             self.in_flight += 1
             self.peak = max(self.peak, self.in_flight)
+        exchange = Exchange(self, wire, request)
         try:
             if read_body:
                 if request.get('Expect'):
@@ -240,13 +251,11 @@ class Backend:
             with self._lock:
                 self.requests.append(request)
                 self._remember(request)
-                number = len(self.requests)
-            exchange = Exchange(self, wire, request, number)
+                exchange.number = len(self.requests)
             script(exchange)
             return exchange.keep_alive and not self.stopping
         finally:
-            with self._lock:
-                self.in_flight -= 1
+            exchange.end()
 
     def _script_for(self, target):
         matching = [path for path in self.scripts if target.startswith(path)]
