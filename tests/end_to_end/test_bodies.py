@@ -177,10 +177,11 @@ class Answers(EndToEnd):
         self.serve(routes=[route('POST /reports/*', response_body=body),
                            route('/plain/*', mode='never', response_body=body)])
         head = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
-        go_on = threading.Event()
+        begun, go_on = threading.Event(), threading.Event()
 
         def half(exchange):
             exchange.send(head + b'1\r\n{\r\n')
+            begun.set()
             go_on.wait(30)
             exchange.send(b'1\r\n}\r\n0\r\n\r\n')
         self.backend.on('/plain/first', half)
@@ -188,7 +189,7 @@ class Answers(EndToEnd):
             self.backend.on(path, raw(head + b'2\r\n{}\r\n0\r\n\r\n', False))
         first, second = self.client(), self.client()
         first.send(request_bytes('GET', '/plain/first'))
-        wait_until(lambda: self.backend.count('/plain/first') == 1, 'the first call')
+        self.assertTrue(begun.wait(10))
         second.send(request_bytes('GET', '/plain/second'))
         job = self.submit()
         wait_until(lambda: self.backend.count('/plain/second') + self.backend.count('/reports') == 2, 'the others')

@@ -422,6 +422,7 @@ class Control(Shell):
         self.audited('POST /drain: 202')
         self.assertTrue(self.stats()['draining'])
         draining = subprocess.Popen([program.binary(), 'drain', '--socket', self.admin])
+        wait_until(lambda: self.proxy.log().count('POST /drain: 202') == 2, 'the second to be heard')
         self.assertIsNone(draining.poll())
         self.assertTrue(self.proxy.running)
         gate.open()
