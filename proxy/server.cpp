@@ -92,7 +92,7 @@ Server::Server(config::Config config, std::string file, FileWatch files)
     recover();
   });
   open_operations();
-  sockets_ = open_listeners(*generation_);
+  opened_ = open_listeners(*generation_);
   files_ = std::move(files);
   files_read_ = files_seen_ = files_.noted();
 }
@@ -137,9 +137,9 @@ void Server::recover() {
   followed_ = std::move(recovered.followed);
 }
 
-// Those that are not open yet, for each shard.
-std::vector<Shard::Sockets> Server::open_listeners(const Generation& generation) {
-  std::vector<Shard::Sockets> sockets(shards_.size());
+Server::Opened Server::open_listeners(const Generation& generation) const {
+  Opened opened;
+  opened.sockets.resize(shards_.size());
   const auto& listeners = generation.site().config().listeners;
   for (std::size_t index = 0; index < listeners.size(); ++index) {
     const std::string& key = generation.listener_key(index);
@@ -147,33 +147,30 @@ std::vector<Shard::Sockets> Server::open_listeners(const Generation& generation)
     std::string address = listeners[index].address;
     const auto parsed = config::parse_listen_address(address);
     if (parsed && !parsed->passed_name.empty()) {
-      open_passed(parsed->passed_name, key, sockets);
+      open_passed(parsed->passed_name, key, opened);
       continue;
     }
     const bool is_unix = address.starts_with("unix:");
     for (std::size_t i = 0; i < shards_.size() && !(is_unix && i > 0); ++i) {
-      sockets[i].emplace_back(key, listen_on(address, i == 0));
+      opened.sockets[i].emplace_back(key, listen_on(address, i == 0));
     }
-    spdlog::info("listening on {}", address);
+    opened.places.push_back(address);
   }
-  warn_of_unused_sockets(generation);
-  return sockets;
+  return opened;
 }
 
 // Every shard accepts from the same sockets: they are not ours to open once more.
-void Server::open_passed(const std::string& name,
-                         const std::string& key,
-                         std::vector<Shard::Sockets>& sockets) const {
+void Server::open_passed(const std::string& name, const std::string& key, Opened& opened) const {
   for (const int socket : passed_.named(name)) {
-    for (Shard::Sockets& of_shard : sockets) of_shard.emplace_back(key, duplicate(socket));
-    spdlog::info("listening on {} (systemd:{})", listening_address(socket), name);
+    for (Shard::Sockets& of_shard : opened.sockets) of_shard.emplace_back(key, duplicate(socket));
+    opened.places.push_back(fmt::format("{} (systemd:{})", listening_address(socket), name));
   }
 }
 
 // Who connects to one would wait for ever.
-void Server::warn_of_unused_sockets(const Generation& generation) const {
+void Server::warn_of_unused_sockets() const {
   std::vector<std::string> used;
-  for (const config::Listener& listener : generation.site().config().listeners) {
+  for (const config::Listener& listener : config().listeners) {
     const auto address = config::parse_listen_address(listener.address);
     if (address) used.push_back(address->passed_name);
   }
@@ -189,7 +186,7 @@ int Server::run() {
   watch_store();
   watch_files();
   for (const auto& shard : shards_) shard->start();
-  serve(generation_, std::move(sockets_));
+  serve(generation_, std::move(opened_));
   for (Recovered::Followed& each : followed_) {
     const std::size_t number = generation_->upstreams()[each.upstream].number;
     shards_[number % shards_.size()]->resume(each.upstream, std::move(each.job));
@@ -216,16 +213,19 @@ void Server::on_every_shard(F call) {
 }
 
 // A shard that serves the new configuration sends messages to others, so all are prepared first.
-void Server::serve(std::shared_ptr<Generation> generation, std::vector<Shard::Sockets> sockets) {
+void Server::serve(std::shared_ptr<Generation> generation, Opened opened) {
   bodies_.make_room(generation->site().config());
   generation->enforce();
   on_every_shard([&](Shard& shard, std::size_t) { shard.prepare(generation); });
-  on_every_shard([&](Shard& shard, std::size_t i) { shard.serve_prepared(std::move(sockets[i])); });
+  on_every_shard(
+      [&](Shard& shard, std::size_t i) { shard.serve_prepared(std::move(opened.sockets[i])); });
   generation_ = std::move(generation);
   listeners_.clear();
   for (std::size_t i = 0; i < config().listeners.size(); ++i) {
     listeners_.insert(generation_->listener_key(i));
   }
+  for (const std::string& place : opened.places) spdlog::info("listening on {}", place);
+  warn_of_unused_sockets();
   set_log_level(config().log.level);
   generation_->site().tls().log_expiries(jobs::system_clock().wall_now());
 }

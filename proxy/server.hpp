@@ -43,10 +43,15 @@ class Server {
   const config::Config& config() const { return generation_->site().config(); }
   std::vector<std::function<void()>> wake_for(std::size_t upstream) const;
   void recover();
-  std::vector<Shard::Sockets> open_listeners(const Generation& generation);
+  // Sockets of listeners that were not open, for each shard, and where they are, for people.
+  struct Opened {
+    std::vector<Shard::Sockets> sockets;
+    std::vector<std::string> places;
+  };
+  Opened open_listeners(const Generation& generation) const;
   template <class F>
   void on_every_shard(F call);
-  void serve(std::shared_ptr<Generation> generation, std::vector<Shard::Sockets> sockets);
+  void serve(std::shared_ptr<Generation> generation, Opened opened);
 
   // All or nothing: what is wrong with the new configuration, or what changes with it, in lines.
   struct Reloaded {
@@ -69,10 +74,8 @@ class Server {
   void show_stats(const OperationReply& reply);
   void pause(const OperationRequest& request, bool paused, const OperationReply& reply);
   void drain(const OperationReply& reply);
-  void open_passed(const std::string& name,
-                   const std::string& key,
-                   std::vector<Shard::Sockets>& sockets) const;
-  void warn_of_unused_sockets(const Generation& generation) const;
+  void open_passed(const std::string& name, const std::string& key, Opened& opened) const;
+  void warn_of_unused_sockets() const;
   void show_health(const OperationRequest& request, const OperationReply& reply) const;
   void show_readiness(const OperationRequest& request, const OperationReply& reply) const;
   void show_metrics(const OperationReply& reply);
@@ -106,11 +109,11 @@ class Server {
   Known known_;
   std::shared_ptr<Generation> generation_;
   std::vector<Recovered::Followed> followed_;
-  std::set<std::string> listeners_;      // that are open, by key
-  std::vector<Shard::Sockets> sockets_;  // until they are the shards'
-  FileWatch files_;                      // of the configuration that was read last
-  std::string files_read_;               // as they were then
-  std::string files_seen_;               // as they were when last looked at
+  std::set<std::string> listeners_;  // that are open, by key
+  Opened opened_;                    // until they are the shards'
+  FileWatch files_;                  // of the configuration that was read last
+  std::string files_read_;           // as they were then
+  std::string files_seen_;           // as they were when last looked at
   std::unique_ptr<OperationsServer> monitoring_;
   std::unique_ptr<OperationsServer> admin_;
   boost::asio::signal_set signals_{io_};

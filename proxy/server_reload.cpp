@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <map>
 #include <sstream>
 
 #include "proxy/server.hpp"
@@ -14,8 +15,7 @@ namespace raincheck::proxy {
 namespace {
 
 constexpr jobs::milliseconds files_poll{1'000};
-// Jobs that are looked at to count those of a route: some tenths of a second, while nobody but
-// operators waits.
+// Jobs that are looked at to count those that wait: nobody but operators stands meanwhile.
 constexpr std::uint64_t counted_max = 200'000;
 
 template <class F>
@@ -24,25 +24,33 @@ void for_each_line(const std::string& text, F call) {
   for (std::string line; std::getline(lines, line);) call(line);
 }
 
-// How many jobs of a route wait, in words.
-std::string waiting_text(const config::Store& settings, const std::string& route) {
+// How many jobs wait, by route, among those that were looked at.
+struct Waiting {
+  std::map<std::string, std::uint64_t> by_route;
+  bool is_all = true;
+};
+
+Waiting count_waiting(const config::Store& settings) {
   store::SqliteListing listing(settings.directory + "/raincheck.db", 0);
   store::List wanted;
-  wanted.route = route;
   wanted.state = jobs::State::queued;
-  wanted.count_max = 10'000;
-  std::uint64_t count = 0;
+  wanted.count_max = wanted.look_max;
+  Waiting waiting;
   std::uint64_t looked = 0;
   do {
     listing.list(wanted);
-    count += wanted.jobs.size();
+    for (const jobs::Job& job : wanted.jobs) ++waiting.by_route[job.route];
     looked += wanted.look_max;
   } while (wanted.more && looked < counted_max);
-  return fmt::format("{}{} that wait{}", count,
-                     wanted.more  ? " or more jobs"
-                     : count == 1 ? " job"
-                                  : " jobs",
-                     count == 1 && !wanted.more ? "s" : "");
+  waiting.is_all = !wanted.more;
+  return waiting;
+}
+
+std::string in_words(const Waiting& waiting, const std::string& route) {
+  const auto found = waiting.by_route.find(route);
+  const std::uint64_t count = found == waiting.by_route.end() ? 0 : found->second;
+  if (!waiting.is_all) return fmt::format("{} or more jobs that wait", count);
+  return count == 1 ? "1 job that waits" : fmt::format("{} jobs that wait", count);
 }
 
 }  // namespace
@@ -80,10 +88,10 @@ Server::Reloaded Server::try_reload(bool is_rehearsal) {
   try {
     auto next =
         std::make_shared<Generation>(std::move(loaded.config), *store_, known_, generation_.get());
-    std::vector<Shard::Sockets> sockets = open_listeners(*next);
+    Opened opened = open_listeners(*next);
     text += removed_by(*next);
     if (is_rehearsal) return {true, text};
-    serve(std::move(next), std::move(sockets));
+    serve(std::move(next), std::move(opened));
   } catch (const std::exception& error) {
     return {false, text + file_ + ": error: " + error.what() + "\n"};
   }
@@ -92,12 +100,18 @@ Server::Reloaded Server::try_reload(bool is_rehearsal) {
 
 // Jobs that wait for what `next` does not have will end without a call.
 std::string Server::removed_by(const Generation& next) const {
-  std::string text;
+  std::vector<std::string> removed;
   for (const SiteRoute& route : generation_->site().routes()) {
     const std::string& name = route.config->name;
-    if (route.config->async.mode == config::Mode::never || next.site().find(name)) continue;
+    const bool makes_jobs = route.config->async.mode != config::Mode::never;
+    if (makes_jobs && !next.site().find(name)) removed.push_back(name);
+  }
+  if (removed.empty()) return "";
+  const Waiting waiting = count_waiting(config().store);
+  std::string text;
+  for (const std::string& name : removed) {
     text += fmt::format("route {} is removed: {} will end as route_removed\n", name,
-                        waiting_text(config().store, name));
+                        in_words(waiting, name));
   }
   return text;
 }
