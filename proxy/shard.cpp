@@ -104,8 +104,17 @@ void Shard::connect(const std::vector<std::unique_ptr<Shard>>& all) {
   };
 }
 
+// All that may have something under way. Without a list of them: slots that come free come by here.
+template <class F>
+void Shard::for_each_generation(F call) const {
+  for (const auto& each : retired_) call(*each);
+  if (current_) call(*current_);
+  // The dispatchers start jobs with it already.
+  if (prepared_) call(*prepared_);
+}
+
 void Shard::abort_job(std::int64_t key) {
-  for (ShardGeneration* const each : generations()) each->abort(key);
+  for_each_generation([key](ShardGeneration& each) { each.abort(key); });
 }
 
 void Shard::tell(std::size_t upstream, ShardParts::DispatcherCall call) {
@@ -116,16 +125,6 @@ void Shard::tell(std::size_t upstream, ShardParts::DispatcherCall call) {
   } else {
     owner.post([&owner, upstream, call = std::move(call)] { call(*owner.dispatchers_[upstream]); });
   }
-}
-
-// All that may have something under way.
-std::vector<ShardGeneration*> Shard::generations() const {
-  std::vector<ShardGeneration*> all;
-  for (const auto& each : retired_) all.push_back(each.get());
-  if (current_) all.push_back(current_.get());
-  // The dispatchers start jobs with it already.
-  if (prepared_) all.push_back(prepared_.get());
-  return all;
 }
 
 void Shard::prepare(std::shared_ptr<const Generation> generation) {
@@ -219,7 +218,7 @@ void Shard::start() {
 void Shard::wake(std::size_t upstream) {
   post([this, upstream] {
     // Who holds a client's connection goes first: a job can wait.
-    for (ShardGeneration* const each : generations()) each->wake(upstream);
+    for_each_generation([upstream](ShardGeneration& each) { each.wake(upstream); });
     if (owns(upstream)) dispatchers_[upstream]->wake();
   });
 }
@@ -327,7 +326,7 @@ awaitable<void> Shard::prune() {
 awaitable<void> Shard::watch_counts() {
   while (!stopping_) {
     std::size_t running = 0;
-    for (const ShardGeneration* const each : generations()) running += each->running();
+    for_each_generation([&running](ShardGeneration& each) { running += each.running(); });
     running_ = running;
     drop_retired();
     watch_progress();
@@ -361,7 +360,7 @@ void Shard::begin_drain() {
       if (dispatcher) dispatcher->stop();
     }
     if (current_) current_->retire();
-    for (ShardGeneration* const each : generations()) each->drain();
+    for_each_generation([](ShardGeneration& each) { each.drain(); });
     for (OpenSession* const each : sessions_) each->session.drain();
     bulletin_.release_waiters();
     counts_pause_.notify();
@@ -371,7 +370,7 @@ void Shard::begin_drain() {
 
 void Shard::abort_all() {
   post([this] {
-    for (ShardGeneration* const each : generations()) each->stop();
+    for_each_generation([](ShardGeneration& each) { each.stop(); });
     for (OpenSession* const each : sessions_) each->session.abort();
     counts_pause_.notify();
   });

@@ -85,7 +85,8 @@ class Shard {
   std::unique_ptr<Dispatcher> make_dispatcher(const std::string& name, Slots& slots);
   void abort_job(std::int64_t key);
   void pass_on(OpenSession& open);
-  std::vector<ShardGeneration*> generations() const;
+  template <class F>
+  void for_each_generation(F call) const;
   void drop_retired();
   void wait_to_accept(const std::shared_ptr<Listening>& listening);
   bool accept(Listening& listening);
