@@ -13,12 +13,16 @@ void append_final(JsonObject& document, std::string& out, const Job& job) {
   }
   if (job.state != State::failed) return;
   document.member("error");
-  JsonObject error(out);
-  error.text("type", name(job.error));
-  error.text("detail", error_detail(job.error));
+  append_error(out, job.error);
 }
 
 }  // namespace
+
+void append_error(std::string& out, ErrorType type) {
+  JsonObject error(out);
+  error.text("type", name(type));
+  error.text("detail", error_detail(type));
+}
 
 void append_document(std::string& out, const Job& job, const DocumentContext& context) {
   JsonObject document(out);

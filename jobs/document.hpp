@@ -25,6 +25,8 @@ void append_document(std::string& out, const Job& job, const DocumentContext& co
 
 // A sentence for the client on why a job failed.
 std::string_view error_detail(ErrorType type);
+// The object that a failed job has as its error.
+void append_error(std::string& out, ErrorType type);
 
 // The status of the problem that stands for the result of a failed or canceled job without a
 // response.

@@ -101,6 +101,11 @@ IdText IdCodec::encode(const JobId& id) {
   return text;
 }
 
+std::string IdCodec::text(const JobId& id) {
+  const IdText text = encode(id);
+  return std::string(view(text));
+}
+
 std::optional<JobId> IdCodec::decode(std::string_view text) {
   if (text.size() != id_chars) return std::nullopt;
   std::array<std::uint8_t, 24> raw{};

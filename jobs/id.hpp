@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace raincheck::jobs {
@@ -62,6 +63,7 @@ class IdCodec {
   IdCodec& operator=(IdCodec&&) noexcept;
 
   IdText encode(const JobId& id);
+  std::string text(const JobId& id);
   // Nothing when the text is not 32 base64url characters or unmasks to no possible place.
   std::optional<JobId> decode(std::string_view text);
 

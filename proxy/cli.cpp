@@ -2,9 +2,8 @@
 
 #include <sysexits.h>
 
-#include <iostream>
-
 #include <algorithm>
+#include <iostream>
 #include <string_view>
 #include <tuple>
 
@@ -53,6 +52,11 @@ int tell_unreachable(const std::function<int()>& call) {
     std::cerr << "raincheck: " << error.what() << "\n";
     return EX_UNAVAILABLE;
   }
+}
+
+int tell_refused(const AdminAnswer& answer, const std::string& what) {
+  std::cerr << "raincheck: " << what << (what.empty() ? "" : ": ") << refusal_text(answer) << "\n";
+  return 1;
 }
 
 AdminSocket::AdminSocket(CLI::App& command) : options_(std::make_shared<Options>()) {

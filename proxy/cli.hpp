@@ -43,6 +43,8 @@ Command add_stats(CLI::App& app);
 
 // Calls it, and gives the exit status; 69, and words, if nobody can be asked.
 int tell_unreachable(const std::function<int()>& call);
+// Says why it was refused, and gives the exit status: 1. `what`: which of several; empty: the one.
+int tell_refused(const AdminAnswer& answer, const std::string& what = "");
 
 // Where the admin socket is: --socket, else what the configuration says, for which a file with
 // mistakes elsewhere is good enough, else where the service has it.

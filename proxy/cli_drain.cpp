@@ -28,10 +28,7 @@ int drain(const AdminSocket& admin, bool waits) {
   question.method = "POST";
   question.target = "/drain";
   const AdminAnswer answer = admin.ask(question);
-  if (!answer.is_success()) {
-    std::cerr << "raincheck: " << refusal_text(answer) << "\n";
-    return 1;
-  }
+  if (!answer.is_success()) return tell_refused(answer);
   if (!waits) return EX_OK;
   const routes::ParsedJson told = routes::parse_json(answer.body);
   const std::string number = told ? text_of(*told.value, "pid") : "";

@@ -13,6 +13,8 @@ namespace {
 
 using routes::Json;
 
+constexpr char history_row[] = "{:>7}  {:24}  {:24}  {:>6}  {:24}  {}\n";
+
 struct JobOptions {
   std::string id;
   bool is_json = false;
@@ -32,10 +34,11 @@ void print_request(const Json& request) {
 
 void print_history(const Json& history) {
   if (history.items.empty()) return;
-  std::cout << fmt::format("\n{:>7}  {:24}  {:24}  {:>6}  {:24}  {}\n", "ATTEMPT", "STARTED",
-                           "ENDED", "STATUS", "REASON", "SERVER");
+  std::cout << "\n"
+            << fmt::format(history_row, "ATTEMPT", "STARTED", "ENDED", "STATUS", "REASON",
+                           "SERVER");
   for (const Json& attempt : history.items) {
-    std::cout << fmt::format("{:>7}  {:24}  {:24}  {:>6}  {:24}  {}\n", text_of(attempt, "attempt"),
+    std::cout << fmt::format(history_row, text_of(attempt, "attempt"),
                              text_of(attempt, "startedAt"), text_of(attempt, "endedAt"),
                              text_of(attempt, "responseStatus"), text_of(attempt, "reason"),
                              text_of(attempt, "server"));
@@ -61,10 +64,7 @@ int show(const AdminSocket& admin, const JobOptions& options) {
   question.target = "/jobs/";
   routes::append_encoded(question.target, options.id);
   const AdminAnswer answer = admin.ask(question);
-  if (!answer.is_success()) {
-    std::cerr << "raincheck: " << options.id << ": " << refusal_text(answer) << "\n";
-    return 1;
-  }
+  if (!answer.is_success()) return tell_refused(answer, options.id);
   const routes::ParsedJson job = routes::parse_json(answer.body);
   if (options.is_json || ::isatty(STDOUT_FILENO) != 1 || !job) {
     std::cout << answer.body << "\n";

@@ -13,6 +13,8 @@ namespace {
 
 using routes::Json;
 
+constexpr char row[] = "{:32}  {:9}  {:24}  {:>10}  {:>8}  {}\n";
+
 struct JobsOptions {
   std::uint64_t limit = 100;
   bool is_json = false;
@@ -27,16 +29,15 @@ std::string age_of(const Json& job) {
 
 void print_row(const Json& job) {
   const Json* const error = job.find("error");
-  std::cout << fmt::format("{:32}  {:9}  {:24}  {:>10}  {:>8}  {}\n", text_of(job, "id"),
-                           text_of(job, "status"), text_of(job, "route"), age_of(job),
-                           text_of(job, "attempts"), error ? text_of(*error, "type") : "");
+  std::cout << fmt::format(row, text_of(job, "id"), text_of(job, "status"), text_of(job, "route"),
+                           age_of(job), text_of(job, "attempts"),
+                           error ? text_of(*error, "type") : "");
 }
 
 int list(const AdminSocket& admin, const JobSelection& selection, const JobsOptions& options) {
   const bool is_table = !options.is_json && ::isatty(STDOUT_FILENO) == 1;
   if (is_table) {
-    std::cout << fmt::format("{:32}  {:9}  {:24}  {:>10}  {:>8}  {}\n", "ID", "STATE", "ROUTE",
-                             "AGE", "ATTEMPTS", "ERROR");
+    std::cout << fmt::format(row, "ID", "STATE", "ROUTE", "AGE", "ATTEMPTS", "ERROR");
   }
   return selection.for_each(admin, options.limit, [is_table](const Json& job) {
     if (is_table) {

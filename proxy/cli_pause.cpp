@@ -1,8 +1,6 @@
 // raincheck pause and resume: whether jobs of an upstream begin.
 #include <sysexits.h>
 
-#include <iostream>
-
 #include "proxy/cli.hpp"
 #include "routes/percent.hpp"
 
@@ -16,9 +14,7 @@ int change(const AdminSocket& admin, const std::string& upstream, const std::str
   routes::append_encoded(question.target, upstream);
   question.target += "/" + verb;
   const AdminAnswer answer = admin.ask(question);
-  if (answer.is_success()) return EX_OK;
-  std::cerr << "raincheck: " << refusal_text(answer) << "\n";
-  return 1;
+  return answer.is_success() ? EX_OK : tell_refused(answer);
 }
 
 Command add(CLI::App& app, const std::string& verb, const char* description) {

@@ -17,21 +17,16 @@ int reload(const AdminSocket& admin, bool is_rehearsal) {
   question.method = "POST";
   question.target = is_rehearsal ? "/reload?dry_run" : "/reload";
   question.timeout = patience;
-  try {
-    const AdminAnswer answer = admin.ask(question);
-    const bool is_refused = answer.status == 422;
-    std::cerr << (answer.is_success() || is_refused ? answer.body : refusal_text(answer) + "\n");
-    if (answer.is_success()) {
-      std::cout << (is_rehearsal ? "the configuration could come into force\n"
-                                 : "the configuration is in force\n");
-      return EX_OK;
-    }
-    std::cerr << "raincheck: the configuration is refused; the one before it goes on serving\n";
-    return is_refused ? EX_CONFIG : EX_UNAVAILABLE;
-  } catch (const AdminUnreachable& error) {
-    std::cerr << "raincheck: " << error.what() << "\n";
-    return EX_UNAVAILABLE;
+  const AdminAnswer answer = admin.ask(question);
+  const bool is_refused = answer.status == 422;
+  std::cerr << (answer.is_success() || is_refused ? answer.body : refusal_text(answer) + "\n");
+  if (answer.is_success()) {
+    std::cout << (is_rehearsal ? "the configuration could come into force\n"
+                               : "the configuration is in force\n");
+    return EX_OK;
   }
+  std::cerr << "raincheck: the configuration is refused; the one before it goes on serving\n";
+  return is_refused ? EX_CONFIG : EX_UNAVAILABLE;
 }
 
 }  // namespace
@@ -43,7 +38,9 @@ Command add_reload(CLI::App& app) {
   const AdminSocket admin(*command);
   const auto is_rehearsal = std::make_shared<bool>(false);
   command->add_flag("--dry-run", *is_rehearsal, "Only say what would come of it");
-  return {command, [admin, is_rehearsal] { return reload(admin, *is_rehearsal); }};
+  return {command, [admin, is_rehearsal] {
+            return tell_unreachable([&] { return reload(admin, *is_rehearsal); });
+          }};
 }
 
 }  // namespace raincheck::proxy

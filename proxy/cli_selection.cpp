@@ -22,8 +22,8 @@ void append_parameter(std::string& query, std::string_view name, std::string_vie
   routes::append_encoded(query, value);
 }
 
-int tell_refusal(const AdminAnswer& answer) {
-  std::cerr << "raincheck: " << refusal_text(answer) << "\n";
+int tell_no_list(const AdminAnswer& answer) {
+  tell_refused(answer);
   return answer.status == 400 ? EX_USAGE : EX_UNAVAILABLE;
 }
 
@@ -68,7 +68,7 @@ int JobSelection::for_each(const AdminSocket& admin,
     question.target = "/jobs?limit=" + std::to_string(std::min(count_max, page_max)) + query();
     append_parameter(question.target, "cursor", cursor);
     const AdminAnswer answer = admin.ask(question);
-    if (!answer.is_success()) return tell_refusal(answer);
+    if (!answer.is_success()) return tell_no_list(answer);
     const routes::ParsedJson page = routes::parse_json(answer.body);
     const Json* const jobs = page ? page.value->find("jobs") : nullptr;
     if (!jobs) throw AdminUnreachable("the answer is not of this version");
@@ -125,8 +125,7 @@ int ChosenJobs::change(const AdminSocket& admin, const Change& change) const {
     if (answer.is_success()) {
       std::cout << (change.tell ? change.tell(id, answer) : id + ": " + change.done) << "\n";
     } else {
-      std::cerr << "raincheck: " << id << ": " << refusal_text(answer) << "\n";
-      status = 1;
+      status = tell_refused(answer, id);
     }
   }
   return status;

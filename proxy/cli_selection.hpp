@@ -18,7 +18,6 @@ class JobSelection {
   explicit JobSelection(CLI::App& command);
 
   bool is_empty() const;
-  bool has_state() const { return !options_->state.empty(); }
   // Calls `take` for each job as it is now, the newest first, `count_max` at most. Gives the exit
   // status, with words on the standard error stream if it is not 0.
   int for_each(const AdminSocket& admin,

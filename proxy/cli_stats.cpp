@@ -12,6 +12,8 @@ namespace {
 
 using routes::Json;
 
+constexpr char row[] = "{:24}  {:>10}  {:>10}  {:>6}  {:>6}  {}\n";
+
 bool is_true(const Json& object, std::string_view member) {
   const Json* const found = object.find(member);
   return found && found->is_true;
@@ -21,12 +23,12 @@ void print_upstream(const Json& upstream) {
   const bool paused = is_true(upstream, "paused");
   const char* const state = paused ? "paused" : is_true(upstream, "held") ? "held" : "ok";
   const std::string oldest = text_of(upstream, "oldestAge");
-  std::cout << fmt::format("{:24}  {:>10}  {:>10}  {:>6}  {:>6}  {}\n", text_of(upstream, "name"),
-                           text_of(upstream, "queued"), oldest.empty() ? "-" : oldest + "s",
-                           text_of(upstream, "calls"), text_of(upstream, "maxConcurrency"), state);
+  std::cout << fmt::format(row, text_of(upstream, "name"), text_of(upstream, "queued"),
+                           oldest.empty() ? "-" : oldest + "s", text_of(upstream, "calls"),
+                           text_of(upstream, "maxConcurrency"), state);
   for (const Json& server : upstream.find("servers")->items) {
-    std::cout << fmt::format("  {:22}  {:>10}  {:>10}  {:>6}  {:>6}  {}\n",
-                             text_of(server, "server"), "", "", text_of(server, "calls"), "",
+    std::cout << fmt::format(row, "  " + text_of(server, "server"), "", "",
+                             text_of(server, "calls"), "",
                              is_true(server, "healthy") ? "ok" : "down");
   }
 }
@@ -38,8 +40,7 @@ void print(const Json& stats) {
       text_of(stats, "storeLimitBytes"), text_of(stats, "configuredAt"),
       is_true(stats, "lastReloadSuccessful") ? "" : "; the last reload was refused",
       is_true(stats, "draining") ? "; draining" : "");
-  std::cout << fmt::format("{:24}  {:>10}  {:>10}  {:>6}  {:>6}  {}\n", "UPSTREAM", "QUEUED",
-                           "OLDEST", "CALLS", "MAX", "STATE");
+  std::cout << fmt::format(row, "UPSTREAM", "QUEUED", "OLDEST", "CALLS", "MAX", "STATE");
   for (const Json& upstream : stats.find("upstreams")->items) print_upstream(upstream);
 }
 
@@ -47,10 +48,7 @@ int show(const AdminSocket& admin, bool is_json) {
   AdminQuestion question;
   question.target = "/stats";
   const AdminAnswer answer = admin.ask(question);
-  if (!answer.is_success()) {
-    std::cerr << "raincheck: " << refusal_text(answer) << "\n";
-    return 1;
-  }
+  if (!answer.is_success()) return tell_refused(answer);
   const routes::ParsedJson stats = routes::parse_json(answer.body);
   const bool is_known = stats && stats.value->find("upstreams");
   if (is_json || ::isatty(STDOUT_FILENO) != 1 || !is_known) {

@@ -99,9 +99,8 @@ bool Redrive::is_possible() {
   if (pending >= static_cast<std::int64_t>(services_.site.config().jobs.max_pending)) {
     return refuse("too many jobs are waiting (jobs.max_pending)", Redriven::Outcome::failed);
   }
-  const jobs::IdText text = services_.codec().encode(id_);
   RouteCall call(services_.context.warnings, services_.site, *route_, original_.head,
-                 original_.request_id, std::string(jobs::view(text)));
+                 original_.request_id, services_.codec().text(id_));
   if (call.make() == routes::RouteRules::Made::done) return true;
   return refuse("its route '" + original_.route + "' cannot make the call: " + call.why());
 }
@@ -111,8 +110,7 @@ void Redrive::describe() {
   apply_terms(job_, *route_, method, services_.timers().wall_now());
   job_.random = services_.entropy.random();
   job_.request_id = original_.request_id;
-  const jobs::IdText text = services_.codec().encode(id_);
-  job_.redrive_of = jobs::view(text);
+  job_.redrive_of = services_.codec().text(id_);
   // No route is without a name: this is the key of no client.
   job_.key = jobs::make_key("", "", job_.redrive_of, "REDRIVE", "", {});
   job_.head = std::move(original_.head);

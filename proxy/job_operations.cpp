@@ -29,13 +29,8 @@ OperationAnswer fault_answer(const jobs::Error& error) {
   return problem_answer(503, error.detail);
 }
 
-std::string id_of(Services& services, const jobs::JobId& id) {
-  const jobs::IdText text = services.codec().encode(id);
-  return std::string(jobs::view(text));
-}
-
 void append_job(std::string& out, Services& services, const jobs::Job& job, bool in_detail) {
-  const std::string id = id_of(services, job.id);
+  const std::string id = services.codec().text(job.id);
   const std::string* const upstream = services.site.upstream_of(job.id.place.lane);
   JobReport report;
   report.id = id;
@@ -149,7 +144,7 @@ OperationAnswer redriven_answer(Services& services,
   const bool is_new = redriven.outcome == Redriven::Outcome::done;
   OperationAnswer answer;
   answer.status = is_new ? 201 : 200;
-  const std::string id = id_of(services, redriven.id);
+  const std::string id = services.codec().text(redriven.id);
   {
     jobs::JsonObject object(answer.body);
     object.text("id", id);

@@ -65,12 +65,6 @@ void append_history(std::string& out, const Job& job) {
   out += ']';
 }
 
-void append_error(std::string& out, jobs::ErrorType type) {
-  JsonObject error(out);
-  error.text("type", jobs::name(type));
-  error.text("detail", jobs::error_detail(type));
-}
-
 }  // namespace
 
 bool is_credential(std::string_view field_name) {
@@ -101,7 +95,7 @@ void append_report(std::string& out, const Job& job, const JobReport& report) {
   }
   if (job.state == jobs::State::failed) {
     object.member("error");
-    append_error(out, job.error);
+    jobs::append_error(out, job.error);
   }
   if (!report.in_detail) return;
   if (!job.head.empty()) {

@@ -14,7 +14,7 @@
 #include <boost/beast/http.hpp>
 #include <list>
 
-#include "jobs/document.hpp"
+#include "jobs/json_object.hpp"
 #include "proxy/transaction.hpp"
 #include "routes/percent.hpp"
 
@@ -139,11 +139,13 @@ OperationAnswer text_answer(std::string text, int status) {
 
 OperationAnswer problem_answer(int status, std::string_view detail) {
   OperationAnswer answer{status, "application/problem+json", "", std::string(detail)};
-  answer.body = R"({"type":"about:blank","title":)";
-  jobs::append_json_string(answer.body, reason_phrase(status));
-  answer.body.append(R"(,"status":)").append(std::to_string(status)).append(R"(,"detail":)");
-  jobs::append_json_string(answer.body, detail);
-  answer.body.push_back('}');
+  {
+    jobs::JsonObject problem(answer.body);
+    problem.text("type", "about:blank");
+    problem.text("title", reason_phrase(status));
+    problem.number("status", static_cast<std::uint64_t>(status));
+    problem.text("detail", detail);
+  }
   return answer;
 }
 

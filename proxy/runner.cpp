@@ -139,7 +139,7 @@ awaitable<void> Runner::run(Job job) {
 
 awaitable<void> Runner::call(const Job& job, const SiteRoute& route, TimePoint began) {
   const milliseconds to_live = job.finish_by - context_.timers.wall_now();
-  RouteCall routed(context_.warnings, site_, route, job.head, job.request_id, id_text(job.id));
+  RouteCall routed(context_.warnings, site_, route, job.head, job.request_id, context_.codec.text(job.id));
   const auto made = routed.make();
   BodyWriter body(context_.store, site_.config().store.inline_max);
   Call call;
@@ -188,7 +188,7 @@ awaitable<void> Runner::follow(const Job& job,
                                Reply accepted,
                                TimePoint began) {
   FollowedCall::Events events{events_.unavailable, events_.available};
-  FollowedCall call(context_, site_, route, upstream_, job, id_text(job.id), std::move(events));
+  FollowedCall call(context_, site_, route, upstream_, job, context_.codec.text(job.id), std::move(events));
   if (job.monitor.empty()) {
     log_attempt(job, accepted, 0, began, "followed");
     call.begin(std::move(accepted));
@@ -197,11 +197,6 @@ awaitable<void> Runner::follow(const Job& job,
   attend(job.id.place.key(), call);
   Reply reply = co_await call.run();
   co_await conclude(job, route, std::move(reply), call.body(), began, call);
-}
-
-std::string Runner::id_text(const jobs::JobId& id) const {
-  const jobs::IdText text = context_.codec.encode(id);
-  return std::string(jobs::view(text));
 }
 
 awaitable<void> Runner::adopt(Job job, Exchange& exchange, BodyWriter& into, TimePoint began) {

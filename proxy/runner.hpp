@@ -70,7 +70,6 @@ class Runner {
   awaitable<void> run(jobs::Job job);
   awaitable<void> put_back(jobs::Job job, jobs::Decision decision);
   struct Running;
-  std::string id_text(const jobs::JobId& id) const;
   awaitable<void> settle(Exchange& exchange);
   void attend(std::int64_t key, Exchange& exchange);
   awaitable<void> call(const jobs::Job& job, const SiteRoute& route, TimePoint began);
