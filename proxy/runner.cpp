@@ -139,7 +139,8 @@ awaitable<void> Runner::run(Job job) {
 
 awaitable<void> Runner::call(const Job& job, const SiteRoute& route, TimePoint began) {
   const milliseconds to_live = job.finish_by - context_.timers.wall_now();
-  RouteCall routed(context_.warnings, site_, route, job.head, job.request_id, context_.codec.text(job.id));
+  RouteCall routed(context_.warnings, site_, route, job.head, job.request_id,
+                   context_.codec.text(job.id));
   const auto made = routed.make();
   BodyWriter body(context_.store, site_.config().store.inline_max);
   Call call;
@@ -188,7 +189,8 @@ awaitable<void> Runner::follow(const Job& job,
                                Reply accepted,
                                TimePoint began) {
   FollowedCall::Events events{events_.unavailable, events_.available};
-  FollowedCall call(context_, site_, route, upstream_, job, context_.codec.text(job.id), std::move(events));
+  FollowedCall call(context_, site_, route, upstream_, job, context_.codec.text(job.id),
+                    std::move(events));
   if (job.monitor.empty()) {
     log_attempt(job, accepted, 0, began, "followed");
     call.begin(std::move(accepted));
