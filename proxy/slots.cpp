@@ -42,12 +42,4 @@ std::uint32_t slots_of_server(std::uint32_t max_concurrency) {
   return max_concurrency == 0 ? std::numeric_limits<std::uint32_t>::max() : max_concurrency;
 }
 
-ServerSlots make_server_slots(const config::Upstream& upstream) {
-  ServerSlots slots;
-  for (const config::Server& server : upstream.servers) {
-    slots.push_back(std::make_shared<Slots>(slots_of_server(server.max_concurrency)));
-  }
-  return slots;
-}
-
 }  // namespace raincheck::proxy

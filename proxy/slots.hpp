@@ -68,7 +68,6 @@ using Slot = std::unique_ptr<Slots, GiveSlot>;
 
 // Of the servers of one upstream, in their order.
 using ServerSlots = std::vector<std::shared_ptr<Slots>>;
-ServerSlots make_server_slots(const config::Upstream& upstream);
 // Of a server whose own limit is `max_concurrency`; 0: it has none.
 std::uint32_t slots_of_server(std::uint32_t max_concurrency);
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "tests/support/manual_clock.hpp"
+#include "tests/support/server_slots.hpp"
 
 using namespace raincheck::proxy;
 using namespace std::chrono_literals;
@@ -44,7 +45,7 @@ struct Fixture {
   explicit Fixture(std::size_t servers = 2) {
     upstream.servers.resize(servers);
     upstream.health_check.path = "/health";
-    slots = make_server_slots(upstream);
+    slots = raincheck::test::make_server_slots(upstream);
     auto scripted = std::make_unique<ScriptedProbe>(io, timers);
     probe = scripted.get();
     checks = std::make_unique<HealthChecks>(io, timers, upstream, slots, std::move(scripted), 7,

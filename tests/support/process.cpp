@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "store/sqlite_backend.hpp"
+#include "tests/support/server_slots.hpp"
 
 namespace raincheck::test {
 
@@ -185,7 +186,7 @@ Process::Process(ProcessParts parts)
       metrics_(parts_.shards) {
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
-    server_slots_.push_back(proxy::make_server_slots(upstream));
+    server_slots_.push_back(make_server_slots(upstream));
     outliers_.push_back(std::make_unique<proxy::Outliers>(upstream));
   }
   recovered_ = proxy::recover_jobs(store_->backend(), *site_, clock(), [](const std::string&) {});
