@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 namespace raincheck::jobs {
 namespace {
@@ -21,6 +22,29 @@ constexpr std::array<bool, 256> is_plain = [] {
   for (std::size_t c = 0x20; c < 0x80; ++c) table[c] = c != '"' && c != '\\';
   return table;
 }();
+
+constexpr std::uint64_t in_each_byte(std::uint64_t value) {
+  return 0x0101010101010101 * value;
+}
+
+// The highest bit of some byte is set if one of them is below `limit`, which is 0x80 at most.
+constexpr std::uint64_t some_below(std::uint64_t bytes, std::uint64_t limit) {
+  return (bytes - in_each_byte(limit)) & ~bytes & in_each_byte(0x80);
+}
+
+// Where what is plain at the beginning ends, by eights: what follows may be plain too.
+std::size_t skip_plain(std::string_view text) {
+  std::size_t i = 0;
+  for (; i + 8 <= text.size(); i += 8) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data() + i, 8);
+    if ((bytes & in_each_byte(0x80)) | some_below(bytes, 0x20) |
+        some_below(bytes ^ in_each_byte('"'), 1) | some_below(bytes ^ in_each_byte('\\'), 1)) {
+      break;
+    }
+  }
+  return i;
+}
 
 void append_escape(std::string& out, char c) {
   constexpr char hex[] = "0123456789abcdef";
@@ -96,7 +120,7 @@ Utf8Sequence first_utf8_sequence(std::string_view text) {
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   std::size_t begin = 0;  // of what is not yet written
-  std::size_t i = 0;
+  std::size_t i = skip_plain(text);
   while (i < text.size()) {
     if (is_plain[byte_at(text, i)]) {
       ++i;

@@ -1,29 +1,60 @@
 #include "proxy/access_log.hpp"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
-#include <charconv>
+#include <array>
 
-#include "jobs/document.hpp"
+#include "jobs/date.hpp"
+#include "jobs/text.hpp"
 
 namespace raincheck::proxy {
 
 namespace {
 
-// Of lines that go out together.
-constexpr std::size_t batch_bytes = 16 * 1024;
+// Of lines that go out together, and how long the first of them waits: written in large pieces a
+// line costs a third.
+constexpr std::size_t batch_bytes = 128 * 1024;
+constexpr jobs::milliseconds batch_wait{20};
 
 }  // namespace
+
+// A member's name with what stands around it, put together when this is compiled.
+class AccessLog::Key {
+ public:
+  template <std::size_t size>
+  consteval Key(const char (&name)[size]) : text_size_(size + 1), json_size_(size + 3) {
+    text_[0] = ' ';
+    std::copy_n(name, size - 1, text_.begin() + 1);
+    text_[size] = '=';
+    json_[0] = ',';
+    json_[1] = '"';
+    std::copy_n(name, size - 1, json_.begin() + 2);
+    json_[size + 1] = '"';
+    json_[size + 2] = ':';
+  }
+
+  std::string_view text() const { return {text_.data(), text_size_}; }
+  std::string_view json() const { return {json_.data(), json_size_}; }
+
+ private:
+  std::array<char, 24> text_{};
+  std::array<char, 24> json_{};
+  std::size_t text_size_;
+  std::size_t json_size_;
+};
 
 AccessLog::AccessLog(boost::asio::io_context& io,
                      const config::AccessLog& settings,
                      std::shared_ptr<spdlog::logger> logger,
                      const jobs::IdCodec::Secret& secret)
-    : io_(io),
-      settings_(settings),
+    : settings_(settings),
       json_(settings.format == config::AccessFormat::json),
       codec_(secret),
-      lines_(new Lines{std::move(logger), {}}) {}
+      lines_(std::make_shared<Lines>(io, std::move(logger))) {}
+
+// What waits is written now; the timer's end finds nothing.
+AccessLog::~AccessLog() {
+  lines_->flush();
+}
 
 void AccessLog::Lines::flush() {
   if (text.empty()) return;
@@ -32,46 +63,44 @@ void AccessLog::Lines::flush() {
 }
 
 void AccessLog::begin(jobs::WallTime time, std::string_view event) {
-  if (!lines_->text.empty()) lines_->text.push_back('\n');
+  if (time != time_ || time_text_.empty()) {
+    time_ = time;
+    time_text_.clear();
+    jobs::append_time(time_text_, time);
+  }
+  std::string& line = lines_->text;
   if (json_) {
-    lines_->text.append("{\"ts\":\"");
-    jobs::append_time(lines_->text, time);
-    lines_->text.append("\",\"event\":\"").append(event).push_back('"');
+    line.append(R"({"ts":")").append(time_text_).append(R"(","event":")").append(event);
+    line.push_back('"');
   } else {
-    jobs::append_time(lines_->text, time);
-    lines_->text.append(" ").append(event);
+    line.append(time_text_).append(" ").append(event);
   }
 }
 
-void AccessLog::text(std::string_view key, std::string_view value) {
+void AccessLog::member(const Key& key) {
+  lines_->text.append(json_ ? key.json() : key.text());
+}
+
+void AccessLog::text(const Key& key, std::string_view value) {
   if (value.empty()) return;
-  if (json_) {
-    lines_->text.append(",\"").append(key).append("\":");
-  } else {
-    lines_->text.append(" ").append(key).append("=");
-  }
+  member(key);
   jobs::append_json_string(lines_->text, value);
 }
 
-void AccessLog::number(std::string_view key, std::uint64_t value) {
-  if (json_) {
-    lines_->text.append(",\"").append(key).append("\":");
-  } else {
-    lines_->text.append(" ").append(key).append("=");
-  }
-  char digits[20];
-  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
-  lines_->text.append(digits, end);
+void AccessLog::number(const Key& key, std::uint64_t value) {
+  member(key);
+  jobs::append_number(lines_->text, value);
 }
 
 void AccessLog::end() {
-  if (json_) lines_->text.push_back('}');
+  lines_->text.append(json_ ? "}\n" : "\n");
   if (lines_->text.size() >= batch_bytes) {
     lines_->flush();
-  } else if (!lines_->is_posted) {
-    lines_->is_posted = true;
-    boost::asio::post(io_, [lines = lines_] {
-      lines->is_posted = false;
+  } else if (!lines_->is_awaited) {
+    lines_->is_awaited = true;
+    lines_->timer.expires_after(batch_wait);
+    lines_->timer.async_wait([lines = lines_](boost::system::error_code) {
+      lines->is_awaited = false;
       lines->flush();
     });
   }

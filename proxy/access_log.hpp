@@ -1,13 +1,14 @@
 // The access log: one line for each exchange with a client and one for each attempt at a backend,
-// joined by request id and job id. Those of one turn of the shard's loop go out together, through a
-// thread of their own; when it cannot keep up the oldest are dropped, for a log must not hold a
-// request. One of these for each configuration of a shard. Never writes a query string, a
+// joined by request id and job id. They go out many at a time, within 20 ms, through a thread of
+// their own; when it cannot keep up the oldest are dropped, for a log must not hold a request. One
+// of these for each configuration of a shard. Never writes a query string, a
 // credential or a body.
 #pragma once
 
 #include <spdlog/logger.h>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -66,31 +67,41 @@ class AccessLog {
             const config::AccessLog& settings,
             std::shared_ptr<spdlog::logger> logger,
             const jobs::IdCodec::Secret& secret);
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+  ~AccessLog();
 
   bool enabled() const { return lines_->logger != nullptr; }
   void exchange(const ExchangeLine& line);
   void attempt(const AttemptLine& line);
 
  private:
+  class Key;
+
   void begin(jobs::WallTime time, std::string_view event);
-  void text(std::string_view key, std::string_view value);
-  void number(std::string_view key, std::uint64_t value);
+  void member(const Key& key);
+  void text(const Key& key, std::string_view value);
+  void number(const Key& key, std::uint64_t value);
   void end();
 
-  // Whole lines that are to go out, without the last one's end.
+  // Whole lines that are to go out.
   struct Lines {
+    Lines(boost::asio::io_context& io, std::shared_ptr<spdlog::logger> to)
+        : logger(std::move(to)), timer(io) {}
     void flush();
 
     const std::shared_ptr<spdlog::logger> logger;
+    boost::asio::steady_timer timer;
     std::string text;
-    bool is_posted = false;
+    bool is_awaited = false;
   };
 
-  boost::asio::io_context& io_;
   const config::AccessLog& settings_;
   const bool json_;
   jobs::IdCodec codec_;
-  const std::shared_ptr<Lines> lines_;  // what was posted outlives this
+  jobs::WallTime time_{};  // of the line before, and its text
+  std::string time_text_;
+  const std::shared_ptr<Lines> lines_;  // awaited, they outlive this
 };
 
 // Sets up the program log: human on a terminal, "<N>" priorities for journald, JSON on request; and
