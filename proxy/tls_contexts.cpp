@@ -56,6 +56,33 @@ std::string date_of(jobs::WallTime time) {
   return jobs::http_date(time);
 }
 
+// Who one is: a certificate with those between it and its CA, and its key.
+struct OwnCertificate {
+  std::vector<OpensslPtr<X509>> chain;
+  OpensslPtr<EVP_PKEY> key;
+};
+
+// Of the certificates that one context shows.
+struct ShownNames {
+  std::vector<std::string> names;
+  std::vector<int> key_types;
+};
+
+// Certificates for the same names with keys of different kinds (RSA, ECDSA) are one context's,
+// which shows each client the one that it can verify. A number beyond the last: a new one.
+std::size_t context_for(std::vector<ShownNames>& shown,
+                        const std::vector<std::string>& names,
+                        int key_type) {
+  const auto found = std::find_if(shown.begin(), shown.end(), [&](const ShownNames& each) {
+    return each.names == names && std::find(each.key_types.begin(), each.key_types.end(),
+                                            key_type) == each.key_types.end();
+  });
+  const auto index = static_cast<std::size_t>(found - shown.begin());
+  if (found == shown.end()) shown.push_back({names, {}});
+  shown[index].key_types.push_back(key_type);
+  return index;
+}
+
 }  // namespace
 
 OpensslPtr<SSL> ServerTls::accept() const {
@@ -107,11 +134,13 @@ class TlsContexts::Builder {
   }
   std::optional<std::string> read(const config::FileName& file, const std::string& path);
   std::vector<OpensslPtr<X509>> certificates(const config::FileName& file, const std::string& path);
-  void set_certificate(SSL_CTX* context,
-                       const config::FileName& cert_file,
-                       const config::FileName& key_file,
-                       const std::string& path);
-  void set_chain(SSL_CTX* context, std::vector<OpensslPtr<X509>> chain);
+  std::optional<OwnCertificate> own_certificate(const config::FileName& cert_file,
+                                                const config::FileName& key_file,
+                                                const std::string& path);
+  void use(SSL_CTX* context,
+           const OwnCertificate& own,
+           const config::FileName& cert_file,
+           const std::string& path);
   void check_time(const X509& certificate, const config::FileName& file, const std::string& path);
   void set_server_options(SSL_CTX* context, const config::ListenerTls& settings);
   void add_client_cas(ServerTls& tls, const config::ListenerTls& settings, const std::string& path);
@@ -156,41 +185,43 @@ void TlsContexts::Builder::check_time(const X509& certificate,
   }
 }
 
-void TlsContexts::Builder::set_certificate(SSL_CTX* context,
-                                           const config::FileName& cert_file,
-                                           const config::FileName& key_file,
-                                           const std::string& path) {
-  auto chain = certificates(cert_file, path + ".cert_file");
+// Nothing: what is wrong was told.
+std::optional<OwnCertificate> TlsContexts::Builder::own_certificate(
+    const config::FileName& cert_file, const config::FileName& key_file, const std::string& path) {
+  OwnCertificate read_in;
+  read_in.chain = certificates(cert_file, path + ".cert_file");
   const auto key_text = read(key_file, path + ".key_file");
-  if (chain.empty() || !key_text) return;
-  const OpensslPtr<EVP_PKEY> key = read_key(*key_text);
-  if (!key) {
+  if (read_in.chain.empty() || !key_text) return std::nullopt;
+  read_in.key = read_key(*key_text);
+  if (!read_in.key) {
     refuse(key_file, path + ".key_file",
            "'" + key_file.path + "' holds no private key in PEM, or one with a passphrase");
-    return;
+    return std::nullopt;
   }
-  const X509& certificate = *chain.front();
-  if (X509_check_private_key(&certificate, key.get()) != 1) {
+  const X509& certificate = *read_in.chain.front();
+  if (X509_check_private_key(&certificate, read_in.key.get()) != 1) {
     refuse(key_file, path + ".key_file",
            "the key in '" + key_file.path + "' is not that of the certificate in '" +
                cert_file.path + "'");
     ERR_clear_error();
-    return;
+    return std::nullopt;
   }
   check_time(certificate, cert_file, path + ".cert_file");
-  ERR_clear_error();
-  const bool is_taken = SSL_CTX_use_certificate(context, chain.front().get()) == 1 &&
-                        SSL_CTX_use_PrivateKey(context, key.get()) == 1;
-  if (is_taken) {
-    set_chain(context, std::move(chain));
-  } else {
-    refuse(cert_file, path + ".cert_file",
-           "'" + cert_file.path + "' cannot be used: " + take_openssl_error());
-  }
+  return read_in;
 }
 
-// Those after the first.
-void TlsContexts::Builder::set_chain(SSL_CTX* context, std::vector<OpensslPtr<X509>> chain) {
+void TlsContexts::Builder::use(SSL_CTX* context,
+                               const OwnCertificate& own,
+                               const config::FileName& cert_file,
+                               const std::string& path) {
+  ERR_clear_error();
+  const auto& chain = own.chain;
+  if (SSL_CTX_use_certificate(context, chain.front().get()) != 1 ||
+      SSL_CTX_use_PrivateKey(context, own.key.get()) != 1) {
+    refuse(cert_file, path + ".cert_file",
+           "'" + cert_file.path + "' cannot be used: " + take_openssl_error());
+    return;
+  }
   for (std::size_t i = 1; i < chain.size(); ++i) {
     SSL_CTX_add1_chain_cert(context, chain[i].get());
   }
@@ -256,17 +287,24 @@ std::unique_ptr<ServerTls> TlsContexts::Builder::server(const config::ListenerTl
                                                         const std::string& path) {
   if (settings.certificates.empty()) return nullptr;
   auto tls = std::make_unique<ServerTls>();
+  std::vector<ShownNames> shown;  // by each context
   for (std::size_t i = 0; i < settings.certificates.size(); ++i) {
     const config::Certificate& certificate = settings.certificates[i];
-    SSL_CTX* const context = tls->contexts_.emplace_back(make_context(TLS_server_method())).get();
-    set_certificate(context, certificate.cert_file, certificate.key_file,
-                    path + ".certificates[" + std::to_string(i) + "]");
-    set_server_options(context, settings);
-    tls->tickets_->use_in(context);
-    const X509* const own = SSL_CTX_get0_certificate(context);
+    const std::string own_path = path + ".certificates[" + std::to_string(i) + "]";
+    const auto own = own_certificate(certificate.cert_file, certificate.key_file, own_path);
     if (!own) continue;
-    for (std::string& name : names_of(*own)) tls->names_.add(std::move(name), i);
+    const std::vector<std::string> names = names_of(*own->chain.front());
+    const int key_type = EVP_PKEY_get_base_id(own->key.get());
+    const std::size_t context = context_for(shown, names, key_type);
+    if (context == tls->contexts_.size()) {
+      tls->contexts_.push_back(make_context(TLS_server_method()));
+      set_server_options(tls->contexts_.back().get(), settings);
+      tls->tickets_->use_in(tls->contexts_.back().get());
+      for (const std::string& name : names) tls->names_.add(name, context);
+    }
+    use(tls->contexts_[context].get(), *own, certificate.cert_file, own_path);
   }
+  if (tls->contexts_.empty()) return tls;  // what is wrong was told
   SSL_CTX* const first = tls->contexts_.front().get();
   // SSL_CTX_set_tlsext_servername_callback(), whose cast is refused here.
   SSL_CTX_callback_ctrl(first, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB,
@@ -303,7 +341,8 @@ std::unique_ptr<ClientTls> TlsContexts::Builder::client(const config::Upstream& 
   set_trusted(tls->context_.get(), settings, path);
   const bool has_certificate = !settings.cert_file.empty() && !settings.key_file.empty();
   if (has_certificate) {
-    set_certificate(tls->context_.get(), settings.cert_file, settings.key_file, path);
+    const auto own = own_certificate(settings.cert_file, settings.key_file, path);
+    if (own) use(tls->context_.get(), *own, settings.cert_file, path);
   }
   return tls;
 }

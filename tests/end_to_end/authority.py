@@ -25,6 +25,7 @@ commonName = supplied
 distinguished_name = name
 [name]
 '''
+RSA = ('-newkey', 'rsa:2048', '-nodes')
 KEY = ('-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes')
 
 
@@ -63,12 +64,12 @@ class Authority:
             file.write(text)
         return path
 
-    def issue(self, name, alternatives=None, subject=None, dates=()):
-        """A certificate for `name`. `dates`: options of openssl-ca, such as -days 3."""
+    def issue(self, name, alternatives=None, subject=None, dates=(), key=KEY):
+        """A certificate for `name`. `dates`: options of openssl-ca, such as -days 3; `key`: of openssl-req."""
         self.issued += 1
         made = Certificate(self.folder, f'{self.issued}-{name.replace("*", "any")}')
         request = os.path.join(self.folder, 'request.pem')
-        openssl('req', '-new', '-config', self.config, *KEY, '-keyout', made.key_file, '-out', request,
+        openssl('req', '-new', '-config', self.config, *key, '-keyout', made.key_file, '-out', request,
                 '-subj', subject or f'/CN={name}', '-addext', f'subjectAltName={alternatives or "DNS:" + name}')
         openssl('ca', '-batch', '-notext', '-config', self.config, '-in', request, '-out', made.cert_file, *dates)
         return made

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import unittest
 
-from authority import Authority
+from authority import RSA, Authority
 from harness import EndToEnd, Job, route
 from program import run
 from secure import SecureClient, client_context
@@ -93,6 +93,21 @@ class Serving(SecureListener):
                 names = [name for _, name in client.sock.getpeercert()['subjectAltName']]
                 self.assertIn(shown, names)
                 self.assertEqual(200, client.request('GET', '/x').status)
+
+    def test_a_certificate_of_each_kind_for_one_name(self):
+        """Each client is shown the one that it can verify; another name's is not touched by that."""
+        rsa, other = self.authority.issue('api.example.com', key=RSA), self.authority.issue('other.example.com', key=RSA)
+        self.serve_tls(certificates=[self.certificate, rsa, other])
+        kinds = {}
+        for cipher in ('ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'):
+            context = client_context(self.authority.cert_file)
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(cipher)
+            kinds[cipher] = self.connect(context).sock.getpeercert(binary_form=True)
+        for cipher, certificate in zip(kinds, (self.certificate, rsa)):
+            with open(certificate.cert_file, encoding='ascii') as file:
+                self.assertEqual(ssl.PEM_cert_to_DER_cert(file.read()), kinds[cipher], cipher)
+        self.assertEqual(200, self.ask('GET', '/x').status)
 
     def test_the_only_protocol_is_http_1_1(self):
         self.serve_tls()
