@@ -19,8 +19,6 @@
 namespace raincheck::proxy {
 namespace {
 
-constexpr int backlog = 4096;
-
 [[noreturn]] void fail(const std::string& address, const char* doing) {
   throw std::runtime_error(fmt::format("{}: {}: {}", address, doing, std::strerror(errno)));
 }
@@ -54,7 +52,7 @@ Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode
   if (errno == ECONNREFUSED) ::unlink(path.c_str());
   if (::bind(socket.get(), peer, sizeof name) != 0) fail(address, "bind");
   if (mode && ::chmod(path.c_str(), *mode) != 0) fail(address, "chmod");
-  if (::listen(socket.get(), backlog) != 0) fail(address, "listen");
+  if (::listen(socket.get(), listen_backlog) != 0) fail(address, "listen");
   return socket;
 }
 
@@ -98,7 +96,7 @@ Descriptor listen_on(std::string& address, bool first) {
   // Accepted connections inherit this one.
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (::bind(socket.get(), found->ai_addr, found->ai_addrlen) != 0) fail(address, "bind");
-  if (::listen(socket.get(), backlog) != 0) fail(address, "listen");
+  if (::listen(socket.get(), listen_backlog) != 0) fail(address, "listen");
   if (port == "0") address = listening_address(socket.get());
   return socket;
 }

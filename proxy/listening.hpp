@@ -8,6 +8,9 @@
 
 namespace raincheck::proxy {
 
+// Connections that may wait to be accepted at one socket.
+constexpr int listen_backlog = 4'096;
+
 // `address` is host:port, [v6]:port or unix:/path, as config::Listener has it. Several may listen
 // on one TCP address (SO_REUSEPORT). A port of 0 is chosen by the system; the address then in force
 // is written back. Throws std::runtime_error with the address and the reason.

@@ -240,7 +240,11 @@ void Server::await_signal() {
 
 void Server::on_signal(int number) {
   if (number == SIGHUP) {
-    reload();
+    if (draining_) {
+      spdlog::warn("{}: it is stopping, and reads no configuration", ::strsignal(number));
+    } else {
+      reload();
+    }
     return;
   }
   if (draining_) {

@@ -164,21 +164,20 @@ std::unique_ptr<Dispatcher> Shard::make_dispatcher(const std::string& name, Slot
 }
 
 void Shard::serve_prepared(Sockets sockets) {
+  const Generation& generation = prepared_->generation();
+  const std::size_t listeners = generation.site().config().listeners.size();
+  std::erase_if(listening_, [&](const auto& each) {
+    const bool is_gone = generation.find_listener(each->key) == listeners;
+    if (is_gone) close(*each);
+    return is_gone;
+  });
   if (current_) {
     current_->retire();
     retired_.push_back(std::move(current_));
   }
   current_ = std::move(prepared_);
   current_->begin();
-  const Generation& generation = current_->generation();
-  const std::size_t listeners = generation.site().config().listeners.size();
-  std::erase_if(listening_, [&generation, listeners](const auto& each) {
-    each->listener = generation.find_listener(each->key);
-    if (each->listener < listeners) return false;
-    boost::system::error_code ignored;
-    each->socket.close(ignored);
-    return true;
-  });
+  for (const auto& each : listening_) each->listener = generation.find_listener(each->key);
   for (auto& [key, socket] : sockets) {
     listening_.push_back(std::make_shared<Listening>(io_, key, std::move(socket)));
     listening_.back()->listener = generation.find_listener(key);
@@ -238,7 +237,7 @@ void Shard::wait_to_accept(const std::shared_ptr<Listening>& listening) {
   listening->socket.async_wait(asio::posix::descriptor_base::wait_read,
                                [this, listening](boost::system::error_code error) {
                                  if (error || draining_ || !listening->socket.is_open()) return;
-                                 if (accept(*listening)) {
+                                 if (accept(*listening, accepts_max)) {
                                    wait_to_accept(listening);
                                  } else {
                                    timers_.at(timers_.now() + accept_again,
@@ -248,8 +247,8 @@ void Shard::wait_to_accept(const std::shared_ptr<Listening>& listening) {
 }
 
 // False: the system can give no more connections at the moment.
-bool Shard::accept(Listening& listening) {
-  for (int i = 0; i < accepts_max; ++i) {
+bool Shard::accept(Listening& listening, int count_max) {
+  for (int i = 0; i < count_max; ++i) {
     Descriptor socket(::accept4(listening.socket.native_handle(), nullptr, nullptr,
                                 SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
@@ -263,6 +262,13 @@ bool Shard::accept(Listening& listening) {
     break;
   }
   return true;
+}
+
+// Whoever waits to be accepted would be cut off with the socket: each has its one request, too.
+void Shard::close(Listening& listening) {
+  accept(listening, listen_backlog);
+  boost::system::error_code ignored;
+  listening.socket.close(ignored);
 }
 
 void Shard::take(Descriptor socket, std::size_t listener) {
@@ -352,10 +358,7 @@ void Shard::watch_progress() {
 void Shard::begin_drain() {
   post([this] {
     draining_ = true;
-    for (const auto& listening : listening_) {
-      boost::system::error_code ignored;
-      listening->socket.close(ignored);
-    }
+    for (const auto& listening : listening_) close(*listening);
     for (const auto& dispatcher : dispatchers_) {
       if (dispatcher) dispatcher->stop();
     }

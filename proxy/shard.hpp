@@ -89,7 +89,8 @@ class Shard {
   void for_each_generation(F call) const;
   void drop_retired();
   void wait_to_accept(const std::shared_ptr<Listening>& listening);
-  bool accept(Listening& listening);
+  bool accept(Listening& listening, int count_max);
+  void close(Listening& listening);
   void take(Descriptor socket, std::size_t listener);
   awaitable<void> serve(Descriptor socket, std::size_t listener, std::string peer);
   awaitable<void> prune();

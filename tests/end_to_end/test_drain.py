@@ -25,6 +25,31 @@ class Stopping(EndToEnd):
         self.assertEqual(b'queued', queued.wait().result().body)
         self.assertEqual(2, self.backend.count())
 
+    def test_nobody_who_waits_to_be_accepted_is_cut_off(self):
+        self.serve()
+        self.proxy.signal(signal.SIGSTOP)
+        # More than each shard accepts in one turn of its loop.
+        waiting = [self.client() for _ in range(200 * len(os.sched_getaffinity(0)))]
+        for client in waiting:
+            client.send(request_bytes('GET', '/x'))
+        self.proxy.signal(signal.SIGTERM)
+        self.proxy.signal(signal.SIGCONT)
+        self.assertEqual([200] * len(waiting), [client.answer().status for client in waiting])
+        self.assertEqual(0, self.proxy.wait())
+
+    def test_a_hangup_while_stopping_is_not_a_reload(self):
+        self.serve()
+        gate = self.backend.on('/reports', Gate(echo))
+        self.submit()
+        self.wait_for_calls(gate)
+        self.proxy.signal(signal.SIGTERM)
+        wait_until(lambda: self.proxy.notified('STOPPING=1'), 'STOPPING=1')
+        self.proxy.signal(signal.SIGHUP)
+        wait_until(lambda: 'reads no configuration' in self.proxy.log(), 'the log says so')
+        self.assertFalse(self.proxy.notified('RELOADING=1'))
+        gate.open()
+        self.assertEqual(0, self.proxy.wait())
+
     def test_a_plain_call_under_way_is_finished_and_its_connection_closed(self):
         self.serve()
         gate = self.backend.on('/plain', Gate())
