@@ -37,19 +37,6 @@ class Stopping(EndToEnd):
         self.assertEqual([200] * len(waiting), [client.answer().status for client in waiting])
         self.assertEqual(0, self.proxy.wait())
 
-    def test_a_hangup_while_stopping_is_not_a_reload(self):
-        self.serve()
-        gate = self.backend.on('/reports', Gate(echo))
-        self.submit()
-        self.wait_for_calls(gate)
-        self.proxy.signal(signal.SIGTERM)
-        wait_until(lambda: self.proxy.notified('STOPPING=1'), 'STOPPING=1')
-        self.proxy.signal(signal.SIGHUP)
-        wait_until(lambda: 'reads no configuration' in self.proxy.log(), 'the log says so')
-        self.assertFalse(self.proxy.notified('RELOADING=1'))
-        gate.open()
-        self.assertEqual(0, self.proxy.wait())
-
     def test_a_plain_call_under_way_is_finished_and_its_connection_closed(self):
         self.serve()
         gate = self.backend.on('/plain', Gate())
