@@ -18,6 +18,16 @@ namespace {
 
 constexpr std::string_view credentials[] = {"authorization", "cookie", "proxy-authorization",
                                             "set-cookie", "x-api-key"};
+constexpr std::string_view credential_parameters[] = {
+    "access_token", "api-key",  "api_key", "apikey", "auth",      "client_secret", "code",
+    "key",          "password", "secret",  "sig",    "signature", "token"};
+
+template <class Names>
+bool is_among(const Names& names, std::string_view name) {
+  return std::any_of(std::begin(names), std::end(names), [name](std::string_view each) {
+    return jobs::equals_ignoring_case(name, each);
+  });
+}
 
 std::string_view take_line(std::string_view& text) {
   const std::string_view line = text.substr(0, text.find("\r\n"));
@@ -39,10 +49,30 @@ void append_fields(std::string& out, std::string_view lines) {
   out += ']';
 }
 
+// The request line, with the credentials of its query left out.
+std::string shown_line(std::string_view line) {
+  const std::size_t mark = line.find('?');
+  if (mark == line.npos) return std::string(line);
+  std::string shown(line.substr(0, mark + 1));
+  std::string_view query = line.substr(mark + 1);
+  while (true) {
+    const std::string_view item = query.substr(0, query.find('&'));
+    const std::string_view name = item.substr(0, item.find('='));
+    if (is_among(credential_parameters, name)) {
+      shown.append(name).append("=***");
+    } else {
+      shown.append(item);
+    }
+    if (item.size() == query.size()) return shown;
+    shown += '&';
+    query.remove_prefix(item.size() + 1);
+  }
+}
+
 void append_request(std::string& out, const Job& job) {
   std::string_view head = job.head;
   JsonObject request(out);
-  request.text("line", take_line(head));
+  request.text("line", shown_line(take_line(head)));
   request.member("fields");
   append_fields(out, head);
   request.number("bytes", job.body.size);
@@ -68,9 +98,7 @@ void append_history(std::string& out, const Job& job) {
 }  // namespace
 
 bool is_credential(std::string_view field_name) {
-  return std::any_of(std::begin(credentials), std::end(credentials), [&](std::string_view each) {
-    return jobs::equals_ignoring_case(field_name, each);
-  });
+  return is_among(credentials, field_name);
 }
 
 void append_report(std::string& out, const Job& job, const JobReport& report) {

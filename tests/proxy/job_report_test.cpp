@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
+#include <vector>
+
 using namespace raincheck;
 using namespace raincheck::proxy;
 
@@ -58,4 +61,28 @@ TEST_CASE("credentials are known by their names, however they are written") {
   }
   CHECK_FALSE(is_credential("Cookies"));
   CHECK_FALSE(is_credential(""));
+}
+
+TEST_CASE("credentials of a query are left out, and nothing else of it") {
+  const auto line_of = [](std::string_view target) {
+    jobs::Job job = a_job();
+    job.head = std::string("GET ").append(target).append("\r\nHost: h\r\n");
+    const std::string report = report_of(job, true);
+    const std::string before = R"("line":"GET )";
+    const std::size_t begin = report.find(before) + before.size();
+    return report.substr(begin, report.find('"', begin) - begin);
+  };
+  for (const auto& [target, shown] : std::vector<std::pair<std::string, std::string>>{
+           {"/a", "/a"},
+           {"/a?", "/a?"},
+           {"/a?b=1&&c", "/a?b=1&&c"},
+           {"/a?token=x", "/a?token=***"},
+           {"/a?b=1&API_KEY=x=y&c=2", "/a?b=1&API_KEY=***&c=2"},
+           {"/a?tokens=x&key", "/a?tokens=x&key=***"},
+           {"/a?sig=", "/a?sig=***"},
+           {"/token=x?", "/token=x?"},
+       }) {
+    CAPTURE(target);
+    CHECK(line_of(target) == shown);
+  }
 }
