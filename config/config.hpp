@@ -207,6 +207,7 @@ struct Async {
   Priority priority = Priority::normal;
   IdempotencyKey idempotency_key;
   RetryAfter retry_after;
+  std::vector<Named<TemplateText>> labels;  // of its jobs
   std::optional<milliseconds>
       retention_result;  // retention: { result }; default: jobs.retention.result
 };

@@ -110,11 +110,15 @@ void describe(V& v, Async& a) {
   v.field("priority", a.priority, priority_words, "Whose turn it is among waiting jobs.");
   v.section("idempotency_key", a.idempotency_key, "How repeated submissions are recognised.");
   v.section("retry_after", a.retry_after, "Bounds of Retry-After.");
+  v.entries(
+      "labels", a.labels, label_names, RequestText{},
+      "Names and values by which jobs can be found; 8 at most. A value that is missing, empty "
+      "or longer than 128 bytes is left out.");
   v.group("retention", "How long what is left of a job is kept.", [&](auto& g) {
     g.field("result", a.retention_result, Duration{},
             "Job and result, after the end. Default: jobs.retention.result.");
   });
-  for (const char* key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {
+  for (const char* key : {"fairness_key", "concurrency", "owner", "callback"}) {
     v.unbuilt(key);
   }
 }

@@ -71,6 +71,7 @@ inline const Words<AcceptId> accept_id_words{
 inline const NameRule field_names{check_header_name, "^[!-~]+$", NameRule::Case::ignored};
 inline const NameRule changed_fields{check_changed_field, "", NameRule::Case::ignored};
 inline const NameRule parameter_names{check_parameter_name, "."};
+inline const NameRule label_names{check_name, "^[A-Za-z0-9][\\w.-]*$"};
 inline const NameRule upstream_names{check_name, "^[A-Za-z0-9][\\w.-]*$"};
 inline const NameRule cookie_paths{check_exact_path, "^/"};
 

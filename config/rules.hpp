@@ -7,7 +7,7 @@
 
 namespace raincheck::config {
 
-std::string check_name(std::string_view text);   // of an upstream or listener
+std::string check_name(std::string_view text);   // of an upstream, listener or label
 std::string check_label(std::string_view text);  // of a route, in logs and metrics
 std::string check_method(std::string_view text);
 std::string check_match_path(

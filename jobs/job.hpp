@@ -69,6 +69,7 @@ struct NewJob {
   WallTime start_by{};   // queue_timeout: must have begun its first attempt; not the epoch
   WallTime finish_by{};  // job_timeout: must be final
   bool may_resend = false;
+  bool authorizes_polls = false;  // its route has requests for it authorized
   std::string route;
   std::string request_id;
   std::string head;
@@ -76,6 +77,7 @@ struct NewJob {
   std::optional<Key> key;
   milliseconds retention{};  // how long job and result are kept after the end
   std::string redrive_of;    // id of the failed job that it repeats; empty: none
+  std::string labels;        // by which it can be found: jobs/labels.hpp
 };
 
 // The backend's answer as it will be replayed. `head` is "Name: value\r\n" lines, end-to-end fields
@@ -102,12 +104,14 @@ struct Job {
   WallTime start_by{};
   WallTime finish_by{};
   bool may_resend = false;
+  bool authorizes_polls = false;
   std::string route;
   std::string request_id;
   std::string head;     // the request
   std::string monitor;  // jobs::Monitor as text; empty: the backend does not go on with the call
   std::string history;  // of its attempts: jobs/history.hpp
   std::string redrive_of;
+  std::string labels;
   Body body;
   Response response;
   std::uint64_t ahead = 0;  // queued: jobs of its lane before it

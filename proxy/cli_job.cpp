@@ -45,11 +45,20 @@ void print_history(const Json& history) {
   }
 }
 
+void print_labels(const Json& labels) {
+  std::string text;
+  for (const Json& label : labels.items) {
+    text.append(text.empty() ? "" : ", ").append(label.name).append("=").append(label.text);
+  }
+  print_line("labels", text);
+}
+
 void print(const Json& job) {
   for (const Json& member : job.items) {
     const bool is_value = member.kind == Json::Kind::string || member.kind == Json::Kind::number;
     if (is_value && member.name != "age") print_line(member.name, member.text);
   }
+  if (const Json* const labels = job.find("labels")) print_labels(*labels);
   if (const Json* const error = job.find("error")) {
     print_line("error", text_of(*error, "type") + ": " + text_of(*error, "detail"));
   }

@@ -40,6 +40,7 @@ JobSelection::JobSelection(CLI::App& command) : options_(std::make_shared<Option
   command.add_option("--error", options.error, "Failed with this error.type");
   command.add_option("--route", options.route, "Of the route of this name");
   command.add_option("--request-id", options.request_id, "Submitted with this request id");
+  command.add_option("--label", options.label, "With this label, as NAME=VALUE");
   command.add_option("--older-than", options.older_than, "Accepted longer ago than this: 1h30m");
   command.add_option("--newer-than", options.newer_than, "Accepted within this time");
 }
@@ -50,6 +51,7 @@ std::string JobSelection::query() const {
   append_parameter(query, "error", options_->error);
   append_parameter(query, "route", options_->route);
   append_parameter(query, "request_id", options_->request_id);
+  append_parameter(query, "label", options_->label);
   append_parameter(query, "older_than", options_->older_than);
   append_parameter(query, "newer_than", options_->newer_than);
   return query;

@@ -30,6 +30,7 @@ class JobSelection {
     std::string error;
     std::string route;
     std::string request_id;
+    std::string label;
     std::string older_than;
     std::string newer_than;
   };

@@ -101,6 +101,7 @@ bool Redrive::is_possible() {
   }
   RouteCall call(services_.context.warnings, services_.site, *route_, original_.head,
                  original_.request_id, services_.codec().text(id_));
+  job_.labels = call.labels();
   if (call.make() == routes::RouteRules::Made::done) return true;
   return refuse("its route '" + original_.route + "' cannot make the call: " + call.why());
 }

@@ -44,6 +44,13 @@ Problem no_job(Presence presence) {
   return presence == Presence::gone ? gone_job() : unknown_job();
 }
 
+// Whoever was to be asked about such requests is not known any more.
+Problem no_route_to_authorize() {
+  return Problem(403, "not_authorized",
+                 "The route that authorizes requests for this job is no longer configured.",
+                 "route_removed");
+}
+
 Problem pending_job(std::string fields) {
   return Problem(404, "pending", "The job has no result yet.", "pending", std::move(fields));
 }
@@ -63,8 +70,6 @@ class JobEndpoint {
         urls_(services_.site.config(), id_text),
         id_text_(id_text) {}
 
-  // False: there is no such job, or its route's service does not allow this; the client was told.
-  awaitable<bool> is_allowed();
   awaitable<void> status();
   awaitable<void> result();
   awaitable<void> cancel();
@@ -72,6 +77,7 @@ class JobEndpoint {
 
  private:
   awaitable<bool> find(bool with_response);
+  awaitable<bool> is_allowed();
   void take(Job&& job);
   std::optional<milliseconds> wait_asked() const;
   awaitable<bool> wait_for_change(milliseconds wait);
@@ -91,6 +97,7 @@ class JobEndpoint {
   const JobUrls urls_;
   const std::string_view id_text_;
   Job job_;
+  bool is_allowed_ = false;
 };
 
 std::string retry_after_field(const jobs::Estimate& estimate) {
@@ -118,7 +125,8 @@ void JobEndpoint::take(Job&& job) {
   transaction_.set_documents(route);
 }
 
-// False: there is none to speak of, and the client was told.
+// False: there is none to speak of, or not to this client, who was told. That there is none is told
+// to everybody: of one that there is, only whoever has its id can know.
 awaitable<bool> JobEndpoint::find(bool with_response) {
   Find asked;
   asked.id = id_;
@@ -133,24 +141,22 @@ awaitable<bool> JobEndpoint::find(bool with_response) {
   }
   if (found->presence == Presence::present) {
     take(std::move(found->job));
-    co_return true;
+    if (!is_allowed_) is_allowed_ = co_await is_allowed();
+    co_return is_allowed_;
   }
   transaction_.respond(no_job(found->presence));
   co_return false;
 }
 
-// That there is no such job is told to everybody: of one that there is, only whoever has its id can
-// know.
+// Asked once for each request, however often the job is looked at. The route of today decides, but
+// one that is gone opens nothing that it guarded.
 awaitable<bool> JobEndpoint::is_allowed() {
-  const bool present = co_await find(false);
-  if (!present) co_return false;
   const SiteRoute* const route = services_.site.find(job_.route);
-  if (!route) {
-    // It may have been one that is guarded.
-    transaction_.respond(unknown_job());
+  if (!route && job_.authorizes_polls) {
+    transaction_.respond(no_route_to_authorize());
     co_return false;
   }
-  if (!route->config->authorize.covers_polls()) co_return true;
+  if (!route || !route->config->authorize.covers_polls()) co_return true;
   co_return co_await authorize(transaction_, *route);
 }
 
@@ -279,6 +285,8 @@ awaitable<void> JobEndpoint::result() {
 }
 
 awaitable<void> JobEndpoint::cancel() {
+  const bool is_there = co_await find(false);
+  if (!is_there) co_return;
   Result<store::Cancel> canceled = co_await cancel_job(services_, id_);
   if (!canceled) {
     transaction_.respond(problem_of(canceled.error()));
@@ -295,6 +303,13 @@ awaitable<void> JobEndpoint::cancel() {
 }
 
 awaitable<void> JobEndpoint::erase() {
+  const bool is_there = co_await find(false);
+  if (!is_there) co_return;
+  if (!jobs::is_final(job_.state)) {
+    transaction_.respond(
+        Problem(409, "pending", "The job has not ended: cancel it first.", "pending"));
+    co_return;
+  }
   store::Erase command;
   command.id = id_;
   const Result<store::Erase> erased = co_await services_.store().apply(command);
@@ -302,12 +317,6 @@ awaitable<void> JobEndpoint::erase() {
     transaction_.respond(problem_of(erased.error()));
   } else if (erased->presence != Presence::present) {
     transaction_.respond(no_job(erased->presence));
-  } else if (!jobs::is_final(erased->was)) {
-    // Its route says how that is told.
-    const bool is_there = co_await find(false);
-    if (!is_there) co_return;
-    transaction_.respond(
-        Problem(409, "pending", "The job has not ended: cancel it first.", "pending"));
   } else {
     transaction_.respond(204, "Cache-Control: no-store\r\n", "");
   }
@@ -339,10 +348,6 @@ awaitable<void> answer_about_job(Transaction& transaction, std::string_view rest
     co_return;
   }
   JobEndpoint endpoint(transaction, *id, id_text);
-  if (transaction.services().site.authorizes_polls()) {
-    const bool allowed = co_await endpoint.is_allowed();
-    if (!allowed) co_return;
-  }
   if (is_read && what.empty()) {
     co_await endpoint.status();
   } else if (is_read) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <set>
 
 #include "config/text.hpp"
 
@@ -66,6 +67,12 @@ std::string read_parameter(const std::string& name,
   if (name == "newer_than") return read_age(value, now, list.created_from);
   if (name == "limit") return read_limit(value, list.count_max);
   if (name == "cursor") return read_cursor(value, list.cursor);
+  if (name == "label") {
+    list.label = value;
+    const std::size_t equals = value.find('=');
+    const bool has_both = equals != value.npos && equals != 0 && equals + 1 != value.size();
+    return has_both ? "" : "must be NAME=VALUE";
+  }
   if (name == "route") {
     list.route = value;
   } else if (name == "request_id") {
@@ -79,7 +86,9 @@ std::string read_parameter(const std::string& name,
 }  // namespace
 
 std::string read_job_query(const OperationRequest& request, jobs::WallTime now, List& list) {
+  std::set<std::string_view> known;
   for (const auto& [name, value] : request.query) {
+    if (!known.insert(name).second) return name + ": must not be given twice";
     const std::string wrong = read_parameter(name, value, now, list);
     if (!wrong.empty()) return name + ": " + wrong;
   }

@@ -6,6 +6,7 @@
 #include "jobs/document.hpp"
 #include "jobs/history.hpp"
 #include "jobs/json_object.hpp"
+#include "jobs/labels.hpp"
 #include "jobs/text.hpp"
 #include "proxy/certificates.hpp"
 
@@ -95,6 +96,15 @@ void append_history(std::string& out, const Job& job) {
   out += ']';
 }
 
+void append_labels(std::string& out, std::string_view lines) {
+  JsonObject labels(out);
+  while (!lines.empty()) {
+    const std::string_view label = jobs::take_label(lines);
+    const std::size_t equals = label.find('=');
+    labels.text(label.substr(0, equals), label.substr(equals + 1));
+  }
+}
+
 }  // namespace
 
 bool is_credential(std::string_view field_name) {
@@ -109,6 +119,10 @@ void append_report(std::string& out, const Job& job, const JobReport& report) {
   object.text("upstream", report.upstream);
   object.text("requestId", job.request_id);
   object.text_if_set("redriveOf", job.redrive_of);
+  if (!job.labels.empty()) {
+    object.member("labels");
+    append_labels(out, job.labels);
+  }
   object.time("createdAt", job.created_at);
   const auto age = std::max(report.now - job.created_at, jobs::milliseconds(0));
   object.number("age", static_cast<std::uint64_t>(age.count() / 1'000));

@@ -29,6 +29,7 @@ void apply_terms(jobs::NewJob& job,
   job.start_by = now + async.queue_timeout.value_or(async.job_timeout);
   job.may_resend = may_resend(async.resend, method);
   job.route = route.config->name;
+  job.authorizes_polls = route.config->authorize.covers_polls();
   job.retention = route.retention;
 }
 

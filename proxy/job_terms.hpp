@@ -1,6 +1,6 @@
 // What a route says about a job that is made now: where it queues, how long it may take and is
-// kept, whether it may be sent again. The same for a submission and for a job that is redriven.
-// Pure.
+// kept, whether it may be sent again, whether requests for it are authorized. The same for a
+// submission and for a job that is redriven. Pure.
 #pragma once
 
 #include <string_view>

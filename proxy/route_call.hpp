@@ -72,6 +72,9 @@ class RouteCall {
             const routes::DocumentValues& values,
             std::string& out);
 
+  // Of the job that this call becomes, as jobs::NewJob has them.
+  std::string labels() { return rules().labels.is_empty() ? "" : rules().labels.render(values()); }
+
   const routes::RouteRules& rules() const { return *route_.rules; }
   // What `request_body` has to do with the request's body, if there is one.
   const routes::BodyPlan& body_plan();

@@ -53,7 +53,6 @@ Site::Site(config::Config config, store::Store& store, Numbers& numbers)
     built.number = numbers.of(route.name);
     built.upstream = upstream_index(route.upstream);
     built.auth_service = upstream_index(route.authorize.service);
-    authorizes_polls_ = authorizes_polls_ || route.authorize.covers_polls();
     built.body_max = route.limits.body.value_or(0);
     built.retention = route.async.retention_result.value_or(config_.jobs.retention.result);
     const routes::RouteMatch compiled = table_.of(route);

@@ -82,8 +82,6 @@ class Site {
   // In Config::upstreams, of `default_upstream`.
   std::optional<std::size_t> default_upstream() const { return default_upstream_; }
   const routes::RouteTable& table() const { return table_; }
-  // Some route has requests for its jobs authorized.
-  bool authorizes_polls() const { return authorizes_polls_; }
   // Who may ask about jobs from a browser: who may use a route that makes them.
   const routes::Cors& cors_of_jobs() const { return cors_of_jobs_; }
   const TlsContexts& tls() const { return tls_; }
@@ -110,7 +108,6 @@ class Site {
   std::unordered_map<std::string_view, const SiteRoute*> by_name_;
   std::unordered_map<const config::Route*, const SiteRoute*> by_config_;
   std::optional<std::size_t> default_upstream_;
-  bool authorizes_polls_ = false;
 };
 
 jobs::Rules make_rules(const config::Route& route);

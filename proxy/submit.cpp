@@ -135,6 +135,7 @@ awaitable<void> Submission::run() {
   RouteCall routed(services_.context.warnings, services_.site, route_, job_.head, job_.request_id,
                    id_to_come);
   if (!may_call(transaction_, routed) || !may_be_job(transaction_, routed)) co_return;
+  job_.labels = routed.labels();
   if (!route_.rules->request_body.is_empty()) {
     const bool can_change = co_await may_change_body(transaction_, routed, job_.body);
     if (!can_change) co_return;

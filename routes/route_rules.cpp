@@ -21,6 +21,7 @@ void RouteRules::compile(const config::Route& route,
       HeaderRules::compile(route.response_headers.changes, "response_headers", of_answer, problems);
   response_body = BodyRules::compile(route.response_body, "response_body", of_answer, problems);
   documents = Documents::compile(route.documents, pattern, problems);
+  labels = JobLabels::compile(route.async.labels, pattern, problems);
   cors = Cors(route.cors);
 }
 

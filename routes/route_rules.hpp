@@ -14,6 +14,7 @@
 #include "routes/documents.hpp"
 #include "routes/follow.hpp"
 #include "routes/header_rules.hpp"
+#include "routes/job_labels.hpp"
 #include "routes/json_schema.hpp"
 #include "routes/path_pattern.hpp"
 #include "routes/request_check.hpp"
@@ -70,7 +71,8 @@ struct RouteRules {
   HeaderRules response_headers;
   BodyRules response_body;
   Documents documents;  // in place of our own
-  Cors cors;            // said when an answer is given, not when it is stored
+  JobLabels labels;
+  Cors cors;  // said when an answer is given, not when it is stored
 };
 
 }  // namespace raincheck::routes

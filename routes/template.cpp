@@ -52,10 +52,6 @@ std::string written(std::string_view name) {
   return "'${" + std::string(name) + "}'";
 }
 
-std::string with_hint(std::string message, const std::string& hint) {
-  return hint.empty() ? message : std::move(message) + "; " + hint;
-}
-
 std::string unknown(std::string_view name) {
   if (name.starts_with("env.")) {
     return written(name) +
@@ -72,8 +68,8 @@ std::string unknown(std::string_view name) {
     const bool is_family = !nearest.empty() && (nearest.back() == '.' || nearest.back() == ':');
     nearest = is_family ? nearest + std::string(name.substr(joint + 1)) : "";
   }
-  return with_hint(written(name) + " is not known",
-                   nearest.empty() ? "" : "did you mean " + written(nearest) + "?");
+  const std::string message = written(name) + " is not known";
+  return nearest.empty() ? message : message + "; did you mean " + written(nearest) + "?";
 }
 
 std::string check_path_name(std::string_view name, const Scope& scope) {
@@ -120,8 +116,11 @@ std::string check_document_name(const DocumentWord& word, const Scope& scope) {
          (is_error ? "errors" : "a job");
 }
 
-// What only a request has cannot be told without one.
+// What only a request has cannot be told without one, nor the id of a job before it has one.
 std::string check_request(const Piece& piece, const Scope& scope) {
+  if (piece.name == Name::job_id && !scope.has_job_id) {
+    return written(piece.text) + " cannot be used here: the job gets its id when it is stored";
+  }
   const bool is_of_request =
       (Name::request_method <= piece.name && piece.name <= Name::certificate) ||
       (Name::path <= piece.name && piece.name <= Name::cookie);

@@ -86,6 +86,7 @@ struct Scope {
   bool job = false;         // ${job.status} and so on
   bool error = false;       // ${error.type} and so on
   bool has_request = true;  // false: the request is not at hand
+  bool has_job_id = true;   // false: the job is not stored yet
 };
 
 class Template {

@@ -14,6 +14,7 @@
 #include <stdexcept>
 
 #include "jobs/clock.hpp"
+#include "jobs/labels.hpp"
 #include "store/directory.hpp"
 #include "store/file_system.hpp"
 #include "store/spool.hpp"
@@ -236,6 +237,29 @@ Findings make(const std::string& store, const std::string& to) {
   return findings;
 }
 
+// The table of labels has what the jobs have, and nothing else.
+void look_at_labels(SqliteConnection& connection, std::vector<std::string>& wrong) {
+  SqliteStatement find(connection, "SELECT 1 FROM label WHERE label = ? AND key = ?");
+  SqliteStatement select(connection,
+                         "SELECT key, labels FROM resp WHERE labels <> '' UNION ALL "
+                         "SELECT key, labels FROM req WHERE labels <> '' AND key NOT IN "
+                         "(SELECT key FROM resp)");
+  SqliteRows rows = select.query();
+  std::int64_t of_jobs = 0;
+  while (rows.next()) {
+    for (std::string_view rest = rows.bytes(1); !rest.empty();) {
+      const std::string_view label = jobs::take_label(rest);
+      if (find.query(label, rows.integer(0)).next()) {
+        ++of_jobs;
+      } else {
+        wrong.push_back("a job has the label " + std::string(label) + ", and is not found by it");
+      }
+    }
+  }
+  const std::int64_t of_none = integer(connection, "SELECT count(*) FROM label") - of_jobs;
+  if (of_none != 0) wrong.push_back(std::to_string(of_none) + " labels are of no job");
+}
+
 Findings look_at(Snapshot& snapshot, const std::string& directory) {
   Findings findings;
   findings.bytes = std::filesystem::file_size(directory + "/raincheck.db");
@@ -260,6 +284,7 @@ Findings look_at(Snapshot& snapshot, const std::string& directory) {
     findings.wrong.push_back("a job names " + snapshot.path_of(rows.number<std::uint64_t>(0)) +
                              ", and the store does not know it");
   }
+  look_at_labels(snapshot.connection(), findings.wrong);
   return findings;
 }
 

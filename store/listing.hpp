@@ -1,5 +1,6 @@
-// A page of jobs for people: by state, route, age or request id, in the order in which they came.
-// There is no index for it: it walks the rows, and each call looks at a bounded number of them.
+// A page of jobs for people: by state, route, age, request id or label, in the order in which they
+// came. Only labels have an index: else it walks the rows, and each call looks at a bounded number
+// of them.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@ struct List {
   std::optional<jobs::ErrorType> error;
   std::string route;
   std::string request_id;
+  std::string label;  // "name=value": only rows of jobs that have it are looked at
   jobs::WallTime created_from{};
   jobs::WallTime created_before = jobs::WallTime::max();
   bool newest_first = true;

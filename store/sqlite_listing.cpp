@@ -1,7 +1,6 @@
 #include "store/sqlite_listing.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace raincheck::store {
 namespace {
@@ -31,7 +30,11 @@ SqliteListing::SqliteListing(const std::string& database, std::uint8_t partition
       last_final_(connection_, "SELECT max(key) FROM resp WHERE key >= ? AND key < ?"),
       last_request_(connection_, "SELECT max(key) FROM req WHERE key >= ? AND key < ?"),
       first_final_(connection_, "SELECT min(key) FROM resp WHERE key >= ? AND key < ?"),
-      first_request_(connection_, "SELECT min(key) FROM req WHERE key >= ? AND key < ?") {}
+      first_request_(connection_, "SELECT min(key) FROM req WHERE key >= ? AND key < ?"),
+      last_labeled_(connection_,
+                    "SELECT max(key) FROM label WHERE key >= ? AND key < ? AND label = ?"),
+      first_labeled_(connection_,
+                     "SELECT min(key) FROM label WHERE key >= ? AND key < ? AND label = ?") {}
 
 // Lanes of a cursor that were opened later are not walked by it.
 void SqliteListing::begin_cursor(List& command) {
@@ -43,30 +46,37 @@ void SqliteListing::begin_cursor(List& command) {
 }
 
 // Newest first, the cursor is the sequence that was looked at last, else the one to look at next.
+template <class... Values>
 std::optional<std::int64_t> SqliteListing::next_key(SqliteStatement& statement,
                                                     const List& command,
-                                                    std::uint32_t lane) {
+                                                    std::uint32_t lane,
+                                                    const Values&... values) {
   const std::uint64_t at = command.cursor[lane - 1];
   const std::uint64_t from = command.newest_first ? 0 : at;
   const std::uint64_t before = command.newest_first ? at : jobs::Place::sequence_max;
   SqliteRows rows = statement.query(jobs::Place{partition_, lane, from}.key(),
-                                    jobs::Place{partition_, lane, before}.key());
+                                    jobs::Place{partition_, lane, before}.key(), values...);
   if (!rows.next() || rows.is_null(0)) return std::nullopt;
   return rows.integer(0);
 }
 
+std::optional<std::int64_t> SqliteListing::next_key(const List& command, std::uint32_t lane) {
+  const bool down = command.newest_first;
+  if (!command.label.empty()) {
+    return next_key(down ? last_labeled_ : first_labeled_, command, lane, command.label);
+  }
+  const auto one = next_key(down ? last_final_ : first_final_, command, lane);
+  const auto other = next_key(down ? last_request_ : first_request_, command, lane);
+  if (!one || !other) return one ? one : other;
+  return down ? std::max(*one, *other) : std::min(*one, *other);
+}
+
 std::optional<SqliteListing::Next> SqliteListing::next_in_lane(const List& command,
                                                                std::uint32_t lane) {
-  const bool down = command.newest_first;
-  const auto final_key = next_key(down ? last_final_ : first_final_, command, lane);
-  const auto request_key = next_key(down ? last_request_ : first_request_, command, lane);
-  if (!final_key && !request_key) return std::nullopt;
-  const std::int64_t none = down ? std::int64_t{-1} : std::numeric_limits<std::int64_t>::max();
-  const std::int64_t one = final_key.value_or(none);
-  const std::int64_t other = request_key.value_or(none);
+  const auto key = next_key(command, lane);
+  if (!key) return std::nullopt;
   Next next;
-  next.place =
-      jobs::Place::from_key(partition_, down ? std::max(one, other) : std::min(one, other));
+  next.place = jobs::Place::from_key(partition_, *key);
   next.job = read(next.place);
   return next;
 }

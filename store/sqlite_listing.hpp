@@ -27,9 +27,12 @@ class SqliteListing {
   void walk(List& command);
   jobs::Job read(const jobs::Place& place);
   std::optional<Next> next_in_lane(const List& command, std::uint32_t lane);
+  std::optional<std::int64_t> next_key(const List& command, std::uint32_t lane);
+  template <class... Values>
   std::optional<std::int64_t> next_key(SqliteStatement& statement,
                                        const List& command,
-                                       std::uint32_t lane);
+                                       std::uint32_t lane,
+                                       const Values&... values);
 
   const std::uint8_t partition_;
   SqliteConnection connection_;
@@ -42,6 +45,8 @@ class SqliteListing {
   SqliteStatement last_request_;
   SqliteStatement first_final_;
   SqliteStatement first_request_;
+  SqliteStatement last_labeled_;
+  SqliteStatement first_labeled_;
 };
 
 }  // namespace raincheck::store

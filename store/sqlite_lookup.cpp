@@ -5,14 +5,15 @@ namespace {
 
 constexpr char final_sql[] =
     "SELECT random, state, error, attempt, created, started, finished, expires, route, request_id, "
-    "redrive_of, history, status, spool, size FROM resp WHERE key = ?";
+    "redrive_of, labels, history, status, spool, size, authorizes_polls FROM resp WHERE key = ?";
 constexpr char final_with_response_sql[] =
     "SELECT random, state, error, attempt, created, started, finished, expires, route, request_id, "
-    "redrive_of, history, status, spool, size, head, body FROM resp WHERE key = ?";
+    "redrive_of, labels, history, status, spool, size, authorizes_polls, head, body FROM resp "
+    "WHERE key = ?";
 constexpr char pending_sql[] =
     "SELECT random, created, start_by, finish_by, may_resend, route, request_id, spool, size, "
-    "attempt, epoch, started, due, monitor, redrive_of, history FROM req LEFT JOIN run USING (key) "
-    "WHERE req.key = ?";
+    "attempt, epoch, started, due, monitor, redrive_of, labels, history, "
+    "authorizes_polls FROM req LEFT JOIN run USING (key) WHERE req.key = ?";
 constexpr char request_sql[] = "SELECT head, spool, size, body FROM req WHERE key = ?";
 
 }  // namespace
@@ -47,13 +48,15 @@ SqliteLookup::Found SqliteLookup::find_final(const jobs::JobId& id,
   job.route = rows.string(8);
   job.request_id = rows.string(9);
   job.redrive_of = rows.string(10);
-  job.history = rows.string(11);
-  job.response.status = rows.number<int>(12);
-  job.response.body.spool = rows.number<std::uint64_t>(13);
-  job.response.body.size = rows.number<std::uint64_t>(14);
+  job.labels = rows.string(11);
+  job.history = rows.string(12);
+  job.response.status = rows.number<int>(13);
+  job.response.body.spool = rows.number<std::uint64_t>(14);
+  job.response.body.size = rows.number<std::uint64_t>(15);
+  job.authorizes_polls = rows.integer(16) != 0;
   if (with_response) {
-    job.response.head = rows.string(15);
-    job.response.body.bytes = rows.string(16);
+    job.response.head = rows.string(17);
+    job.response.body.bytes = rows.string(18);
   }
   return Found::present;
 }
@@ -77,7 +80,9 @@ SqliteLookup::Found SqliteLookup::find_pending(const jobs::JobId& id, jobs::Job&
   job.due_at = rows.time(12);
   job.monitor = rows.string(13);
   job.redrive_of = rows.string(14);
-  job.history = rows.string(15);
+  job.labels = rows.string(15);
+  job.history = rows.string(16);
+  job.authorizes_polls = rows.integer(17) != 0;
   return Found::present;
 }
 

@@ -113,12 +113,12 @@ void SqliteBackend::remove_orphans() {
 
 std::vector<Backend::Orphan> SqliteBackend::orphans(const jobs::Place& after) {
   std::vector<Orphan> orphans;
-  SqliteStatement select(
-      *connection_,
-      "SELECT run.key, attempt, epoch, started, random, created, start_by, "
-      "finish_by, may_resend, route, request_id, spool, size, monitor, history, redrive_of "
-      "FROM run JOIN req USING (key) WHERE run.key > ? AND epoch <> 0 "
-      "ORDER BY run.key LIMIT ?");
+  SqliteStatement select(*connection_,
+                         "SELECT run.key, attempt, epoch, started, random, created, start_by, "
+                         "finish_by, may_resend, route, request_id, spool, size, monitor, history, "
+                         "redrive_of, labels, authorizes_polls "
+                         "FROM run JOIN req USING (key) WHERE run.key > ? AND epoch <> 0 "
+                         "ORDER BY run.key LIMIT ?");
   SqliteRows rows = select.query(after.key(), orphans_max);
   while (rows.next()) {
     Orphan& orphan = orphans.emplace_back();
@@ -140,6 +140,8 @@ std::vector<Backend::Orphan> SqliteBackend::orphans(const jobs::Place& after) {
     job.monitor = rows.string(13);
     job.history = rows.string(14);
     job.redrive_of = rows.string(15);
+    job.labels = rows.string(16);
+    job.authorizes_polls = rows.integer(17) != 0;
   }
   return orphans;
 }

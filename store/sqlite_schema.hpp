@@ -8,7 +8,7 @@ namespace raincheck::store {
 // Marks the file as ours.
 constexpr int sqlite_application_id = 0x7261696e;
 // Raised when the tables change. An older program refuses a newer store.
-constexpr int sqlite_schema_version = 3;
+constexpr int sqlite_schema_version = 4;
 
 constexpr char sqlite_schema[] = R"sql(
 -- schema: the version above. secret: key of the ids. epoch: raised by one at every start.
@@ -38,10 +38,12 @@ CREATE TABLE req (
   finish_by INTEGER NOT NULL,
   retention INTEGER NOT NULL,
   may_resend INTEGER NOT NULL,
+  authorizes_polls INTEGER NOT NULL,
   route TEXT NOT NULL,
   request_id TEXT NOT NULL,
   idem BLOB,
   redrive_of TEXT NOT NULL,
+  labels TEXT NOT NULL,
   spool INTEGER NOT NULL,
   size INTEGER NOT NULL,
   head BLOB NOT NULL,
@@ -80,10 +82,12 @@ CREATE TABLE resp (
   started INTEGER NOT NULL,
   finished INTEGER NOT NULL,
   expires INTEGER NOT NULL,
+  authorizes_polls INTEGER NOT NULL,
   route TEXT NOT NULL,
   request_id TEXT NOT NULL,
   idem BLOB,
   redrive_of TEXT NOT NULL,
+  labels TEXT NOT NULL,
   history TEXT NOT NULL,
   status INTEGER NOT NULL,
   spool INTEGER NOT NULL,
@@ -104,6 +108,13 @@ CREATE TABLE idem (
   hash BLOB PRIMARY KEY,
   key INTEGER NOT NULL,
   fingerprint BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Jobs that have a label, "name=value", for as long as they are kept.
+CREATE TABLE label (
+  label TEXT NOT NULL,
+  key INTEGER NOT NULL,
+  PRIMARY KEY (label, key)
 ) STRICT, WITHOUT ROWID;
 
 -- Files of the spool that rows name; the others are orphans.

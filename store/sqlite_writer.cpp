@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "jobs/labels.hpp"
 #include "store/control.hpp"
 
 namespace raincheck::store {
@@ -22,12 +23,11 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       lookup_(connection),
       begin_(connection, "BEGIN IMMEDIATE"),
       insert_request_(connection,
-                      "INSERT INTO req VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
-      select_requests_(
-          connection,
-          "SELECT key, random, created, start_by, finish_by, may_resend, route, "
-          "request_id, spool, size, head, body, redrive_of FROM req WHERE key >= ? AND key < ? "
-          "AND start_by > 0 ORDER BY key LIMIT ?"),
+                      "INSERT INTO req VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+      select_requests_(connection,
+                       "SELECT key, random, created, start_by, finish_by, may_resend, route, "
+                       "request_id, spool, size, head, body, redrive_of, labels, authorizes_polls "
+                       "FROM req WHERE key >= ? AND key < ? AND start_by > 0 ORDER BY key LIMIT ?"),
       select_times_(connection,
                     "SELECT key, created, start_by, finish_by FROM req WHERE key >= ? AND key < ? "
                     "AND start_by > 0 ORDER BY key LIMIT ?"),
@@ -38,8 +38,8 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       leave_queue_(connection, "UPDATE req SET start_by = 0 WHERE key = ?"),
       select_ending_(connection,
                      "SELECT random, created, retention, route, request_id, idem, spool, attempt, "
-                     "epoch, started, redrive_of, history FROM req LEFT JOIN run USING (key) WHERE "
-                     "req.key = ?"),
+                     "epoch, started, redrive_of, history, labels, authorizes_polls "
+                     "FROM req LEFT JOIN run USING (key) WHERE req.key = ?"),
       delete_request_(connection, "DELETE FROM req WHERE key = ?"),
       insert_run_(connection, "INSERT INTO run VALUES (?, ?, ?, ?, 0, '', '')"),
       select_run_(connection, "SELECT attempt, epoch, monitor, history FROM run WHERE key = ?"),
@@ -57,15 +57,16 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       insert_final_(
           connection,
           "INSERT INTO resp VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-          "?)"),
+          "?, ?, ?)"),
       overwrite_final_(connection,
                        "UPDATE resp SET state = ?, error = ?, status = ?, head = ?, body = ? "
                        "WHERE key = ?"),
-      select_final_(connection, "SELECT key, expires, state, idem, spool FROM resp WHERE key = ?"),
+      select_final_(connection,
+                    "SELECT key, expires, state, idem, spool, labels FROM resp WHERE key = ?"),
       delete_final_(connection, "DELETE FROM resp WHERE key = ?"),
       insert_expiry_(connection, "INSERT INTO expire VALUES (?, ?)"),
       select_expired_(connection,
-                      "SELECT key, expires, state, idem, spool, at FROM expire "
+                      "SELECT key, expires, state, idem, spool, labels, at FROM expire "
                       "LEFT JOIN resp USING (key) WHERE at <= ? ORDER BY at, key LIMIT ?"),
       delete_expiry_(connection, "DELETE FROM expire WHERE at = ? AND key = ?"),
       delete_expired_(connection, "DELETE FROM expire WHERE (at, key) <= (?, ?)"),
@@ -75,6 +76,8 @@ SqliteWriter::SqliteWriter(SqliteConnection& connection,
       select_random_(connection,
                      "SELECT random FROM resp WHERE key = ?1 UNION ALL "
                      "SELECT random FROM req WHERE key = ?1 LIMIT 1"),
+      insert_label_(connection, "INSERT INTO label VALUES (?, ?)"),
+      delete_label_(connection, "DELETE FROM label WHERE label = ? AND key = ?"),
       insert_spool_(connection, "INSERT INTO spool VALUES (?, ?)"),
       delete_spool_(connection, "DELETE FROM spool WHERE number = ?") {}
 
@@ -113,10 +116,13 @@ void SqliteWriter::apply(Insert& command) {
   std::optional<Blob> hash;
   if (job.key) hash = blob(job.key->key);
   insert_request_.run(key, blob(job.random), job.created_at, job.start_by, job.finish_by,
-                      job.retention, job.may_resend, job.route, job.request_id, hash,
-                      job.redrive_of, job.body.spool, job.body.size, blob(job.head),
-                      blob(job.body.bytes));
+                      job.retention, job.may_resend, job.authorizes_polls, job.route,
+                      job.request_id, hash, job.redrive_of, job.labels, job.body.spool,
+                      job.body.size, blob(job.head), blob(job.body.bytes));
   if (job.key) insert_key_.run(*hash, key, blob(job.key->fingerprint));
+  for (std::string_view rest = job.labels; !rest.empty();) {
+    insert_label_.run(jobs::take_label(rest), key);
+  }
   if (job.body.spool != 0) name_spool(job.body.spool, key);
   const bool retry_first = lane.next_due != jobs::WallTime() && lane.next_due <= job.created_at;
   if (command.start && lane.queued == 0 && (command.under_way || !retry_first)) {
@@ -225,6 +231,8 @@ jobs::Job SqliteWriter::read_request(const SqliteRows& rows) {
   job.head = rows.string(10);
   job.body.bytes = rows.string(11);
   job.redrive_of = rows.string(12);
+  job.labels = rows.string(13);
+  job.authorizes_polls = rows.integer(14) != 0;
   return job;
 }
 
@@ -270,9 +278,10 @@ jobs::WallTime SqliteWriter::make_final(SqliteRows& job, const Ending& ending) {
   if (!job.is_null(5)) hash = Blob{job.bytes(5)};
   const std::string_view history = ending.history.empty() ? job.bytes(11) : ending.history;
   insert_final_.run(ending.key, Blob{job.bytes(0)}, ending.state, ending.error, job.integer(7),
-                    job.integer(1), job.integer(9), ending.now, expires, job.bytes(3), job.bytes(4),
-                    hash, job.bytes(10), history, response.status, response.body.spool,
-                    response.body.size, blob(response.head), blob(response.body.bytes));
+                    job.integer(1), job.integer(9), ending.now, expires, job.integer(13),
+                    job.bytes(3), job.bytes(4), hash, job.bytes(10), job.bytes(12), history,
+                    response.status, response.body.spool, response.body.size, blob(response.head),
+                    blob(response.body.bytes));
   job.end();
   insert_expiry_.run(expires, ending.key);
   if (begun) delete_run_.run(ending.key);
@@ -417,14 +426,21 @@ void SqliteWriter::erase_job(std::int64_t key) {
 }
 
 SqliteWriter::FinalJob SqliteWriter::read_final(const SqliteRows& rows) {
-  return FinalJob{rows.integer(0), rows.time(1), rows.number<jobs::State>(2), rows.string(3),
-                  rows.number<std::uint64_t>(4)};
+  return FinalJob{rows.integer(0),
+                  rows.time(1),
+                  rows.number<jobs::State>(2),
+                  rows.string(3),
+                  rows.number<std::uint64_t>(4),
+                  rows.string(5)};
 }
 
 // All but its row in expire.
 void SqliteWriter::erase_final(const FinalJob& job) {
   delete_final_.run(job.key);
   if (!job.idem.empty()) delete_key_.run(Blob{job.idem});
+  for (std::string_view rest = job.labels; !rest.empty();) {
+    delete_label_.run(jobs::take_label(rest), job.key);
+  }
   if (job.spool != 0) erase_spool(job.spool);
   if (job.state == jobs::State::failed) erase_kept_request(job.key);
 }
@@ -443,7 +459,7 @@ void SqliteWriter::apply(Prune& command) {
   expired_.clear();
   {
     SqliteRows rows = select_expired_.query(command.now, command.count_max);
-    while (rows.next()) expired_.push_back({rows.time(5), read_final(rows)});
+    while (rows.next()) expired_.push_back({rows.time(6), read_final(rows)});
   }
   for (const Expiry& expiry : expired_) {
     if (expiry.at == expiry.job.expires) {

@@ -45,6 +45,7 @@ class SqliteWriter {
     jobs::State state = jobs::State::failed;
     std::string idem;
     std::uint64_t spool = 0;
+    std::string labels;
   };
 
   bool known(Insert& command);
@@ -113,6 +114,8 @@ class SqliteWriter {
   SqliteStatement select_key_;
   SqliteStatement delete_key_;
   SqliteStatement select_random_;
+  SqliteStatement insert_label_;
+  SqliteStatement delete_label_;
   SqliteStatement insert_spool_;
   SqliteStatement delete_spool_;
 };

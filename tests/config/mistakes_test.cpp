@@ -122,6 +122,9 @@ const Mistake mistakes[] = {
     {route_with("async: { success: { content_types: [text/html, '*/json'] } }"),
      "6:52: error: routes[0].async.success.content_types[1]: must be a media type such as "
      "text/html, text/* or application/*+json, not '*/json'"},
+    {route_with("async: { labels: { 'a=b': x } }"),
+     "6:24: error: routes[0].async.labels.a=b: must be a name of at most 64 letters, digits, '-', "
+     "'_' and '.', not 'a=b'"},
     // authorize
     {route_with("authorize: { url: 'http://u@a/check' }"),
      "6:23: error: routes[0].authorize.url: 'http://...' holds a user name; a server is "
@@ -401,7 +404,7 @@ TEST_CASE("what is known but not built in this version is refused in words") {
     expect(with("store: { " + key + ": x }\n"), key);
   }
   expect(upstream_with("rate_limit: x"), "rate_limit");
-  for (const std::string key : {"fairness_key", "concurrency", "owner", "callback", "labels"}) {
+  for (const std::string key : {"fairness_key", "concurrency", "owner", "callback"}) {
     expect(route_with("async: { " + key + ": x }"), key);
   }
   expect(route_with("async: { completion: resource }"), "resource");

@@ -41,12 +41,14 @@ class Authorized(EndToEnd):
     def guard(self, **settings):
         return {'url': self.auth.url + '/check', 'copy_headers': ['X-User'], **settings}
 
-    def serve_with(self, upstream=None, rules=None, **settings):
+    def guarded_routes(self, rules=None, **settings):
         guard, rules = self.guard(**settings), rules or {}
-        self.serve(upstream=upstream, routes=[
-            route('/always/*', authorize=guard, mode='always', **rules),
-            route('/never/*', authorize=guard, mode='never', **rules),
-            route('/hybrid/*', authorize=guard, mode='always', wait='20s', **rules)])
+        return [route('/always/*', authorize=guard, mode='always', **rules),
+                route('/never/*', authorize=guard, mode='never', **rules),
+                route('/hybrid/*', authorize=guard, mode='always', wait='20s', **rules)]
+
+    def serve_with(self, upstream=None, rules=None, **settings):
+        self.serve(upstream=upstream, routes=self.guarded_routes(rules, **settings))
 
     def call(self, mode, fields=(), body=b'data', path='/x'):
         """The response of the backend, or what stands in its place."""
@@ -524,17 +526,69 @@ class Polls(Authorized):
         self.auth.accept()
         self.assertEqual('running', job_state(job))
 
-    def test_of_a_route_that_is_gone_find_nothing_where_another_is_guarded(self):
-        job = self.submit_held()
-        self.gate.open()
-        wait_until(lambda: job.poll(GOOD).status == 302, 'the job')
-        for name, statuses in (('renamed', [404] * 4), ('/always/*', [302, 302, 200, 200])):
-            self.proxy.configure(self.config([route('/always/*', name=name, authorize=self.guard())]))
+    def put_in_force(self, restart, routes):
+        if restart:
+            self.proxy.configure(self.config(routes))
             self.proxy.restart()
-            self.assertEqual(statuses, self.touch(job, GOOD))
-            if name == 'renamed':
-                self.assertEqual([404, 404], [self.request('DELETE', url, GOOD).status
-                                              for url in (job.url, job.url + '/result')])
+        else:
+            self.assertTrue(self.proxy.reload(self.config(routes)), self.proxy.log())
+
+    def assert_closed(self, job):
+        """Whatever is asked, and by whom."""
+        asked = self.auth.count()
+        for fields in (GOOD, BAD):
+            for method, url, more in (
+                    ('GET', job.url, {}), ('GET', job.url + '?wait=1s', {}), ('GET', job.url + '?wait=x', {}),
+                    ('GET', job.url, {'If-None-Match': '*'}), ('GET', job.url, {'Accept': 'text/event-stream'}),
+                    ('GET', job.result_url, {}), ('GET', job.result_url, {'Range': 'bytes=0-1'}),
+                    ('DELETE', job.url, {}), ('DELETE', job.result_url, {})):
+                with self.subTest(method, url=url, more=more):
+                    refused = self.request(method, url, {**fields, **more})
+                    self.assert_problem(refused, 403, 'not_authorized')
+                    self.assertIn('is no longer configured', refused.text)
+            for url in (job.url, job.result_url):
+                self.assertEqual(403, self.request('HEAD', url, fields).status)
+        self.assertEqual(asked, self.auth.count())
+
+    def test_of_a_route_that_is_gone_are_refused_until_it_is_back(self):
+        self.serve_with()
+        job = self.submit('/always/x', fields=GOOD)
+        wait_until(lambda: job.poll(GOOD).status == 302, 'the job')
+        renamed = route('/always/*', name='renamed', authorize=self.guard())
+        for restart in (False, True):
+            for routes in ([route('/other/*')], [renamed], [route('/always/*', name='open')]):
+                self.put_in_force(restart, routes)
+                self.assert_closed(job)
+                self.assert_reason('route_removed')
+            self.put_in_force(restart, self.guarded_routes())
+            self.assertEqual([302, 302, 200, 200], self.touch(job, GOOD))
+            self.assertEqual([401] * 4, self.touch(job, BAD))
+        # Whoever takes the guard away from the route opens its jobs.
+        self.put_in_force(False, self.guarded_routes(polls=False))
+        self.assertEqual([302, 302, 200, 200], self.touch(job, BAD))
+
+    def test_of_a_route_that_is_gone_cancel_nothing_and_those_that_were_allowed_are_answered(self):
+        job = self.submit_held()
+        asked = self.auth.count()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            polls = [pool.submit(job.poll, GOOD, '?wait=20s'),
+                     pool.submit(job.poll, {**GOOD, 'Accept': 'text/event-stream'})]
+            wait_until(lambda: self.auth.count() == asked + 2, 'both questions')
+            self.put_in_force(False, [route('/other/*')])
+            self.assert_closed(job)
+            self.gate.open()
+            responses = [poll.result() for poll in polls]
+        self.assertEqual([302, 200], [response.status for response in responses])
+        self.assertIn(b'event: succeeded', responses[1].body)
+        self.assert_closed(job)
+
+    def test_of_a_route_that_is_gone_are_nobodys_business_where_the_url_was_enough(self):
+        self.serve_with(polls=False)
+        job = self.submit('/always/x', fields=GOOD).wait()
+        for routes in ([route('/other/*')], [route('/other/*', authorize=self.guard())]):
+            self.put_in_force(False, routes)
+            self.assertEqual([302, 302, 200, 200], self.touch(job, BAD))
+        self.assertEqual(204, self.request('DELETE', job.result_url, BAD).status)
 
     def test_are_not_asked_about_where_the_url_is_enough(self):
         job = self.submit_held(polls=False)

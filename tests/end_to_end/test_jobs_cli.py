@@ -102,11 +102,59 @@ class Jobs(Shell):
         self.assertEqual(every, [json.loads(line)['id'] for line in self.on_terminal('jobs', '--json').splitlines()])
         gate.open()
 
+    def test_jobs_are_found_by_their_labels(self):
+        labels = {'customer': '${path.customer}', 'kind': '${header.X-Kind}', 'team': 'billing'}
+        self.serve([route('/reports/{customer}', name='reports', labels=labels, resend='never',
+                          retry={'max_attempts': 1}),
+                    route('/hybrid/{customer}', name='hybrid', labels=labels, wait='100ms'),
+                    route('/other/*', name='other')])
+        first = self.submit('/reports/17', fields=(('X-Kind', 'letter'),)).wait()
+        second = self.submit('/reports/18').wait()
+        odd = self.submit('/reports/a%20b%3D%C3%A4', fields=(('X-Kind', 'x' * 129),)).wait()
+        bad = self.submit('/reports/17%0Akind=letter').wait()
+        gate = self.backend.on('/hybrid', Gate(echo))
+        held = self.submit('/hybrid/17')
+        gate.open()
+        held.wait()
+        other = self.submit('/other/17').wait()
+        self.backend.on('/reports', reset_after_reading)
+        lost = self.submit('/reports/17', fields=(('X-Kind', 'letter'),))
+        self.assertEqual('outcome_unknown', lost.ended())
+        for restart in (False, True):
+            if restart:
+                self.proxy.restart()
+            for arguments, found in (
+                    (('--label', 'customer=17'), [lost, held, first]), (('--label', 'customer=18'), [second]),
+                    (('--label', 'kind=letter'), [lost, first]), (('--label', 'customer=a b=\u00e4'), [odd]),
+                    (('--label', 'team=billing'), [lost, held, bad, odd, second, first]),
+                    (('--label', 'team=billing', '--limit', '4'), [lost, held, bad, odd]),
+                    (('--label', 'customer=17', '--state', 'failed'), [lost]), (('--label', 'customer=1'), []),
+                    (('--label', 'team=billing', '--route', 'other'), [])):
+                with self.subTest(arguments):
+                    self.assertEqual([job.id for job in found], self.ids(*arguments))
+        (shown,) = self.lines('job', first.id)
+        self.assertEqual({'customer': '17', 'kind': 'letter', 'team': 'billing'}, shown['labels'])
+        self.assertNotIn('labels', self.lines('job', other.id)[0])
+        self.assertIn('\nlabels          customer=17, kind=letter, team=billing\n', self.on_terminal('job', first.id))
+        # A new job has the labels that its route gives it now.
+        self.backend.on('/reports', echo)
+        self.assertTrue(self.proxy.reload(self.config(
+            [route('/reports/{customer}', name='reports', labels={'of': '${path.customer}'})],
+            admin={'socket': self.admin})))
+        self.shell('redrive', '--label', 'kind=letter', '--error', 'outcome_unknown')
+        wait_until(lambda: self.ids('--label', 'of=17', '--state', 'succeeded'), 'the redriven job')
+        self.assertEqual('3 jobs would be purged\n', self.shell('purge', '--label', 'customer=17', '--dry-run').stdout)
+        self.shell('purge', '--label', 'customer=17')
+        self.assertEqual([], self.ids('--label', 'customer=17'))
+        self.assertEqual([bad.id, odd.id, second.id], self.ids('--label', 'team=billing'))
+
     def test_what_is_asked_wrongly_is_said(self):
         self.serve()
         for arguments, words in ((('--state', 'done'), "state: 'done' is none of queued, running, succeeded, failed"),
                                  (('--error', 'late'), "error: 'late' is none of none, upstream_status"),
-                                 (('--older-than', 'long'), 'older_than: '), (('--limit', '-1'), '--limit')):
+                                 (('--older-than', 'long'), 'older_than: '), (('--limit', '-1'), '--limit'),
+                                 (('--label', 'customer'), 'label: must be NAME=VALUE'),
+                                 (('--label', 'a=1', '--label', 'b=2'), '--label')):
             with self.subTest(arguments):
                 self.refused(words, 'jobs', *arguments, status=64)
         gone = program.run('jobs', '--socket', self.admin + 'x')

@@ -28,6 +28,8 @@ TEST_CASE("the parameters say which jobs are listed") {
   CHECK(list.route == "POST /a");
   CHECK(read("request_id", "r", list).empty());
   CHECK(list.request_id == "r");
+  CHECK(read("label", "customer=17=a b", list).empty());
+  CHECK(list.label == "customer=17=a b");
   CHECK(read("older_than", "1m", list).empty());
   CHECK(list.created_before == now - std::chrono::minutes(1));
   CHECK(read("newer_than", "1h", list).empty());
@@ -46,7 +48,9 @@ TEST_CASE("a parameter that is wrong is refused in words") {
       {"cursor", ""},         {"cursor", "1."},
       {"cursor", ".1"},       {"cursor", "g"},
       {"cursor", "-1"},       {"cursor", "8000000000"},
-      {"route", ""},          {"color", "red"}};
+      {"route", ""},          {"color", "red"},
+      {"label", "customer"},  {"label", "=17"},
+      {"label", "customer="}, {"label", ""}};
   for (const auto& each : wrong) {
     const std::string name = each.first;
     const std::string value = each.second;
@@ -55,6 +59,13 @@ TEST_CASE("a parameter that is wrong is refused in words") {
     store::List list;
     CHECK(read(name, value, list).starts_with(name + ": "));
   }
+}
+
+TEST_CASE("a parameter that is given twice is refused, for jobs are chosen by all of them") {
+  OperationRequest request;
+  request.query = {{"label", "a=1"}, {"state", "failed"}, {"label", "b=2"}};
+  store::List list;
+  CHECK(read_job_query(request, now, list) == "label: must not be given twice");
 }
 
 TEST_CASE("a cursor is read as it was written") {

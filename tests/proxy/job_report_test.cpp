@@ -53,6 +53,14 @@ TEST_CASE("a job is told in brief, or with its request and its attempts") {
             R"("reason":"lost"}]})");
 }
 
+TEST_CASE("a job is told with its labels, as they are") {
+  jobs::Job job = a_job();
+  job.labels = "customer=17\nnote=a=\"b\"\n";
+  CHECK(report_of(job, false)
+            .find(R"("requestId":"r-1","labels":{"customer":"17","note":"a=\"b\""},"createdAt")") !=
+        std::string::npos);
+}
+
 TEST_CASE("credentials are known by their names, however they are written") {
   for (const char* name :
        {"Authorization", "COOKIE", "set-cookie", "Proxy-Authorization", "X-API-Key"}) {

@@ -331,3 +331,71 @@ BACKEND_TEST("jobs are listed by what they failed of") {
   CHECK(count(jobs::ErrorType::outcome_unknown) == 1);
   CHECK(count(jobs::ErrorType::expired) == 0);
 }
+
+BACKEND_TEST("a job is found by its labels until it is erased, however it ends") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  store.apply(an_insert(lane, 1, true));
+  const auto succeeded = store.apply(labeled(an_insert(lane, 2, true))).id;
+  const auto canceled = store.apply(labeled(an_insert(lane, 3))).id;
+  Insert late = labeled(an_insert(lane, 4), "customer=17\n");
+  late.job.start_by = at(2'500);
+  const auto expired = store.apply(late).id;
+  const auto queued = store.apply(labeled(an_insert(lane, 5), "kind=a\n")).id;
+  const auto marks_with = [&](const char* label) {
+    List list;
+    list.label = label;
+    REQUIRE(store->list(list).has_value());
+    std::vector<int> marks;
+    for (const jobs::Job& job : list.jobs) marks.push_back(job.id.random[0]);
+    std::sort(marks.begin(), marks.end());
+    return marks;
+  };
+  const auto check_all = [&] {
+    CHECK(marks_with("customer=17") == std::vector<int>{2, 3, 4});
+    CHECK(marks_with("kind=a") == std::vector<int>{2, 3, 5});
+    CHECK(marks_with("kind=").empty());
+    CHECK(store.find(succeeded).job.labels == "customer=17\nkind=a\n");
+    CHECK(store.find(expired).job.labels == "customer=17\n");
+  };
+  check_all();
+  store.apply(a_finish(a_fence(succeeded, 1)));
+  store.apply(a_cancel(canceled));
+  Expire expire;
+  expire.lane = lane;
+  expire.look_max = 10;
+  expire.now = at(3'000);
+  CHECK(store.apply(expire).ended.size() == 1);
+  check_all();
+  store.crash();
+  check_all();
+  const Claim claim = store.apply(a_claim(lane, 1, 4'000));
+  REQUIRE(claim.jobs.size() == 1);
+  CHECK(claim.jobs[0].labels == "kind=a\n");
+  store.apply(an_erase(succeeded));
+  CHECK(marks_with("customer=17") == std::vector<int>{3, 4});
+  store.apply(a_prune(1'000'000, 10));
+  CHECK(marks_with("customer=17").empty());
+  CHECK(marks_with("kind=a") == std::vector<int>{5});
+  CHECK(store.find(queued).job.labels == "kind=a\n");
+}
+
+BACKEND_TEST("that requests for a job are authorized is known for as long as the job is kept") {
+  UnderTest store;
+  const auto lane = store->open_lane("reports", 0).number;
+  Insert insert = an_insert(lane, 1, true);
+  insert.job.authorizes_polls = true;
+  const auto guarded = store.apply(insert).id;
+  const auto open = store.apply(an_insert(lane, 2)).id;
+  const auto check = [&](const jobs::JobId& id, bool is_guarded) {
+    CHECK(store.find(id).job.authorizes_polls == is_guarded);
+    CHECK(store.find(id, true).job.authorizes_polls == is_guarded);
+  };
+  check(guarded, true);
+  check(open, false);
+  store.apply(a_finish(a_fence(guarded, 1)));
+  store.apply(a_cancel(open));
+  store.crash();
+  check(guarded, true);
+  check(open, false);
+}

@@ -136,6 +136,11 @@ inline Insert an_insert(std::uint32_t lane, std::uint8_t mark, bool start = fals
   return insert;
 }
 
+inline Insert labeled(Insert insert, std::string labels = "customer=17\nkind=a\n") {
+  insert.job.labels = std::move(labels);
+  return insert;
+}
+
 inline Insert with_key(Insert insert, std::uint8_t key, std::uint8_t fingerprint) {
   jobs::Key with;
   with.key.fill(key);

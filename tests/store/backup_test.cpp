@@ -54,9 +54,11 @@ struct Filled {
     store.apply(a_follow(a_fence(followed, 1), "10.0.0.1:80 /operations/7 "));
     later = store.apply(an_insert(lane, 4, true)).id;
     store.apply(a_requeue(a_fence(later, 1), 5'000));
-    failed = store.apply(an_insert(lane, 5, true)).id;
-    store.apply(a_finish(a_fence(failed, 1), State::failed));
-    queued = store.apply(with_key(an_insert(lane, 6), 1, 1)).id;
+    failed = store.apply(labeled(an_insert(lane, 5, true))).id;
+    Finish failing = a_finish(a_fence(failed, 1), State::failed);
+    failing.request_retention = jobs::milliseconds(5'000);
+    store.apply(failing);
+    queued = store.apply(labeled(with_key(an_insert(lane, 6), 1, 1))).id;
   }
 
   jobs::Body spool(std::size_t size) {
@@ -261,6 +263,16 @@ TEST_CASE("what is wrong with a backup is said in words, and it is not put back"
   SUBCASE("the store names a file that no row does") {
     execute(filled.copy, "UPDATE resp SET spool = 0");
     words = "is named by no job";
+  }
+  SUBCASE("a job has a label that does not lead to it") {
+    execute(filled.copy,
+            "DELETE FROM label WHERE label = 'kind=a' AND key = (SELECT max(key) FROM label)");
+    words = "a job has the label kind=a, and is not found by it";
+  }
+  SUBCASE("a label leads to a job that does not have it") {
+    execute(filled.copy,
+            "INSERT INTO label SELECT 'kind=b', key FROM label WHERE label = 'kind=a'");
+    words = "2 labels are of no job";
   }
   SUBCASE("the database is damaged") {
     execute(filled.copy, "PRAGMA writable_schema=ON; DELETE FROM sqlite_schema WHERE name = 'run'");

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "jobs/labels.hpp"
+
 namespace raincheck::store {
 
 using jobs::Job;
@@ -27,6 +29,16 @@ std::size_t Model::requests() const {
   std::size_t requests = 0;
   for (const auto& [key, entry] : jobs_) requests += entry.has_request;
   return requests;
+}
+
+std::set<std::int64_t> Model::labeled(std::string_view label) const {
+  std::set<std::int64_t> keys;
+  for (const auto& [key, entry] : jobs_) {
+    for (std::string_view rest = entry.job.labels; !rest.empty();) {
+      if (jobs::take_label(rest) == label) keys.insert(key);
+    }
+  }
+  return keys;
 }
 
 Find Model::find(const JobId& id) const {
@@ -64,6 +76,8 @@ void Model::apply_one(Insert& command) {
   entry.job.route = with.route;
   entry.job.request_id = with.request_id;
   entry.job.redrive_of = with.redrive_of;
+  entry.job.labels = with.labels;
+  entry.job.authorizes_polls = with.authorizes_polls;
   entry.job.body.size = with.body.size;
   entry.head = with.head;
   entry.body = with.body.bytes;
@@ -347,9 +361,11 @@ std::string difference(const Job& a, const Job& b) {
       is_final ? "" : unequal("finish_by", a.finish_by, b.finish_by),
       is_final ? "" : unequal("may_resend", a.may_resend, b.may_resend),
       unequal("route", a.route, b.route), unequal("request_id", a.request_id, b.request_id),
-      unequal("redrive_of", a.redrive_of, b.redrive_of), unequal("history", a.history, b.history),
-      unequal("monitor", a.monitor, b.monitor), unequal("head", a.head, b.head),
-      unequal("body", a.body.bytes, b.body.bytes), unequal("body size", a.body.size, b.body.size),
+      unequal("redrive_of", a.redrive_of, b.redrive_of), unequal("labels", a.labels, b.labels),
+      unequal("authorizes_polls", a.authorizes_polls, b.authorizes_polls),
+      unequal("history", a.history, b.history), unequal("monitor", a.monitor, b.monitor),
+      unequal("head", a.head, b.head), unequal("body", a.body.bytes, b.body.bytes),
+      unequal("body size", a.body.size, b.body.size),
       unequal("status", a.response.status, b.response.status),
       unequal("response head", a.response.head, b.response.head),
       unequal("response body", a.response.body.bytes, b.response.body.bytes),

@@ -36,6 +36,8 @@ class Model {
   jobs::WallTime next_due(std::uint32_t lane) const;
   std::uint64_t tail(std::uint32_t lane) const { return lanes_[lane - 1].tail; }
   std::size_t requests() const;
+  // Keys of the jobs that have it.
+  std::set<std::int64_t> labeled(std::string_view label) const;
   void set_epoch(const jobs::JobId& id, std::uint64_t of) { jobs_.at(id.place.key()).epoch = of; }
 
  private:

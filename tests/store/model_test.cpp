@@ -1,8 +1,12 @@
 // Random commands on a backend and on a model of it, with ends, crashes and full and broken disks
 // between any two batches. A failure prints the seed; RAINCHECK_SEED runs that one alone.
 #include <cstdlib>
+#include <iterator>
 #include <random>
+#include <set>
 
+#include "jobs/labels.hpp"
+#include "store/backup.hpp"
 #include "tests/store/backend_under_test.hpp"
 #include "tests/store/faulty_vfs.hpp"
 #include "tests/store/model.hpp"
@@ -35,7 +39,9 @@ class Simulation {
       now_ += below(300);
       if (!wrong.empty()) wrong = "batch " + std::to_string(i) + ": " + wrong;
     }
-    return wrong;
+    if (!wrong.empty()) return wrong;
+    const Findings found = verify(store_.directory());
+    return found.wrong.empty() ? "" : found.wrong[0];
   }
 
  private:
@@ -84,6 +90,9 @@ class Simulation {
     job.body = jobs::Body::inline_bytes(bytes());
     job.retention = jobs::milliseconds(1 + below(2'000));
     if (one_in(4)) job.redrive_of = "some-id";
+    if (one_in(3)) jobs::append_label(job.labels, "customer", std::to_string(below(2)));
+    if (one_in(4)) jobs::append_label(job.labels, "kind", "a");
+    job.authorizes_polls = one_in(4);
     insert.start = one_in(2);
     insert.under_way = one_in(4);
     if (one_in(3)) {
@@ -208,12 +217,35 @@ class Simulation {
     return "";
   }
 
+  // Page by page, in either order.
+  std::string look_for_label() {
+    List page;
+    page.label = one_in(2) ? "kind=a" : "customer=" + std::to_string(below(3));
+    page.newest_first = one_in(2);
+    page.count_max = static_cast<std::uint32_t>(1 + below(4));
+    std::vector<jobs::Job> listed;
+    do {
+      if (!store_->list(page)) return "list";
+      std::move(page.jobs.begin(), page.jobs.end(), std::back_inserter(listed));
+    } while (page.more);
+    if (page.newest_first) std::reverse(listed.begin(), listed.end());
+    const auto is_before = [](const jobs::Job& a, const jobs::Job& b) {
+      return a.created_at < b.created_at;
+    };
+    if (!std::is_sorted(listed.begin(), listed.end(), is_before)) return "order of a list";
+    std::set<std::int64_t> keys;
+    for (const jobs::Job& job : listed) keys.insert(job.id.place.key());
+    if (keys.size() != listed.size()) return "a job that is listed twice";
+    return keys == model_.labeled(page.label) ? "" : "jobs with a label";
+  }
+
   std::string look_around() {
     for (const Lane& lane : store_->lanes()) {
       if (lane.queued != model_.queued(lane.number)) return "queued of a lane";
       if (lane.next_due != model_.next_due(lane.number)) return "next_due of a lane";
     }
     if (store_.requests() != model_.requests()) return "requests";
+    if (const std::string wrong = look_for_label(); !wrong.empty()) return wrong;
     for (int i = 0; i < 5; ++i) {
       const JobId id = some_id();
       const Find expected = model_.find(id);

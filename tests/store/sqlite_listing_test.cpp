@@ -28,13 +28,13 @@ struct Listed {
     const auto one = store->open_lane("reports", 0).number;
     const auto two = store->open_lane("letters", 0).number;
     const auto first = store.apply(submitted(one, 1, 1'000, true)).id;
-    store.apply(submitted(two, 2, 2'000, true));
-    const auto third = store.apply(submitted(one, 3, 3'000, true)).id;
+    store.apply(labeled(submitted(two, 2, 2'000, true)));
+    const auto third = store.apply(labeled(submitted(one, 3, 3'000, true))).id;
     Insert other = submitted(two, 4, 4'000);
     other.job.route = "letters";
     store.apply(other);
-    const auto fifth = store.apply(submitted(one, 5, 5'000, true)).id;
-    store.apply(submitted(two, 6, 6'000));
+    const auto fifth = store.apply(labeled(submitted(one, 5, 5'000, true), "kind=a\n")).id;
+    store.apply(labeled(submitted(two, 6, 6'000), "customer=1\nkind=a\n"));
     store.apply(a_finish(a_fence(first, 1)));
     store.apply(a_finish(a_fence(third, 1), State::failed));  // its request is kept
     store.apply(a_requeue(a_fence(fifth, 1), 9'000));
@@ -68,7 +68,7 @@ TEST_CASE("jobs are listed over all lanes, newest or oldest first, each once") {
   CHECK(all.jobs[4].due_at == at(9'000));
 }
 
-TEST_CASE("jobs are listed by state, route, age and request id") {
+TEST_CASE("jobs are listed by state, route, age, request id and label") {
   Listed listed;
   List command;
   SUBCASE("state") {
@@ -88,6 +88,19 @@ TEST_CASE("jobs are listed by state, route, age and request id") {
     command.created_before = at(5'000);
     CHECK(marks_of(listed.list(command)) == Marks{4, 3, 2});
   }
+  SUBCASE("label") {
+    command.label = "customer=17";
+    CHECK(marks_of(listed.list(command)) == Marks{3, 2});
+    command.label = "kind=a";
+    CHECK(marks_of(listed.list(command)) == Marks{6, 5, 3, 2});
+    command.state = State::queued;
+    CHECK(marks_of(listed.list(command)) == Marks{6, 5});
+    command.label = "customer=1";
+    command.newest_first = false;
+    CHECK(marks_of(listed.list(command)) == Marks{6});
+    command.label = "customer=";
+    CHECK(listed.list(command).jobs.empty());
+  }
   SUBCASE("nothing is like that") {
     command.state = State::canceled;
     const List none = listed.list(command);
@@ -103,7 +116,10 @@ TEST_CASE("a list is read page by page, and each call looks at a bounded number 
   by_rows.look_max = 1;
   List filtered = by_rows;
   filtered.state = State::failed;
-  for (List command : {by_jobs, by_rows, filtered}) {
+  List by_label;
+  by_label.count_max = 1;
+  by_label.label = "kind=a";
+  for (List command : {by_jobs, by_rows, filtered, by_label}) {
     for (const bool newest_first : {true, false}) {
       Listed listed;
       List page = command;
@@ -115,10 +131,11 @@ TEST_CASE("a list is read page by page, and each call looks at a bounded number 
         CHECK(page.jobs.size() <= std::min(page.count_max, page.look_max));
         for (const int mark : marks_of(page)) seen.push_back(mark);
         // What comes meanwhile makes no other job appear twice or be left out.
-        if (++pages == 1 && newest_first) listed.store.apply(submitted(1, 7, 7'000));
+        if (++pages == 1 && newest_first) listed.store.apply(labeled(submitted(1, 7, 7'000)));
       } while (page.more);
       CHECK(pages > 2);
-      const Marks all = command.state ? Marks{3} : Marks{1, 2, 3, 4, 5, 6};
+      Marks all = command.state ? Marks{3} : Marks{1, 2, 3, 4, 5, 6};
+      if (!command.label.empty()) all = {2, 3, 5, 6};
       CHECK(seen == (newest_first ? Marks(all.rbegin(), all.rend()) : all));
     }
   }
