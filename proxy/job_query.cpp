@@ -88,9 +88,9 @@ std::string read_parameter(const std::string& name,
 std::string read_job_query(const OperationRequest& request, jobs::WallTime now, List& list) {
   std::set<std::string_view> known;
   for (const auto& [name, value] : request.query) {
-    if (!known.insert(name).second) return name + ": must not be given twice";
+    if (!known.insert(name).second) return fmt::format("{}: must not be given twice", name);
     const std::string wrong = read_parameter(name, value, now, list);
-    if (!wrong.empty()) return name + ": " + wrong;
+    if (!wrong.empty()) return fmt::format("{}: {}", name, wrong);
   }
   return "";
 }
