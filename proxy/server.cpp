@@ -126,7 +126,7 @@ void Server::recover() {
     });
   }
   pending_.count = static_cast<std::int64_t>(recovered.queued);
-  recovered_ = recovered;
+  recovered_ = static_cast<const RecoveredCounts&>(recovered);
   if (recovered.requeued + recovered.unknown + recovered.abandoned != 0) {
     spdlog::warn(
         "after an earlier process: {} jobs queued again, {} ended as outcome_unknown, {} as "
