@@ -8,7 +8,7 @@ namespace raincheck::store {
 // Marks the file as ours.
 constexpr int sqlite_application_id = 0x7261696e;
 // Raised when the tables change. An older program refuses a newer store.
-constexpr int sqlite_schema_version = 3;
+constexpr int sqlite_schema_version = 4;
 
 constexpr char sqlite_schema[] = R"sql(
 -- schema: the version above. secret: key of the ids. epoch: raised by one at every start.
@@ -19,12 +19,13 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT RO
 CREATE TABLE lane (
   lane INTEGER PRIMARY KEY,
   upstream TEXT NOT NULL,
+  route TEXT NOT NULL,
   priority INTEGER NOT NULL,
   head INTEGER NOT NULL,
   tail INTEGER NOT NULL,
   queued INTEGER NOT NULL,
   later INTEGER NOT NULL,
-  UNIQUE (upstream, priority)
+  UNIQUE (upstream, route, priority)
 ) STRICT;
 
 -- The request: erased when the job succeeds or is canceled, and some time after it has failed.
