@@ -5,7 +5,7 @@
 namespace raincheck::jobs {
 namespace {
 
-// What a turn costs a priority: the inverse of its weight of 16, 4 or 1.
+// What a job costs a priority: the inverse of its weight of 16, 4 or 1.
 constexpr std::array<std::int64_t, 3> costs{1, 4, 16};
 
 }  // namespace
@@ -60,7 +60,7 @@ bool Schedule::is_due(WallTime now) {
 // The priority with most credit is next and pays for its turn. Credit is then raised until the best
 // of those that have work stands at 0, and nobody may have more: so a priority that had no work
 // comes back level with the others, neither with saved turns nor with old debts.
-std::optional<std::size_t> Schedule::next(WallTime now) {
+std::optional<Schedule::Turn> Schedule::next(WallTime now, std::uint32_t most) {
   if (!is_due(now)) return std::nullopt;
   Priority* best = nullptr;
   for (Priority& each : priorities_) {
@@ -69,14 +69,16 @@ std::optional<std::size_t> Schedule::next(WallTime now) {
   const std::int64_t raise = -best->credit;
   for (Priority& each : priorities_) each.credit = std::min<std::int64_t>(each.credit + raise, 0);
   const std::size_t lane = best->ready.begin()->second;
-  best->credit -= costs[lanes_[lane].priority];
+  const auto count =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(most, lanes_[lane].queue.count));
+  best->credit -= costs[lanes_[lane].priority] * count;
 
   leave(lane);
   lanes_[lane].turn = ++turns_;
-  --lanes_[lane].queue.count;
-  --count_;
+  lanes_[lane].queue.count -= count;
+  count_ -= count;
   enter(lane);
-  return lane;
+  return Turn{lane, count};
 }
 
 std::optional<WallTime> Schedule::next_due(WallTime now) const {

@@ -32,9 +32,13 @@ class Schedule {
   // A lane that is stopped has no turns, whatever waits in it.
   void stop(std::size_t lane, bool stopped);
 
-  // The lane that starts a job at `now`, nothing when none has one due. The turn is taken, and the
-  // job: one fewer waits.
-  std::optional<std::size_t> next(WallTime now);
+  // The lane that starts jobs at `now`, `most` at most, nothing when none has one due. The turn is
+  // taken, and paid for each job; so many fewer wait.
+  struct Turn {
+    std::size_t lane = 0;
+    std::uint32_t count = 0;
+  };
+  std::optional<Turn> next(WallTime now, std::uint32_t most = 1);
   // Whether next() gives one.
   bool is_due(WallTime now);
   // When the next lane comes due, later than `now`.

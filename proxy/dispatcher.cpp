@@ -12,6 +12,8 @@ namespace {
 
 // Jobs taken by one claim: enough to fill a commit, few enough to hold in memory.
 constexpr std::uint32_t claim_max = 64;
+// Turns in which they are taken, if there are so many lanes.
+constexpr std::uint32_t turns_min = 8;
 constexpr milliseconds claim_again{250};
 // How late a job that waits may be told that its time is over.
 constexpr milliseconds overdue_every{500};
@@ -219,18 +221,22 @@ TimePoint Dispatcher::next_time() const {
   return due ? std::min(next, now + (*due - context_.timers.wall_now())) : next;
 }
 
-// Which jobs are next, `slots` in all at most.
-std::vector<Dispatcher::Planned> Dispatcher::plan(std::uint32_t slots) {
-  std::vector<Planned> planned;
-  for (std::uint32_t i = 0; i < slots; ++i) {
-    const auto lane = schedule_.next(looked_at_);
-    if (!lane) break;
+// Which jobs are next, `slots` in all at most. A turn is one job, or, where many slots are free at
+// once, a share of them: then jobs come and go fast, and those of one lane share pages of the
+// store.
+Dispatcher::Turns Dispatcher::plan(std::uint32_t slots) {
+  Turns planned;
+  const std::uint32_t turn_max = std::max<std::uint32_t>(1, slots / turns_min);
+  while (slots > 0) {
+    const auto turn = schedule_.next(looked_at_, std::min(turn_max, slots));
+    if (!turn) break;
+    slots -= turn->count;
     const auto same = std::find_if(planned.begin(), planned.end(),
-                                   [lane](const Planned& each) { return each.lane == *lane; });
+                                   [&turn](const auto& each) { return each.lane == turn->lane; });
     if (same != planned.end()) {
-      ++same->count;
+      same->count += turn->count;
     } else {
-      planned.push_back({*lane, 1});
+      planned.push_back(*turn);
     }
   }
   return planned;
@@ -259,10 +265,10 @@ awaitable<bool> Dispatcher::round() {
     slots = slots_.take_up_to(wanted);
     if (slots == 0) co_return false;
   }
-  std::vector<Planned> planned = plan(slots);
+  Turns planned = plan(slots);
   slots_.set_backlog(schedule_.is_due(looked_at_));
   std::uint32_t count = 0;
-  for (const Planned& each : planned) count += each.count;
+  for (const auto& each : planned) count += each.count;
   slots_.give(slots - count);
   probing_ = held_;
   probe_taken_at_ = now + connect_ + probe_first;
@@ -274,10 +280,10 @@ awaitable<bool> Dispatcher::round() {
 }
 
 // Makes them running. Nothing: the store did not answer.
-awaitable<Dispatcher::Claimed> Dispatcher::claim(std::vector<Planned> planned, jobs::WallTime now) {
+awaitable<Dispatcher::Claimed> Dispatcher::claim(Turns planned, jobs::WallTime now) {
   store::Claim command;
   command.now = now;
-  for (const Planned& each : planned) {
+  for (const auto& each : planned) {
     store::Claim::Share& share = command.shares.emplace_back();
     share.lane = lanes_[each.lane].number;
     share.count = each.count;
@@ -370,8 +376,8 @@ void Dispatcher::take(std::vector<jobs::Job> jobs) {
   }
 }
 
-std::vector<Dispatcher::Planned> Dispatcher::plan_removed() {
-  std::vector<Planned> planned;
+Dispatcher::Turns Dispatcher::plan_removed() {
+  Turns planned;
   std::uint32_t room = claim_max;
   for (const std::size_t lane : removed_) {
     const std::uint64_t waiting = schedule_.of(lane).count;
@@ -380,7 +386,7 @@ std::vector<Dispatcher::Planned> Dispatcher::plan_removed() {
     room -= count;
     if (room == 0) break;
   }
-  for (const Planned& each : planned) {
+  for (const auto& each : planned) {
     set(each.lane, {schedule_.of(each.lane).count - each.count, {}});
   }
   return planned;
@@ -389,7 +395,7 @@ std::vector<Dispatcher::Planned> Dispatcher::plan_removed() {
 // There is nobody to carry them out: all that are queued end, whatever they wait for. True: there
 // may be more.
 awaitable<bool> Dispatcher::end_removed() {
-  std::vector<Planned> planned = plan_removed();
+  Turns planned = plan_removed();
   Claimed claimed = co_await claim(std::move(planned), jobs::WallTime::max());
   if (!claimed) co_return false;
   // The next claim is answered after these.

@@ -74,17 +74,14 @@ class Dispatcher {
     jobs::WallTime oldest{};            // when the first that waits was accepted, roughly
     std::uint64_t meanwhile = 0;        // queued since the store was asked about it
   };
-  // Jobs of a lane that are to be claimed; they are counted as waiting no more.
-  struct Planned {
-    std::size_t lane = 0;
-    std::uint32_t count = 0;
-  };
+  // Jobs that are to be claimed; they are counted as waiting no more.
+  using Turns = std::vector<jobs::Schedule::Turn>;
   using Claimed = std::optional<std::vector<jobs::Job>>;
 
   awaitable<bool> round();
-  std::vector<Planned> plan(std::uint32_t slots);
-  std::vector<Planned> plan_removed();
-  awaitable<Claimed> claim(std::vector<Planned> planned, jobs::WallTime now);
+  Turns plan(std::uint32_t slots);
+  Turns plan_removed();
+  awaitable<Claimed> claim(Turns planned, jobs::WallTime now);
   void take(std::vector<jobs::Job> jobs);
   awaitable<bool> end_removed();
   awaitable<void> end_removed(jobs::Job job);

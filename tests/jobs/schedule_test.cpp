@@ -24,12 +24,19 @@ Schedule schedule_of(const std::vector<int>& priorities, std::uint64_t count = m
   return schedule;
 }
 
+std::optional<std::size_t> next(Schedule& schedule, WallTime at = now) {
+  const std::optional<Schedule::Turn> turn = schedule.next(at);
+  if (!turn) return std::nullopt;
+  CHECK(turn->count == 1);
+  return turn->lane;
+}
+
 std::vector<std::size_t> turns(Schedule& schedule, std::size_t count) {
   std::vector<std::size_t> chosen;
   for (std::size_t i = 0; i < count; ++i) {
-    const std::optional<std::size_t> next = schedule.next(now);
-    REQUIRE(next);
-    chosen.push_back(*next);
+    const std::optional<std::size_t> lane = next(schedule);
+    REQUIRE(lane);
+    chosen.push_back(*lane);
   }
   return chosen;
 }
@@ -44,21 +51,21 @@ std::vector<int> counts(const std::vector<std::size_t>& chosen, std::size_t lane
 
 TEST_CASE("without a job due no lane is next") {
   Schedule schedule;
-  CHECK_FALSE(schedule.next(now));
+  CHECK_FALSE(next(schedule));
   schedule = schedule_of({high, low}, 0);
   schedule.set(1, {3, now + 1ms});
   CHECK_FALSE(schedule.is_due(now));
-  CHECK_FALSE(schedule.next(now));
-  CHECK(schedule.next(now + 1ms) == 1);
+  CHECK_FALSE(next(schedule));
+  CHECK(next(schedule, now + 1ms) == 1);
   CHECK(schedule.count() == 2);
 }
 
 TEST_CASE("a job due exactly now or at once is due") {
   Schedule schedule = schedule_of({normal});
-  CHECK(schedule.next(now) == 0);
+  CHECK(next(schedule) == 0);
   schedule.set(0, {2, now});
   CHECK(schedule.is_due(now));
-  CHECK(schedule.next(now) == 0);
+  CHECK(next(schedule) == 0);
 }
 
 TEST_CASE("a turn takes a job, and a lane without any is passed over") {
@@ -67,7 +74,7 @@ TEST_CASE("a turn takes a job, and a lane without any is passed over") {
   schedule.set(1, {1, {}});
   CHECK(turns(schedule, 3) == std::vector<std::size_t>{0, 1, 0});
   CHECK(schedule.count() == 0);
-  CHECK_FALSE(schedule.next(now));
+  CHECK_FALSE(next(schedule));
 }
 
 TEST_CASE("it is known which lane comes due next, after a moment") {
@@ -95,7 +102,7 @@ TEST_CASE("a lane that is stopped has no turns, keeps what it has, and goes on a
   schedule.set(1, {2, now + 1ms});
   CHECK_FALSE(schedule.next_due(now));
   schedule.stop(0, false);
-  CHECK(schedule.next(now) == 0);
+  CHECK(next(schedule) == 0);
   schedule.stop(1, false);
   CHECK(schedule.next_due(now) == now + 1ms);
 }
@@ -158,9 +165,9 @@ TEST_CASE("a lane that is always empty after its turn gets no more than its shar
   int of_low = 0;
   for (int i = 0; i < 17'000; ++i) {
     schedule.set(0, {many, {}});
-    if (schedule.next(now) != 1) continue;
+    if (next(schedule) != 1) continue;
     ++of_low;
-    CHECK(schedule.next(now) == 0);
+    CHECK(next(schedule) == 0);
     ++i;
     schedule.set(1, {1, {}});
   }
@@ -185,9 +192,9 @@ TEST_CASE("low is never starved, however work comes and goes") {
   int waiting = 0;
   for (int i = 0; i < 100'000; ++i) {
     for (std::size_t lane = 0; lane < 4; ++lane) schedule.set(lane, {random() % 3, {}});
-    const std::optional<std::size_t> next = schedule.next(now);
-    REQUIRE(next);
-    waiting = *next == 4 ? 0 : waiting + 1;
+    const std::optional<std::size_t> chosen = next(schedule);
+    REQUIRE(chosen);
+    waiting = *chosen == 4 ? 0 : waiting + 1;
     REQUIRE(waiting <= 40);
   }
 }
@@ -198,7 +205,7 @@ TEST_CASE("a lane of a priority is never starved by others that come and go") {
   int waiting = 0;
   for (int i = 0; i < 100'000; ++i) {
     for (std::size_t lane = 0; lane < 3; ++lane) schedule.set(lane, {random() % 2, {}});
-    waiting = schedule.next(now) == 3 ? 0 : waiting + 1;
+    waiting = next(schedule) == 3 ? 0 : waiting + 1;
     REQUIRE(waiting <= 3);
   }
 }
@@ -217,4 +224,19 @@ TEST_CASE("a lane that is new takes the credit of its priority") {
 TEST_CASE("a priority that does not exist is the nearest") {
   Schedule schedule = schedule_of({-5, 99});
   CHECK(counts(turns(schedule, 170), 2) == std::vector<int>{160, 10});
+}
+
+TEST_CASE("a turn of several jobs takes no more than there are, and is paid for each of them") {
+  Schedule schedule = schedule_of({high, low, low}, 100);
+  schedule.set(1, {3, {}});
+  std::vector<std::uint32_t> taken(3);
+  for (int i = 0; i < 16; ++i) {
+    const std::optional<Schedule::Turn> turn = schedule.next(now, 5);
+    REQUIRE(turn);
+    CHECK(turn->count == (turn->lane == 1 ? 3 : 5));
+    taken[turn->lane] += turn->count;
+  }
+  CHECK(taken == std::vector<std::uint32_t>{70, 3, 5});
+  CHECK(schedule.of(1).count == 0);
+  CHECK(schedule.count() == 203 - 78);
 }

@@ -98,3 +98,20 @@ TEST_CASE("a job that was claimed as its route was removed ends without a call")
   CHECK(proxy.calls() == 1);
   CHECK(proxy->slots().taken() == 1);
 }
+
+TEST_CASE("where many slots are free at once, a route has an eighth of them in a turn") {
+  ProxyFixture proxy;
+  proxy.config.upstreams[0].max_concurrency = 32;
+  proxy.answer_with(hanging());
+  proxy.start();
+  proxy->slots().pause(true);
+  for (int i = 0; i < 40; ++i) proxy.unsafe(std::to_string(i));
+  for (int i = 0; i < 6; ++i) proxy.safe(std::to_string(i));
+  proxy->slots().pause(false);
+  proxy->dispatcher().wake();
+  proxy->run();
+  const auto is_safe = [](const std::string& target) { return target.starts_with("/safe/"); };
+  CHECK(std::count_if(proxy.peer.targets.begin(), proxy.peer.targets.end(), is_safe) == 6);
+  CHECK(proxy.calls() == 32);
+  proxy->stop(0ms);
+}

@@ -22,7 +22,8 @@ constexpr int batches = 40;
 class Simulation {
  public:
   explicit Simulation(unsigned seed) : random_(seed), model_(lanes) {
-    for (std::uint8_t lane = 0; lane < lanes; ++lane) open_lane(*store_, "upstream", "a", lane);
+    for (std::uint32_t lane = 0; lane < lanes; ++lane)
+      open_lane(*store_, "upstream", "route-" + std::to_string(lane));
   }
 
   // Nothing, or what went wrong.
