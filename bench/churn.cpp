@@ -31,6 +31,11 @@ constexpr jobs::milliseconds between_batches{64};  // of the manual clock: a job
 constexpr int batches_between_prunings = 2;
 constexpr std::size_t inline_max = 16 * 1024;
 
+std::uint32_t open_lane(Backend& backend) {
+  const LaneName name{"legacy", "jobs", 0};
+  return backend.open_lanes(std::span(&name, 1)).front();
+}
+
 class Churn {
  public:
   Churn(const std::string& directory, std::uint64_t kept)
@@ -38,7 +43,7 @@ class Churn {
         kept_(kept),
         spool_(directory + "/spool", Space::Limits{0, 0, 64 << 20}),
         backend_(SqliteOptions{directory, 0}, spool_),
-        lane_(backend_.open_lane("legacy", 0).number),
+        lane_(open_lane(backend_)),
         upkeep_([this] { maintain(); }) {}
   ~Churn() {
     over_ = true;

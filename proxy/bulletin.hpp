@@ -17,7 +17,7 @@ namespace raincheck::proxy {
 struct JobChange {
   std::int64_t key = 0;  // of the job's place
   bool final = false;
-  std::size_t route = 0;          // SiteRoute::number; for a final one, if it ran:
+  std::size_t route = 0;          // KnownRoute::number; for a final one, if it ran:
   jobs::milliseconds waited{-1};  // from the 202 to the start of its last attempt
   jobs::milliseconds ran{-1};
 };

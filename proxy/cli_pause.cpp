@@ -1,4 +1,4 @@
-// raincheck pause and resume: whether jobs of an upstream begin.
+// raincheck pause and resume: whether jobs of an upstream, or of a route, begin.
 #include <sysexits.h>
 
 #include "proxy/cli.hpp"
@@ -7,11 +7,17 @@
 namespace raincheck::proxy {
 namespace {
 
-int change(const AdminSocket& admin, const std::string& upstream, const std::string& verb) {
+// Of one of them.
+struct Whose {
+  std::string upstream;
+  std::string route;
+};
+
+int change(const AdminSocket& admin, const Whose& whose, const std::string& verb) {
   AdminQuestion question;
   question.method = "POST";
-  question.target = "/upstreams/";
-  routes::append_encoded(question.target, upstream);
+  question.target = whose.route.empty() ? "/upstreams/" : "/routes/";
+  routes::append_encoded(question.target, whose.route.empty() ? whose.upstream : whose.route);
   question.target += "/" + verb;
   const AdminAnswer answer = admin.ask(question);
   return answer.is_success() ? EX_OK : tell_refused(answer);
@@ -19,22 +25,30 @@ int change(const AdminSocket& admin, const std::string& upstream, const std::str
 
 Command add(CLI::App& app, const std::string& verb, const char* description) {
   CLI::App* const command = app.add_subcommand(verb, description);
-  const auto upstream = std::make_shared<std::string>();
+  const auto whose = std::make_shared<Whose>();
   const AdminSocket admin(*command);
-  command->add_option("upstream", *upstream, "The name of the upstream")->required();
-  return {command, [admin, upstream, verb] {
-            return tell_unreachable([&] { return change(admin, *upstream, verb); });
+  auto* const upstream = command->add_option("upstream", whose->upstream, "The upstream's name");
+  command->add_option("--route", whose->route, "Of a route, by its name, instead")
+      ->excludes(upstream);
+  command->parse_complete_callback([whose] {
+    if (whose->upstream.empty() && whose->route.empty()) {
+      throw CLI::RequiredError("the name of an upstream, or --route,");
+    }
+  });
+  return {command, [admin, whose, verb] {
+            return tell_unreachable([&] { return change(admin, *whose, verb); });
           }};
 }
 
 }  // namespace
 
 Command add_pause(CLI::App& app) {
-  return add(app, "pause", "Let no job of an upstream begin; new ones are accepted and wait");
+  return add(app, "pause",
+             "Let no job of an upstream, or of a route, begin; new ones are accepted and wait");
 }
 
 Command add_resume(CLI::App& app) {
-  return add(app, "resume", "Let jobs of an upstream that was paused begin again");
+  return add(app, "resume", "Let jobs of an upstream, or of a route, that was paused begin again");
 }
 
 }  // namespace raincheck::proxy

@@ -33,6 +33,13 @@ void print_upstream(const Json& upstream) {
   }
 }
 
+void print_route(const Json& route) {
+  const std::string oldest = text_of(route, "oldestAge");
+  std::cout << fmt::format(row, text_of(route, "name"), text_of(route, "queued"),
+                           oldest.empty() ? "-" : oldest + "s", "", "",
+                           is_true(route, "paused") ? "paused" : "ok");
+}
+
 void print(const Json& stats) {
   std::cout << fmt::format(
       "{} jobs pending, {} running; store: {} of {} bytes\nconfiguration of {}{}{}\n\n",
@@ -42,6 +49,8 @@ void print(const Json& stats) {
       is_true(stats, "draining") ? "; draining" : "");
   std::cout << fmt::format(row, "UPSTREAM", "QUEUED", "OLDEST", "CALLS", "MAX", "STATE");
   for (const Json& upstream : stats.find("upstreams")->items) print_upstream(upstream);
+  std::cout << "\n" << fmt::format(row, "ROUTE", "QUEUED", "OLDEST", "", "", "STATE");
+  for (const Json& route : stats.find("routes")->items) print_route(route);
 }
 
 int show(const AdminSocket& admin, bool is_json) {
@@ -50,7 +59,7 @@ int show(const AdminSocket& admin, bool is_json) {
   const AdminAnswer answer = admin.ask(question);
   if (!answer.is_success()) return tell_refused(answer);
   const routes::ParsedJson stats = routes::parse_json(answer.body);
-  const bool is_known = stats && stats.value->find("upstreams");
+  const bool is_known = stats && stats.value->find("upstreams") && stats.value->find("routes");
   if (is_json || ::isatty(STDOUT_FILENO) != 1 || !is_known) {
     std::cout << answer.body << "\n";
   } else {

@@ -12,11 +12,14 @@ namespace {
 
 // Jobs taken by one claim: enough to fill a commit, few enough to hold in memory.
 constexpr std::uint32_t claim_max = 64;
+// Turns in which they are taken, if there are so many lanes.
+constexpr std::uint32_t turns_min = 8;
 constexpr milliseconds claim_again{250};
 // How late a job that waits may be told that its time is over.
 constexpr milliseconds overdue_every{500};
-// Jobs looked at by one command: few enough not to hold up a commit if all of them end.
+// Jobs looked at by one command, and lanes: few enough not to hold up a commit if all of them end.
 constexpr std::uint32_t overdue_look_max = 256;
+constexpr std::size_t overdue_lanes_max = 256;
 constexpr milliseconds probe_first{250};
 constexpr milliseconds probe_max{15'000};
 
@@ -43,50 +46,78 @@ void Dispatcher::configure(const Site& site, std::size_t upstream, Runner& runne
   runner_ = &runner;
   connect_ = site.config().upstreams[upstream].timeouts.connect;
   request_retention_ = site.config().jobs.retention.failed_request;
-  for (const store::Lane& lane : site.lanes(upstream)) {
-    const std::size_t index = index_of(lane.number);
+  for (Lane& lane : lanes_) lane.route = nullptr;
+  for (const SiteLane* const each : site.lanes_of(upstream)) {
+    const auto found = by_number_.find(each->number);
     // What is known of a lane is newer than what the site was told when it was made.
-    if (index == lanes_.size()) {
-      numbers_.push_back(lane.number);
-      cursors_.emplace_back();
-      jobs::LaneState& state = lanes_.emplace_back();
-      state.queued = lane.queued;
-      const auto priority = static_cast<std::uint8_t>(lane.priority & ~held_lane_mark);
-      state.priority = priority;
-      shown_.push_back(&metrics_.lane(upstream_, priority));
-      oldest_.emplace_back();
-    }
-    std::vector<store::Expire::Cursor> cursors;
-    for (const milliseconds wait : site.shorter_waits(lane.number)) {
-      const auto same = std::find_if(cursors_[index].begin(), cursors_[index].end(),
-                                     [wait](const auto& each) { return each.patience == wait; });
-      cursors.push_back(same == cursors_[index].end() ? store::Expire::Cursor{wait} : *same);
-    }
-    cursors_[index] = std::move(cursors);
+    Lane& lane = lanes_[found == by_number_.end() ? add(*each) : found->second];
+    lane.route = each->route->known;
+    const config::Async& async = each->route->config->async;
+    const milliseconds patience = async.queue_timeout.value_or(async.job_timeout);
+    if (lane.patience != patience) lane.looked_to = 0;
+    lane.patience = patience;
   }
+  give_turns();
   news_.notify();
+}
+
+std::size_t Dispatcher::add(const SiteLane& lane) {
+  const auto priority = static_cast<std::uint8_t>(lane.name.priority & ~held_lane_mark);
+  const std::size_t index = schedule_.add(priority);
+  by_number_.emplace(lane.number, index);
+  Lane& added = lanes_.emplace_back();
+  added.number = lane.number;
+  added.shown = &metrics_.queue(upstream_, lane.name.route);
+  set(index, {lane.queued, {}});
+  return index;
 }
 
 void Dispatcher::remove() {
   runner_ = nullptr;
   held_ = probing_ = false;
   slots_.hold(false);
+  for (Lane& lane : lanes_) lane.route = nullptr;
+  give_turns();
   news_.notify();
+}
+
+void Dispatcher::pauses_changed() {
+  give_turns();
+  news_.notify();
+}
+
+// To the lanes whose route is there and not paused.
+void Dispatcher::give_turns() {
+  removed_.clear();
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    const KnownRoute* const route = lanes_[lane].route;
+    schedule_.stop(lane, !route || route->paused);
+    set(lane, schedule_.of(lane));
+  }
+}
+
+void Dispatcher::set(std::size_t lane, jobs::Schedule::Queue queue) {
+  schedule_.set(lane, queue);
+  if (lanes_[lane].route || queue.count == 0) {
+    removed_.erase(lane);
+  } else {
+    removed_.insert(lane);
+  }
 }
 
 awaitable<void> Dispatcher::run() {
   while (!stopping_) {
     went_round_at_ = context_.timers.now();
     bool more = false;
-    if (runner_) {
-      more = co_await round();
-    } else {
-      more = co_await end_removed();
+    if (!removed_.empty()) more = co_await end_removed();
+    if (runner_ && !stopping_) {
+      const bool more_due = co_await round();
+      more = more || more_due;
     }
     if (stopping_) break;
-    if (runner_ && context_.timers.now() >= overdue_at_ && queued() != 0) {
+    if (runner_) {
+      if (context_.timers.now() >= overdue_at_ && unlooked_.empty()) find_unlooked();
       const bool more_overdue = co_await end_overdue();
-      if (!more_overdue) overdue_at_ = context_.timers.now() + overdue_every;
       more = more || more_overdue;
     }
     if (!more) co_await news_.wait(next_time());
@@ -98,24 +129,24 @@ void Dispatcher::stop() {
   news_.notify();
 }
 
-std::size_t Dispatcher::index_of(std::uint32_t lane) {
-  const auto found = std::find(numbers_.begin(), numbers_.end(), lane);
-  return static_cast<std::size_t>(found - numbers_.begin());
-}
-
 void Dispatcher::inserted(std::uint32_t lane) {
-  const std::size_t index = index_of(lane);
-  jobs::LaneState& state = lanes_[index];
-  if (state.queued == 0) oldest_[index] = context_.timers.wall_now();
-  ++state.queued;
-  state.next_due = {};
+  const std::size_t index = by_number_.at(lane);
+  jobs::Schedule::Queue queue = schedule_.of(index);
+  if (queue.count == 0) lanes_[index].oldest = context_.timers.wall_now();
+  ++queue.count;
+  queue.due = {};
+  set(index, queue);
+  ++lanes_[index].meanwhile;
   news_.notify();
 }
 
 void Dispatcher::requeued(std::uint32_t lane, jobs::WallTime due) {
-  jobs::LaneState& state = lanes_[index_of(lane)];
-  state.next_due = state.queued == 0 ? due : std::min(state.next_due, due);
-  ++state.queued;
+  const std::size_t index = by_number_.at(lane);
+  jobs::Schedule::Queue queue = schedule_.of(index);
+  queue.due = queue.count == 0 ? due : std::min(queue.due, due);
+  ++queue.count;
+  set(index, queue);
+  ++lanes_[index].meanwhile;
   news_.notify();
 }
 
@@ -156,62 +187,59 @@ void Dispatcher::skipped() {
   news_.notify();
 }
 
-std::uint64_t Dispatcher::queued() const {
-  std::uint64_t queued = 0;
-  for (const jobs::LaneState& lane : lanes_) queued += lane.queued;
-  return queued;
-}
-
-// Lanes of one priority are shown as one.
 void Dispatcher::publish() const {
-  for (std::size_t first = 0; first < lanes_.size(); ++first) {
-    if (std::find(shown_.begin(), shown_.end(), shown_[first]) !=
-        shown_.begin() + static_cast<std::ptrdiff_t>(first)) {
-      continue;
-    }
-    std::uint64_t queued = 0;
+  struct Queue {
+    std::uint64_t count = 0;
     jobs::WallTime oldest = jobs::WallTime::max();
-    for (std::size_t lane = first; lane < lanes_.size(); ++lane) {
-      if (shown_[lane] != shown_[first] || lanes_[lane].queued == 0) continue;
-      queued += lanes_[lane].queued;
-      if (oldest_[lane] != jobs::WallTime()) oldest = std::min(oldest, oldest_[lane]);
-    }
-    const bool is_known = oldest != jobs::WallTime::max();
-    shown_[first]->queued.set(static_cast<std::int64_t>(queued));
-    shown_[first]->oldest.set(is_known ? oldest.time_since_epoch().count() : 0);
+  };
+  std::unordered_map<QueueMetrics*, Queue> queues;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    Queue& queue = queues[lanes_[i].shown];
+    const std::uint64_t count = schedule_.of(i).count;
+    queue.count += count;
+    const bool is_known = count != 0 && lanes_[i].oldest != jobs::WallTime();
+    if (is_known) queue.oldest = std::min(queue.oldest, lanes_[i].oldest);
+  }
+  for (const auto& [metrics, queue] : queues) {
+    const bool is_known = queue.oldest != jobs::WallTime::max();
+    metrics->queued.set(static_cast<std::int64_t>(queue.count));
+    metrics->oldest.set(is_known ? queue.oldest.time_since_epoch().count() : 0);
   }
 }
 
 // When to look again without news. While nothing may start, what is due does not matter.
 TimePoint Dispatcher::next_time() const {
   const TimePoint now = context_.timers.now();
-  if (!runner_) return queued() == 0 ? never : std::max(not_before_, now + claim_again);
   TimePoint next = queued() == 0 ? never : std::max(overdue_at_, now + overdue_every / 2);
-  if (slots_.paused()) return next;
+  if (!removed_.empty()) next = std::min(next, std::max(not_before_, now + claim_again));
+  if (!runner_ || slots_.paused()) return next;
   if (held_ && probing_) return std::min(next, probe_taken_at_);
   const TimePoint blocked = held_ ? std::max(not_before_, held_until_) : not_before_;
   if (blocked > now) return std::min(next, blocked);
-  const jobs::WallTime wall = context_.timers.wall_now();
-  for (const jobs::LaneState& lane : lanes_) {
-    // Later than this round looked: what came due since then wakes the next one at once.
-    if (lane.queued != 0 && lane.next_due > looked_at_) {
-      next = std::min(next, now + (lane.next_due - wall));
-    }
-  }
-  return next;
+  // Later than this round looked: what came due since then wakes the next one at once.
+  const auto due = schedule_.next_due(looked_at_);
+  return due ? std::min(next, now + (*due - context_.timers.wall_now())) : next;
 }
 
-// How many jobs of each lane are next, `slots` in all at most.
-std::vector<std::uint32_t> Dispatcher::plan(std::uint32_t slots) {
-  std::vector<std::uint32_t> counts(lanes_.size());
-  for (std::uint32_t i = 0; i < slots; ++i) {
-    const auto lane = jobs::next_lane(lanes_, looked_at_);
-    if (!lane) break;
-    ++counts[*lane];
-    --lanes_[*lane].queued;
+// Which jobs are next, `slots` in all at most. A turn is one job, or, where many slots are free at
+// once, a share of them: then jobs come and go fast, and those of one lane share pages of the
+// store.
+Dispatcher::Turns Dispatcher::plan(std::uint32_t slots) {
+  Turns planned;
+  const std::uint32_t turn_max = std::max<std::uint32_t>(1, slots / turns_min);
+  while (slots > 0) {
+    const auto turn = schedule_.next(looked_at_, std::min(turn_max, slots));
+    if (!turn) break;
+    slots -= turn->count;
+    const auto same = std::find_if(planned.begin(), planned.end(),
+                                   [&turn](const auto& each) { return each.lane == turn->lane; });
+    if (same != planned.end()) {
+      same->count += turn->count;
+    } else {
+      planned.push_back(*turn);
+    }
   }
-  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) lanes_[lane].queued += counts[lane];
-  return counts;
+  return planned;
 }
 
 // One turn: true if another may follow at once. What a claim did not find, because it was canceled
@@ -223,101 +251,114 @@ awaitable<bool> Dispatcher::round() {
   if (probing_ && now >= probe_taken_at_) available();
   if (slots_.paused()) co_return false;
   if (now < not_before_ || (held_ && (probing_ || now < held_until_))) co_return false;
-  const auto wanted =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(held_ ? 1 : claim_max, queued()));
-  if (wanted == 0) co_return false;
+  slots_.set_backlog(schedule_.is_due(looked_at_));
+  if (!slots_.has_backlog()) co_return false;
   if (!context_.store.may_begin()) {
     not_before_ = now + claim_again;
     co_return false;
   }
+  const auto wanted =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(held_ ? 1 : claim_max, queued()));
   std::uint32_t slots = slots_.take_up_to(wanted);
   if (slots == 0) {
     slots_.want(shard_);
     slots = slots_.take_up_to(wanted);
     if (slots == 0) co_return false;
   }
-  const std::vector<std::uint32_t> counts = plan(slots);
-  std::uint32_t planned = 0;
-  for (const std::uint32_t count : counts) planned += count;
-  slots_.give(slots - planned);
-  probing_ = held_ && planned != 0;
+  Turns planned = plan(slots);
+  slots_.set_backlog(schedule_.is_due(looked_at_));
+  std::uint32_t count = 0;
+  for (const auto& each : planned) count += each.count;
+  slots_.give(slots - count);
+  probing_ = held_;
   probe_taken_at_ = now + connect_ + probe_first;
-  bool started = false;
-  bool learned = false;
-  for (std::size_t lane = 0; lane < counts.size(); ++lane) {
-    if (counts[lane] == 0) continue;
-    const std::optional<std::size_t> came = co_await claim(lane, counts[lane]);
-    started = started || came.value_or(0) != 0;
-    learned = learned || came;
+  Claimed claimed = co_await claim(std::move(planned), looked_at_);
+  slots_.give(count - (claimed ? static_cast<std::uint32_t>(claimed->size()) : 0));
+  if (!claimed || claimed->empty()) probing_ = false;
+  if (claimed) take(std::move(*claimed));
+  co_return claimed.has_value();
+}
+
+// Makes them running. Nothing: the store did not answer.
+awaitable<Dispatcher::Claimed> Dispatcher::claim(Turns planned, jobs::WallTime now) {
+  store::Claim command;
+  command.now = now;
+  for (const auto& each : planned) {
+    store::Claim::Share& share = command.shares.emplace_back();
+    share.lane = lanes_[each.lane].number;
+    share.count = each.count;
+    lanes_[each.lane].meanwhile = 0;
   }
-  if (!started) probing_ = false;
-  co_return learned;
+  jobs::Result<store::Claim> claimed = co_await context_.store.apply(std::move(command));
+  for (std::size_t i = 0; i < planned.size(); ++i) {
+    const std::size_t lane = planned[i].lane;
+    if (claimed) {
+      learn(lane, claimed->shares[i]);
+    } else {
+      set(lane, {schedule_.of(lane).count + planned[i].count, {}});
+    }
+  }
+  if (!claimed) {
+    not_before_ = context_.timers.now() + claim_again;
+    co_return std::nullopt;
+  }
+  co_return std::move(claimed->jobs);
+}
+
+// What was queued while the store was asked may or may not be in its answer: too many is mended by
+// the next one, too few would leave a job lying.
+void Dispatcher::learn(std::size_t lane, const store::Claim::Share& share) {
+  const std::uint64_t meanwhile = lanes_[lane].meanwhile;
+  const jobs::WallTime known = schedule_.of(lane).due;
+  set(lane, {share.queued + meanwhile, meanwhile == 0 ? share.due : std::min(share.due, known)});
+}
+
+void Dispatcher::learn(std::size_t lane, const store::Expire::Share& share) {
+  Lane& each = lanes_[lane];
+  set(lane, {share.queued + each.meanwhile, schedule_.of(lane).due});
+  each.oldest = share.oldest;
+  // Unless the configuration has changed meanwhile.
+  if (each.patience == share.patience) each.looked_to = share.from;
+  if (share.more) unlooked_.push_back(lane);
+}
+
+void Dispatcher::find_unlooked() {
+  overdue_at_ = context_.timers.now() + overdue_every;
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    if (lanes_[lane].route && schedule_.of(lane).count != 0) unlooked_.push_back(lane);
+  }
 }
 
 // Jobs whose time is over while they wait end now, not when their turn comes; a few in each turn,
 // so that others start meanwhile. True: there may be more.
 awaitable<bool> Dispatcher::end_overdue() {
-  bool more = false;
-  for (std::size_t lane = 0; lane < lanes_.size() && !stopping_; ++lane) {
-    if (lanes_[lane].queued == 0) continue;
-    const bool more_in_lane = co_await end_overdue(lane);
-    more = more || more_in_lane;
-  }
-  co_return more;
-}
-
-// True: there may be more of them.
-awaitable<bool> Dispatcher::end_overdue(std::size_t lane) {
+  if (unlooked_.empty()) co_return false;
   store::Expire command;
-  command.lane = numbers_[lane];
   command.look_max = overdue_look_max;
   command.now = context_.timers.wall_now();
   command.request_retention = request_retention_;
-  command.cursors = cursors_[lane];
+  for (const std::size_t lane : unlooked_) {
+    if (command.shares.size() == overdue_lanes_max) break;
+    store::Expire::Share& share = command.shares.emplace_back();
+    share.lane = lanes_[lane].number;
+    share.patience = lanes_[lane].patience;
+    share.from = lanes_[lane].looked_to;
+    lanes_[lane].meanwhile = 0;
+  }
   const jobs::Result<store::Expire> expired = co_await context_.store.apply(std::move(command));
-  if (!expired) co_return false;
-  take_cursors(lane, expired->cursors);
-  lanes_[lane].queued -= std::min<std::uint64_t>(lanes_[lane].queued, expired->ended.size());
-  oldest_[lane] = expired->oldest;
+  if (!expired) {
+    unlooked_.clear();
+    co_return false;
+  }
+  for (std::size_t i = 0; i < expired->done; ++i) {
+    const std::size_t lane = unlooked_.front();
+    unlooked_.pop_front();
+    learn(lane, expired->shares[i]);
+  }
   for (std::size_t i = 0; i < expired->ended.size(); ++i) {
     ended_(expired->ended[i], expired->routes[i], jobs::ErrorType::expired);
   }
-  co_return expired->more;
-}
-
-// Those that are still wanted: the configuration may have changed meanwhile.
-void Dispatcher::take_cursors(std::size_t lane, const std::vector<store::Expire::Cursor>& moved) {
-  for (store::Expire::Cursor& cursor : cursors_[lane]) {
-    const auto same = std::find_if(moved.begin(), moved.end(), [&cursor](const auto& each) {
-      return each.patience == cursor.patience;
-    });
-    if (same != moved.end()) cursor.from = same->from;
-  }
-}
-
-// How many came; nothing: the store did not answer.
-awaitable<std::optional<std::size_t>> Dispatcher::claim(std::size_t lane, std::uint32_t count) {
-  store::Claim command;
-  command.lane = numbers_[lane];
-  command.count = count;
-  command.now = context_.timers.wall_now();
-  const std::uint64_t before = lanes_[lane].queued;
-  jobs::Result<store::Claim> claimed = co_await context_.store.apply(std::move(command));
-  if (!claimed) {
-    slots_.give(count);
-    not_before_ = context_.timers.now() + claim_again;
-    co_return std::nullopt;
-  }
-  const auto got = static_cast<std::uint32_t>(claimed->jobs.size());
-  slots_.give(count - got);
-  // What was inserted while the claim was on its way may or may not be in its count: too many is
-  // mended by the next claim, too few would leave a job lying.
-  jobs::LaneState& state = lanes_[lane];
-  const std::uint64_t meanwhile = state.queued - std::min(state.queued, before);
-  state.queued = claimed->queued + meanwhile;
-  if (got < count && meanwhile == 0) state.next_due = claimed->next_due;
-  take(std::move(claimed->jobs));
-  co_return got;
+  co_return !unlooked_.empty();
 }
 
 // Jobs that were claimed; each has a slot.
@@ -335,29 +376,31 @@ void Dispatcher::take(std::vector<jobs::Job> jobs) {
   }
 }
 
+Dispatcher::Turns Dispatcher::plan_removed() {
+  Turns planned;
+  std::uint32_t room = claim_max;
+  for (const std::size_t lane : removed_) {
+    const std::uint64_t waiting = schedule_.of(lane).count;
+    const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(waiting, room));
+    planned.push_back({lane, count});
+    room -= count;
+    if (room == 0) break;
+  }
+  for (const auto& each : planned) {
+    set(each.lane, {schedule_.of(each.lane).count - each.count, {}});
+  }
+  return planned;
+}
+
 // There is nobody to carry them out: all that are queued end, whatever they wait for. True: there
 // may be more.
 awaitable<bool> Dispatcher::end_removed() {
-  std::size_t ended = 0;
-  for (std::size_t lane = 0; lane < lanes_.size() && !runner_; ++lane) {
-    if (lanes_[lane].queued == 0) continue;
-    store::Claim command;
-    command.lane = numbers_[lane];
-    command.count = claim_max;
-    command.now = jobs::WallTime::max();
-    const std::uint64_t before = lanes_[lane].queued;
-    jobs::Result<store::Claim> claimed = co_await context_.store.apply(std::move(command));
-    if (!claimed) {
-      not_before_ = context_.timers.now() + claim_again;
-      co_return false;
-    }
-    const std::uint64_t meanwhile = lanes_[lane].queued - std::min(lanes_[lane].queued, before);
-    lanes_[lane].queued = claimed->queued + meanwhile;
-    ended += claimed->jobs.size();
-    // The next claim is answered after these.
-    for (jobs::Job& job : claimed->jobs) tasks_.spawn(end_removed(std::move(job)));
-  }
-  co_return ended != 0;
+  Turns planned = plan_removed();
+  Claimed claimed = co_await claim(std::move(planned), jobs::WallTime::max());
+  if (!claimed) co_return false;
+  // The next claim is answered after these.
+  for (jobs::Job& job : *claimed) tasks_.spawn(end_removed(std::move(job)));
+  co_return !claimed->empty();
 }
 
 awaitable<void> Dispatcher::end_removed(jobs::Job job) {

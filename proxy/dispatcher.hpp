@@ -1,12 +1,16 @@
-// Turns one upstream's queued jobs into attempts: which lane is next is jobs::next_lane()'s to say,
+// Turns one upstream's queued jobs into attempts: which lane is next is jobs::Schedule's to say,
 // how many run at once the Slots'. The backlog stays on disk; this holds a few numbers for each
-// lane. While the upstream takes no calls its lanes are held back and single jobs are sent as
-// probes, at growing intervals. Owned by the shard that owns the upstream, for as long as the
-// process lives: a configuration without the upstream has its jobs end as `route_removed`.
+// lane. Jobs of a route that the configuration no longer has end as `route_removed`. While the
+// upstream takes no calls its lanes are held back and single jobs are sent as probes, at growing
+// intervals. Owned by the shard that owns the upstream, for as long as the process lives: a
+// configuration without the upstream has all of its routes gone.
 #pragma once
 
+#include <deque>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "jobs/schedule.hpp"
@@ -43,6 +47,8 @@ class Dispatcher {
   void inserted(std::uint32_t lane);
   void requeued(std::uint32_t lane, jobs::WallTime due);
   void wake() { news_.notify(); }
+  // A route was paused, or resumed.
+  void pauses_changed();
   // What attempts found. `hold` 0: probe at our own interval.
   void unavailable(jobs::milliseconds hold);
   void available();
@@ -51,7 +57,7 @@ class Dispatcher {
   // A job given out as a probe ended without a call.
   void skipped();
 
-  std::uint64_t queued() const;
+  std::uint64_t queued() const { return schedule_.count(); }
   // Shows what waits to who asks for metrics.
   void publish() const;
   // When run() went round last.
@@ -59,17 +65,34 @@ class Dispatcher {
   bool held() const { return held_; }
 
  private:
+  struct Lane {
+    std::uint32_t number = 0;
+    const KnownRoute* route = nullptr;  // null: the configuration has it no more
+    QueueMetrics* shown = nullptr;      // of all lanes of its route
+    jobs::milliseconds patience{};      // how long its jobs may wait for their first attempt
+    std::uint64_t looked_to = 0;        // the place of its cursor (store::Expire)
+    jobs::WallTime oldest{};            // when the first that waits was accepted, roughly
+    std::uint64_t meanwhile = 0;        // queued since the store was asked about it
+  };
+  // Jobs that are to be claimed; they are counted as waiting no more.
+  using Turns = std::vector<jobs::Schedule::Turn>;
+  using Claimed = std::optional<std::vector<jobs::Job>>;
+
   awaitable<bool> round();
-  awaitable<std::optional<std::size_t>> claim(std::size_t lane, std::uint32_t count);
-  void take_cursors(std::size_t lane, const std::vector<store::Expire::Cursor>& moved);
+  Turns plan(std::uint32_t slots);
+  Turns plan_removed();
+  awaitable<Claimed> claim(Turns planned, jobs::WallTime now);
   void take(std::vector<jobs::Job> jobs);
   awaitable<bool> end_removed();
   awaitable<void> end_removed(jobs::Job job);
+  void find_unlooked();
   awaitable<bool> end_overdue();
-  awaitable<bool> end_overdue(std::size_t lane);
-  std::vector<std::uint32_t> plan(std::uint32_t slots);
+  void learn(std::size_t lane, const store::Claim::Share& share);
+  void learn(std::size_t lane, const store::Expire::Share& share);
+  std::size_t add(const SiteLane& lane);
+  void set(std::size_t lane, jobs::Schedule::Queue queue);
+  void give_turns();
   TimePoint next_time() const;
-  std::size_t index_of(std::uint32_t lane);
 
   ShardResources context_;
   Metrics& metrics_;
@@ -82,11 +105,11 @@ class Dispatcher {
   Runner* runner_ = nullptr;  // null: removed
   jobs::milliseconds connect_{};
   jobs::milliseconds request_retention_{};
-  std::vector<std::uint32_t> numbers_;                       // of the lanes, beside lanes_
-  std::vector<std::vector<store::Expire::Cursor>> cursors_;  // likewise
-  std::vector<jobs::LaneState> lanes_;
-  std::vector<jobs::WallTime> oldest_;  // likewise: when the first that waits was accepted, roughly
-  std::vector<LaneMetrics*> shown_;     // likewise; the same for lanes of the same priority
+  jobs::Schedule schedule_;
+  std::vector<Lane> lanes_;  // as in schedule_
+  std::unordered_map<std::uint32_t, std::size_t> by_number_;
+  std::set<std::size_t> removed_;     // lanes without a route in which jobs wait
+  std::deque<std::size_t> unlooked_;  // lanes in which jobs may be overdue, to be looked at now
   TimePoint went_round_at_{};
   bool stopping_ = false;
   bool held_ = false;

@@ -19,6 +19,18 @@
 
 namespace raincheck::proxy {
 
+// Gives each name a number of its own, which it keeps as long as this lives: small, and without a
+// gap. One thread at a time.
+class Numbers {
+ public:
+  std::size_t of(const std::string& name) {
+    return numbers_.try_emplace(name, numbers_.size()).first->second;
+  }
+
+ private:
+  std::unordered_map<std::string, std::size_t> numbers_;
+};
+
 // What is known of upstreams and routes, by name, for as long as the process lives. Main thread.
 class Known {
  public:
@@ -27,7 +39,7 @@ class Known {
 
   explicit Known(Wake wake) : wake_(std::move(wake)) {}
 
-  Numbers& routes() { return routes_; }
+  KnownRoutes& routes() { return routes_; }
   // The number of an upstream's name, and its slots: jobs under way hold them whatever is reloaded.
   std::size_t upstream(const config::Upstream& upstream);
   Slots& slots(std::size_t number) { return slots_[number]; }
@@ -38,7 +50,7 @@ class Known {
 
  private:
   const Wake wake_;
-  Numbers routes_;
+  KnownRoutes routes_;
   Numbers upstreams_;
   std::deque<Slots> slots_;  // by number
 };

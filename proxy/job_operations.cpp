@@ -31,10 +31,10 @@ OperationAnswer fault_answer(const jobs::Error& error) {
 
 void append_job(std::string& out, Services& services, const jobs::Job& job, bool in_detail) {
   const std::string id = services.codec().text(job.id);
-  const std::string* const upstream = services.site.upstream_of(job.id.place.lane);
+  const SiteLane* const lane = services.site.lane(job.id.place.lane);
   JobReport report;
   report.id = id;
-  if (upstream) report.upstream = *upstream;
+  if (lane) report.upstream = lane->name.upstream;
   report.now = services.timers().wall_now();
   report.in_detail = in_detail;
   append_report(out, job, report);

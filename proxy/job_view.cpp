@@ -26,7 +26,7 @@ jobs::Estimate estimate_of(Services& services, const Job& job) {
   static const RouteDurations nothing;
   const RouteDurations* durations = &nothing;
   if (route) {
-    durations = &services.bulletin.durations(route->number);
+    durations = &services.bulletin.durations(route->known->number);
     progress.concurrency = services.upstreams[route->upstream].slots->max();
   }
   return jobs::estimate(durations->waited, durations->ran, progress, async.retry_after.min,

@@ -158,11 +158,11 @@ void ShardMetrics::ejected(const config::Upstream& upstream, std::size_t server)
   upstreams_[index_of(upstream)].servers[server]->ejections.add();
 }
 
-LaneMetrics& Metrics::lane(const std::string& upstream, std::uint8_t priority) {
+QueueMetrics& Metrics::queue(const std::string& upstream, const std::string& route) {
   const std::lock_guard lock(mutex);
-  auto& lane = lanes[{upstream, priority}];
-  if (!lane) lane = std::make_unique<LaneMetrics>();
-  return *lane;
+  auto& queue = queues[{upstream, route}];
+  if (!queue) queue = std::make_unique<QueueMetrics>();
+  return *queue;
 }
 
 }  // namespace raincheck::proxy

@@ -83,8 +83,8 @@ struct UpstreamMetrics {
   std::array<Counter, retry_labels> retries;
 };
 
-// Of one upstream and priority; the shard of its dispatcher writes it.
-struct LaneMetrics {
+// Of the jobs of one route that wait for one upstream; the shard of its dispatcher writes it.
+struct QueueMetrics {
   Counter queued;
   Counter oldest;  // when the first that waits was accepted, in milliseconds since 1970; 0: none
 };
@@ -124,11 +124,11 @@ class Metrics {
   MetricsByName<RouteMetrics, std::string> routes;
   MetricsByName<RequestCounts, Pair> requests;  // listener, route
   MetricsByName<UpstreamMetrics, std::string> upstreams;
-  MetricsByName<ServerMetrics, Pair> servers;  // upstream, server
-  std::map<std::pair<std::string, std::uint8_t>, std::unique_ptr<LaneMetrics>> lanes;
+  MetricsByName<ServerMetrics, Pair> servers;            // upstream, server
+  std::map<Pair, std::unique_ptr<QueueMetrics>> queues;  // upstream, route
   std::vector<std::unique_ptr<RefusalMetrics>> refusals;
   // Any thread that does not hold `mutex`.
-  LaneMetrics& lane(const std::string& upstream, std::uint8_t priority);
+  QueueMetrics& queue(const std::string& upstream, const std::string& route);
 
   // Of the configuration in force. Main thread.
   struct Reload {

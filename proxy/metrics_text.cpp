@@ -279,28 +279,34 @@ void write_routes(MetricsWriter& out, const MetricsSources& sources) {
   }
 }
 
-constexpr std::string_view priority_names[] = {"high", "normal", "low"};
-
 void write_queue(MetricsWriter& out, const MetricsSources& sources) {
-  const auto label = [&out](const std::pair<std::string, std::uint8_t>& names) {
+  const auto label = [&out](const Metrics::Pair& names) {
     out.clear();
     out.label("upstream", names.first);
-    out.label("priority", priority_names[names.second]);
+    out.label("route", names.second);
   };
   out.family(Type::gauge, "raincheck_queue_depth",
              "Jobs that wait, for their first attempt or another.");
-  for (const auto& [names, lane] : sources.metrics.lanes) {
+  for (const auto& [names, queue] : sources.metrics.queues) {
     label(names);
-    out.sample(lane->queued.value());
+    out.sample(queue->queued.value());
   }
   out.family(Type::gauge, "raincheck_queue_oldest_age_seconds",
              "How long the first that waits for its first attempt has waited; 0: none waits.");
   const std::int64_t now = sources.clock.wall_now().time_since_epoch().count();
-  for (const auto& [names, lane] : sources.metrics.lanes) {
+  for (const auto& [names, queue] : sources.metrics.queues) {
     label(names);
-    const std::int64_t oldest = lane->oldest.value();
+    const std::int64_t oldest = queue->oldest.value();
     const std::int64_t age = oldest == 0 ? 0 : std::max<std::int64_t>(0, now - oldest);
     out.sample(static_cast<double>(age) / ms_per_second);
+  }
+  out.family(Type::gauge, "raincheck_route_paused",
+             "1 while no job of the route begins, because an operator has paused it.");
+  for (const SiteRoute& route : sources.generation.site().routes()) {
+    if (route.lane == 0) continue;
+    out.clear();
+    out.label("route", route.config->name);
+    out.sample(std::int64_t{route.known->paused});
   }
 }
 

@@ -1,7 +1,6 @@
 #include "proxy/recovery.hpp"
 
 #include <algorithm>
-#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -33,16 +32,6 @@ jobs::WallTime due(const Site& site, const jobs::Job& job, jobs::WallTime now) {
   return std::max(now, job.started_at + upstream.hold());
 }
 
-// Nothing: it is not configured any more.
-std::optional<std::size_t> upstream_of(const Site& site, std::uint32_t lane) {
-  for (std::size_t i = 0; i < site.config().upstreams.size(); ++i) {
-    for (const store::Lane& each : site.lanes(i)) {
-      if (each.number == lane) return i;
-    }
-  }
-  return std::nullopt;
-}
-
 // How long the attempt went on, and what came of it, nobody knows.
 std::string history_with_loss(const jobs::Job& job) {
   jobs::PastAttempt attempt;
@@ -56,6 +45,15 @@ std::string history_with_loss(const jobs::Job& job) {
 
 bool is_full(const jobs::Result<void>& applied) {
   return !applied && applied.error().fault == jobs::Fault::store_full;
+}
+
+store::Claim claim(std::uint32_t lane, std::uint32_t count, jobs::WallTime now) {
+  store::Claim claim;
+  store::Claim::Share& share = claim.shares.emplace_back();
+  share.lane = lane;
+  share.count = count;
+  claim.now = now;
+  return claim;
 }
 
 void apply(Backend& backend, std::vector<Command>& commands) {
@@ -103,15 +101,10 @@ void Recovery::settle(const std::vector<Backend::Orphan>& orphans) {
     }
     commands.push_back(settled(orphan));
     const std::uint32_t lane = orphan.job.id.place.lane;
-    if (!orphan.job.monitor.empty() && upstream_of(site_, lane)) {
-      // It has just become the first of its lane, and is running again without having been queued
-      // for anybody to see.
-      store::Claim claim;
-      claim.lane = lane;
-      claim.count = 1;
-      claim.now = now_;
-      commands.emplace_back(std::move(claim));
-    }
+    // It has just become the first of its lane, and is running again without having been queued for
+    // anybody to see.
+    const bool is_followed = !orphan.job.monitor.empty() && site_.lane(lane)->route;
+    if (is_followed) commands.emplace_back(claim(lane, 1, now_));
     if (commands.size() >= batch_max) flush(commands);
   }
   flush(commands);
@@ -123,7 +116,7 @@ void Recovery::flush(std::vector<Command>& commands) {
   for (Command& command : commands) {
     auto* const claim = std::get_if<store::Claim>(&command);
     if (!claim) continue;
-    const std::size_t upstream = *upstream_of(site_, claim->lane);
+    const std::size_t upstream = site_.lane(claim->shares.front().lane)->upstream;
     for (jobs::Job& job : claim->jobs) counts.followed.push_back({upstream, std::move(job)});
   }
   commands.clear();
@@ -164,17 +157,13 @@ store::Finish Recovery::failed(const store::Fence& fence, ErrorType error) const
   return finish;
 }
 
-// Jobs of an upstream that is not configured any more: there is nobody to carry them out.
+// There is nobody to carry its jobs out.
 void Recovery::abandon(const store::Lane& lane) {
   while (true) {
-    tell_("ending jobs whose upstream is not configured any more, " +
+    tell_("ending jobs whose route or upstream is not configured any more, " +
           std::to_string(counts.abandoned) + " are done");
-    store::Claim claim;
-    claim.lane = lane.number;
-    claim.count = batch_max;
-    claim.now = jobs::WallTime::max();
     std::vector<Command> commands;
-    commands.emplace_back(std::move(claim));
+    commands.emplace_back(claim(lane.number, batch_max, jobs::WallTime::max()));
     apply(backend_, commands);
     const auto claimed = std::get<store::Claim>(std::move(commands.front()));
     if (claimed.jobs.empty()) return;
@@ -198,8 +187,11 @@ Recovered recover_jobs(Backend& backend, Site& site, const jobs::Clock& clock, c
     recovery.settle(orphans);
     orphans = backend.orphans(orphans.back().job.id.place);
   }
-  for (const store::Lane& lane : site.abandoned_lanes()) recovery.abandon(lane);
   site.count_lanes(backend);
+  for (const SiteLane& lane : site.lanes()) {
+    if (!lane.route && lane.queued != 0) recovery.abandon(lane);
+  }
+  if (recovery.counts.abandoned != 0) site.count_lanes(backend);
   recovery.counts.queued = site.queued() + recovery.counts.followed.size();
   return std::move(recovery.counts);
 }

@@ -369,8 +369,9 @@ awaitable<void> Runner::finish(const Job& job,
   if (replayed) body->release();
   context_.metrics.finished(&route, decision.state, decision.error);
   events_.finished();
-  JobChange change{job.id.place.key(), true, route.number};
+  JobChange change{job.id.place.key(), true};
   if (ran.count() >= 0) {
+    change.route = route.known->number;
     change.waited = std::max(milliseconds(0), job.started_at - job.created_at);
     change.ran = ran;
     RouteMetrics& metrics = context_.metrics.of(&route);

@@ -72,7 +72,8 @@ class Server {
   // More of them: server_control.cpp.
   std::vector<Operation> control_operations();
   void show_stats(const OperationReply& reply);
-  void pause(const OperationRequest& request, bool paused, const OperationReply& reply);
+  void pause_upstream(const OperationRequest& request, bool paused, const OperationReply& reply);
+  void pause_route(const OperationRequest& request, bool paused, const OperationReply& reply);
   void drain(const OperationReply& reply);
   void open_passed(const std::string& name, const std::string& key, Opened& opened) const;
   void warn_of_unused_sockets() const;

@@ -9,14 +9,11 @@
 #include "proxy/server.hpp"
 #include "proxy/service_manager.hpp"
 #include "proxy/settings.hpp"
-#include "store/sqlite_listing.hpp"
 
 namespace raincheck::proxy {
 namespace {
 
 constexpr jobs::milliseconds files_poll{1'000};
-// Jobs that are looked at to count those that wait: nobody but operators stands meanwhile.
-constexpr std::uint64_t counted_max = 200'000;
 
 template <class F>
 void for_each_line(const std::string& text, F call) {
@@ -24,32 +21,7 @@ void for_each_line(const std::string& text, F call) {
   for (std::string line; std::getline(lines, line);) call(line);
 }
 
-// How many jobs wait, by route, among those that were looked at.
-struct Waiting {
-  std::map<std::string, std::uint64_t> by_route;
-  bool is_all = true;
-};
-
-Waiting count_waiting(const config::Store& settings) {
-  store::SqliteListing listing(settings.directory + "/raincheck.db", 0);
-  store::List wanted;
-  wanted.state = jobs::State::queued;
-  wanted.count_max = wanted.look_max;
-  Waiting waiting;
-  std::uint64_t looked = 0;
-  do {
-    listing.list(wanted);
-    for (const jobs::Job& job : wanted.jobs) ++waiting.by_route[job.route];
-    looked += wanted.look_max;
-  } while (wanted.more && looked < counted_max);
-  waiting.is_all = !wanted.more;
-  return waiting;
-}
-
-std::string in_words(const Waiting& waiting, const std::string& route) {
-  const auto found = waiting.by_route.find(route);
-  const std::uint64_t count = found == waiting.by_route.end() ? 0 : found->second;
-  if (!waiting.is_all) return fmt::format("{} or more jobs that wait", count);
+std::string in_words(std::uint64_t count) {
   return count == 1 ? "1 job that waits" : fmt::format("{} jobs that wait", count);
 }
 
@@ -100,18 +72,26 @@ Server::Reloaded Server::try_reload(bool is_rehearsal) {
 
 // Jobs that wait for what `next` does not have will end without a call.
 std::string Server::removed_by(const Generation& next) const {
-  std::vector<std::string> removed;
+  std::map<std::string, std::uint64_t> of_routes;
   for (const SiteRoute& route : generation_->site().routes()) {
-    const std::string& name = route.config->name;
-    const bool makes_jobs = route.config->async.mode != config::Mode::never;
-    if (makes_jobs && !next.site().find(name)) removed.push_back(name);
+    if (route.lane != 0) of_routes[route.config->name] = 0;
   }
-  if (removed.empty()) return "";
-  const Waiting waiting = count_waiting(config().store);
+  std::erase_if(of_routes, [&next](const auto& each) { return next.site().find(each.first); });
+  std::map<std::pair<std::string, std::string>, std::uint64_t> of_upstreams;  // of routes that stay
+  for (const SiteLane& lane : next.site().lanes()) {
+    if (lane.route || lane.queued == 0) continue;
+    const bool stays = next.site().find(lane.name.route);
+    (stays ? of_upstreams[{lane.name.upstream, lane.name.route}] : of_routes[lane.name.route]) +=
+        lane.queued;
+  }
   std::string text;
-  for (const std::string& name : removed) {
-    text += fmt::format("route {} is removed: {} will end as route_removed\n", name,
-                        in_words(waiting, name));
+  for (const auto& [route, count] : of_routes) {
+    text +=
+        fmt::format("route {} is removed: {} will end as route_removed\n", route, in_words(count));
+  }
+  for (const auto& [names, count] : of_upstreams) {
+    text += fmt::format("upstream {} is removed: {} of route {} will end as route_removed\n",
+                        names.first, in_words(count), names.second);
   }
   return text;
 }

@@ -379,6 +379,14 @@ void Shard::abort_all() {
   });
 }
 
+void Shard::pauses_changed() {
+  post([this] {
+    for (const auto& dispatcher : dispatchers_) {
+      if (dispatcher) dispatcher->pauses_changed();
+    }
+  });
+}
+
 void Shard::operate(Work work) {
   post([this, work = std::move(work)] {
     Services& services = current_->serving().services;

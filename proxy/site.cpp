@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <numeric>
 
 #include "config/load.hpp"
 #include "jobs/idempotency.hpp"
@@ -37,7 +37,7 @@ std::string make_pseudonym(const jobs::IdCodec::Secret& secret) {
 
 }  // namespace
 
-Site::Site(config::Config config, store::Store& store, Numbers& numbers)
+Site::Site(config::Config config, store::Store& store, KnownRoutes& known)
     : config_(std::move(config)),
       pseudonym_(make_pseudonym(store.backend().secret())),
       trusted_(config_.trusted_proxies),
@@ -50,7 +50,7 @@ Site::Site(config::Config config, store::Store& store, Numbers& numbers)
     SiteRoute& built = routes_.emplace_back();
     built.config = &route;
     built.index = routes_.size() - 1;
-    built.number = numbers.of(route.name);
+    built.known = &known.of(route.name);
     built.upstream = upstream_index(route.upstream);
     built.auth_service = upstream_index(route.authorize.service);
     built.body_max = route.limits.body.value_or(0);
@@ -82,57 +82,51 @@ std::size_t Site::upstream_index(std::string_view name) const {
 }
 
 void Site::open_lanes(store::Store& store) {
+  std::vector<store::LaneName> names;
+  for (const SiteRoute& route : routes_) {
+    if (route.config->async.mode == config::Mode::never) continue;
+    store::LaneName& name = names.emplace_back();
+    name.upstream = route.config->upstream;
+    name.route = route.config->name;
+    name.priority = static_cast<std::uint8_t>(route.config->async.priority);
+    store::LaneName held = name;
+    held.priority |= held_lane_mark;
+    names.push_back(std::move(held));
+  }
   const auto turn = store.between_commits();
   store::Backend& backend = store.backend();
+  const std::vector<std::uint32_t> numbers = backend.open_lanes(names);
+  auto number = numbers.begin();
   for (SiteRoute& route : routes_) {
     if (route.config->async.mode == config::Mode::never) continue;
-    const auto priority = static_cast<std::uint8_t>(route.config->async.priority);
-    route.lane = backend.open_lane(route.config->upstream, priority).number;
-    const auto held = static_cast<std::uint8_t>(priority | held_lane_mark);
-    route.held_lane = backend.open_lane(route.config->upstream, held).number;
+    route.lane = *number++;
+    route.held_lane = *number++;
   }
   count_lanes(backend);
 }
 
 void Site::count_lanes(store::Backend& backend) {
-  lanes_.assign(config_.upstreams.size(), {});
-  abandoned_.clear();
-  for (store::Lane& lane : backend.lanes()) {
-    const std::size_t upstream = upstream_index(lane.upstream);
-    (upstream < lanes_.size() ? lanes_[upstream] : abandoned_).push_back(std::move(lane));
+  lanes_.clear();
+  by_upstream_.assign(config_.upstreams.size(), {});
+  for (store::Lane& counted : backend.lanes()) {
+    SiteLane& lane = lanes_.emplace_back();
+    lane.upstream = upstream_index(counted.name.upstream);
+    const bool is_served = lane.upstream < by_upstream_.size();
+    if (is_served) lane.route = find(counted.name.route);
+    static_cast<store::Lane&>(lane) = std::move(counted);
+  }
+  for (const SiteLane& lane : lanes_) {
+    if (lane.route) by_upstream_[lane.upstream].push_back(&lane);
   }
 }
 
-const std::string* Site::upstream_of(std::uint32_t lane) const {
-  const auto find = [lane](const std::vector<store::Lane>& lanes) -> const std::string* {
-    for (const store::Lane& each : lanes) {
-      if (each.number == lane) return &each.upstream;
-    }
-    return nullptr;
-  };
-  for (const auto& lanes : lanes_) {
-    if (const std::string* const found = find(lanes)) return found;
-  }
-  return find(abandoned_);
+const SiteLane* Site::lane(std::uint32_t number) const {
+  return number > 0 && number <= lanes_.size() ? &lanes_[number - 1] : nullptr;
 }
 
 std::uint64_t Site::queued() const {
-  std::uint64_t queued = 0;
-  for (const auto& lanes : lanes_) {
-    for (const store::Lane& lane : lanes) queued += lane.queued;
-  }
-  for (const store::Lane& lane : abandoned_) queued += lane.queued;
-  return queued;
-}
-
-std::vector<jobs::milliseconds> Site::shorter_waits(std::uint32_t lane) const {
-  std::set<jobs::milliseconds> waits;
-  for (const SiteRoute& route : routes_) {
-    const config::Async& async = route.config->async;
-    if (route.lane == lane) waits.insert(async.queue_timeout.value_or(async.job_timeout));
-  }
-  if (!waits.empty()) waits.erase(std::prev(waits.end()));
-  return {waits.begin(), waits.end()};
+  return std::accumulate(lanes_.begin(), lanes_.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const SiteLane& lane) { return sum + lane.queued; });
 }
 
 const SiteRoute* Site::find(std::string_view name) const {

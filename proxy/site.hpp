@@ -2,6 +2,7 @@
 // request or by name. Immutable once built; read from any shard.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <string>
 #include <string_view>
@@ -21,11 +22,30 @@ namespace raincheck::proxy {
 // The lane of held calls has the priority of the queue beside it, marked.
 constexpr std::uint8_t held_lane_mark = 0x80;
 
+// What is known of a route by its name, in whatever configuration. Any thread.
+struct KnownRoute {
+  explicit KnownRoute(std::size_t of) : number(of) {}
+
+  const std::size_t number;         // small, and without a gap
+  std::atomic<bool> paused{false};  // by an operator: no job of it begins
+};
+
+// Knows each route for as long as this lives. One thread at a time.
+class KnownRoutes {
+ public:
+  KnownRoute& of(const std::string& name) {
+    return routes_.try_emplace(name, routes_.size()).first->second;
+  }
+
+ private:
+  std::unordered_map<std::string, KnownRoute> routes_;
+};
+
 // A route as requests meet it.
 struct SiteRoute {
   const config::Route* config = nullptr;  // all defaults: Site::unmatched()
   std::size_t index = 0;                  // in Site::routes()
-  std::size_t number = 0;                 // of its name: the same in every configuration
+  KnownRoute* known = nullptr;            // null: Site::unmatched()
   std::size_t upstream = 0;               // in Config::upstreams
   std::size_t auth_service = 0;           // the same, where Config::authorize is not empty
   std::uint32_t lane = 0;                 // where its jobs queue; 0 for `mode: never`
@@ -39,37 +59,31 @@ struct SiteRoute {
   jobs::Rules decisions;
 };
 
-// Gives each name a number of its own, which it keeps as long as this lives: small, and without a
-// gap. One thread at a time.
-class Numbers {
- public:
-  std::size_t of(const std::string& name) {
-    return numbers_.try_emplace(name, numbers_.size()).first->second;
-  }
-
- private:
-  std::unordered_map<std::string, std::size_t> numbers_;
+// A lane of the store, as it was when it was counted last.
+struct SiteLane : store::Lane {
+  // Null: its upstream or its route is not configured, and what waits in it ends.
+  const SiteRoute* route = nullptr;
+  std::size_t upstream = 0;  // in Config::upstreams, past its end: it is not there
 };
 
 class Site {
  public:
   // Throws std::runtime_error when the routes contradict each other, or a certificate cannot be
-  // used. Opens the lanes that the routes need; the store may be at work. `numbers`: of routes.
-  Site(config::Config config, store::Store& store, Numbers& numbers);
+  // used. Opens the lanes that the routes need; the store may be at work.
+  Site(config::Config config, store::Store& store, KnownRoutes& known);
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
 
   const config::Config& config() const { return config_; }
   const std::deque<SiteRoute>& routes() const { return routes_; }
-  // The lanes of an upstream, one for each priority that its routes use, and those with jobs of
-  // former routes.
-  const std::vector<store::Lane>& lanes(std::size_t upstream) const { return lanes_[upstream]; }
-  // How long jobs of a lane may wait for their first attempt, but for the longest.
-  std::vector<jobs::milliseconds> shorter_waits(std::uint32_t lane) const;
-  // Whose jobs a lane has; null: it is no lane of this store.
-  const std::string* upstream_of(std::uint32_t lane) const;
-  // Of upstreams that the configuration no longer has.
-  const std::vector<store::Lane>& abandoned_lanes() const { return abandoned_; }
+  // Every lane of the store.
+  const std::vector<SiteLane>& lanes() const { return lanes_; }
+  // Null: it is none of them.
+  const SiteLane* lane(std::uint32_t number) const;
+  // Those of an upstream whose jobs are carried out.
+  const std::vector<const SiteLane*>& lanes_of(std::size_t upstream) const {
+    return by_upstream_[upstream];
+  }
   // Jobs that were queued when the lanes were counted last.
   std::uint64_t queued() const;
   // Start-up: counts what waits in the lanes anew, for recovery queues jobs again.
@@ -103,8 +117,8 @@ class Site {
   routes::Cors cors_of_jobs_;
   std::optional<routes::DefaultRoute> default_route_;
   SiteRoute unmatched_;
-  std::vector<std::vector<store::Lane>> lanes_;
-  std::vector<store::Lane> abandoned_;
+  std::vector<SiteLane> lanes_;  // lane n is at n - 1
+  std::vector<std::vector<const SiteLane*>> by_upstream_;
   std::unordered_map<std::string_view, const SiteRoute*> by_name_;
   std::unordered_map<const config::Route*, const SiteRoute*> by_config_;
   std::optional<std::size_t> default_upstream_;

@@ -240,8 +240,8 @@ void Submission::settle_key() {
 // A slot, if nobody is before this call, and it is not for the next process.
 bool Submission::try_slot() {
   const Slots& slots = *upstream_.slots;
-  return !services_.draining && !slots.held() && !slots.paused() && upstream_.queue->empty() &&
-         upstream_.slots->try_take();
+  return !services_.draining && !slots.held() && !slots.paused() && !route_.known->paused &&
+         !slots.has_backlog() && upstream_.queue->empty() && upstream_.slots->try_take();
 }
 
 awaitable<void> Submission::insert() {

@@ -3,6 +3,7 @@
 // function at once.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -13,11 +14,19 @@
 
 namespace raincheck::store {
 
+// What a lane is for.
+struct LaneName {
+  std::string upstream;
+  std::string route;
+  std::uint8_t priority = 0;  // config::Priority, perhaps marked by who opens it
+
+  auto operator<=>(const LaneName&) const = default;
+};
+
 // One first-in-first-out queue on disk.
 struct Lane {
-  std::uint32_t number = 0;
-  std::string upstream;
-  std::uint8_t priority = 0;  // config::Priority
+  std::uint32_t number = 0;  // from 1, without a gap
+  LaneName name;
   std::uint64_t queued = 0;   // waiting, due now or later
   jobs::WallTime next_due{};  // of those to be retried, the earliest; epoch: none
 };
@@ -26,12 +35,13 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Start-up, before any other call, by the opening thread; open_lane() and lanes() later too, by
+  // Start-up, before any other call, by the opening thread; open_lanes() and lanes() later too, by
   // who holds Store::between_commits(). They throw std::runtime_error.
 
-  // The lane of an upstream and priority; made durably when it is new.
-  virtual Lane open_lane(const std::string& upstream, std::uint8_t priority) = 0;
-  // Every lane that there is, of upstreams that no longer exist too.
+  // The numbers of the lanes with these names. Those that are new are made durably, all at once or
+  // none.
+  virtual std::vector<std::uint32_t> open_lanes(std::span<const LaneName> names) = 0;
+  // Every lane that there is, by number, of upstreams and routes that no longer exist too.
   virtual std::vector<Lane> lanes() = 0;
   // Jobs that were running when an earlier process ended, without bodies, in the order of their
   // places: some thousands, behind `after`. Fence{place, attempt, epoch} finishes or requeues one.

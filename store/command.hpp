@@ -3,6 +3,7 @@
 // clock.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -35,40 +36,43 @@ struct Insert {
   bool refused = false;
 };
 
-// Takes up to `count` due jobs of a lane, in order (those to be retried whose time has come first),
+// Takes due jobs of some lanes, of each in order (those to be retried whose time has come first),
 // and makes them running with attempt + 1. Jobs carry everything but a response.
 struct Claim {
-  std::uint32_t lane = 0;
-  std::uint32_t count = 0;
+  struct Share {
+    std::uint32_t lane = 0;
+    std::uint32_t count = 0;   // at most
+    std::uint64_t queued = 0;  // left in the lane, due now or later
+    jobs::WallTime due{};      // when the first of those may start; epoch: at once
+  };
+  std::vector<Share> shares;
   jobs::WallTime now{};
-  std::vector<jobs::Job> jobs;
-  std::uint64_t queued = 0;   // left in the lane, due now or later
-  jobs::WallTime next_due{};  // of those to be retried, the earliest; epoch: none
+  std::vector<jobs::Job> jobs;  // of all shares, in their order
 };
 
-// Ends jobs of a lane that wait though their start_by or finish_by has passed, as failed with
-// `expired`: those at its head, those to be retried that are due, and those that a cursor comes
-// upon. Each of these looks at `look_max` jobs at most.
+// Ends jobs that wait in some lanes though their start_by or finish_by has passed, as failed with
+// `expired`: in each lane those at its head, those to be retried that are due, and those that its
+// cursor comes upon. Each of these looks at `look_max` jobs at most, and no further lane is begun
+// when so many were looked at in all.
 struct Expire {
-  // A way through the queue in its order, behind jobs that have been waiting for `patience`. Where
-  // that is how long jobs of a route may wait, it meets each of them when its time is over, and
-  // looks at no job twice.
-  struct Cursor {
+  struct Share {
+    std::uint32_t lane = 0;
+    // The cursor: a way through the queue in its order, behind jobs that have been waiting for
+    // `patience`. Where that is how long jobs of the lane may wait, it meets each of them when its
+    // time is over, and looks at no job twice.
     jobs::milliseconds patience{};
-    std::uint64_t from = 0;  // sequence; moved on by the store
-
-    bool operator==(const Cursor&) const = default;
+    std::uint64_t from = 0;    // sequence; moved on by the store
+    std::uint64_t queued = 0;  // left in the lane, due now or later
+    bool more = false;         // there may be more to end at once
+    jobs::WallTime oldest{};   // when the first that waits was accepted; epoch: nothing waits
   };
-
-  std::uint32_t lane = 0;
+  std::vector<Share> shares;
   std::uint32_t look_max = 0;
   jobs::WallTime now{};
   jobs::milliseconds request_retention{};  // as for Finish
-  std::vector<Cursor> cursors;
+  std::size_t done = 0;                    // of the shares: the others were not begun
   std::vector<jobs::Place> ended;
   std::vector<std::string> routes;  // of each of them
-  bool more = false;                // there may be more to end at once
-  jobs::WallTime oldest{};          // when the first that waits was accepted; epoch: nothing waits
 };
 
 // Fence: a command on a running job takes effect only if the job is still running this attempt in

@@ -76,8 +76,8 @@ SqliteBackend::SqliteBackend(const SqliteOptions& options, Spool& spool)
 
 SqliteBackend::~SqliteBackend() = default;
 
-Lane SqliteBackend::open_lane(const std::string& upstream, std::uint8_t priority) {
-  return writer_->lanes().open(upstream, priority);
+std::vector<std::uint32_t> SqliteBackend::open_lanes(std::span<const LaneName> names) {
+  return writer_->lanes().open(names);
 }
 
 std::vector<Lane> SqliteBackend::lanes() {

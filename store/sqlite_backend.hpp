@@ -35,7 +35,7 @@ class SqliteBackend final : public Backend {
   // It was a backup, which is opened for the first time.
   bool was_copied() const { return was_copied_; }
 
-  Lane open_lane(const std::string& upstream, std::uint8_t priority) override;
+  std::vector<std::uint32_t> open_lanes(std::span<const LaneName> names) override;
   std::vector<Lane> lanes() override;
   std::vector<Orphan> orphans(const jobs::Place& after) override;
   jobs::IdCodec::Secret secret() override { return secret_; }

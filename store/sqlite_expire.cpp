@@ -6,21 +6,32 @@
 namespace raincheck::store {
 
 void SqliteWriter::apply(Expire& command) {
-  LaneCounters& lane = lanes_.touch(command.lane);
   command.ended.clear();
   command.routes.clear();
-  command.more = false;
-  command.oldest = {};
-  if (lane.later > 0) expire_later(command, lane);
-  if (lane.queued > 0) expire_head(command, lane);
-  for (Expire::Cursor& cursor : command.cursors) expire_behind(command, cursor, lane);
+  command.done = 0;
+  std::uint32_t looked = 0;
+  for (Expire::Share& share : command.shares) {
+    if (looked >= command.look_max) break;
+    LaneCounters& lane = lanes_.touch(share.lane);
+    share.more = false;
+    share.oldest = {};
+    if (lane.later > 0) looked += expire_later(command, share, lane);
+    if (lane.queued > 0) looked += expire_head(command, share, lane);
+    looked += expire_behind(command, share, lane);
+    share.queued = lane.waiting();
+    ++command.done;
+  }
 }
 
-void SqliteWriter::expire_later(Expire& command, LaneCounters& lane) {
+// Each of these gives how many it looked at.
+
+std::uint32_t SqliteWriter::expire_later(Expire& command,
+                                         Expire::Share& share,
+                                         LaneCounters& lane) {
   due_.clear();
   std::uint32_t looked = 0;
   {
-    SqliteRows rows = select_later_times_.query(command.lane, command.now, command.look_max);
+    SqliteRows rows = select_later_times_.query(share.lane, command.now, command.look_max);
     for (; rows.next(); ++looked) {
       // An attempt that was given back is none.
       const bool begun = rows.integer(2) != 0;
@@ -29,18 +40,19 @@ void SqliteWriter::expire_later(Expire& command, LaneCounters& lane) {
     }
   }
   for (const auto& [due, key] : due_) {
-    delete_later_.run(command.lane, due, key);
+    delete_later_.run(share.lane, due, key);
     end_expired(command, key);
   }
   lane.later -= due_.size();
-  if (!due_.empty()) lanes_.refresh_due(command.lane, lane);
-  command.more = looked == command.look_max && due_.size() == looked;
+  if (!due_.empty()) lanes_.refresh_due(share.lane, lane);
+  share.more = looked == command.look_max && due_.size() == looked;
+  return looked;
 }
 
 // Up to the first whose time is not over; the queue then begins with it.
-void SqliteWriter::expire_head(Expire& command, LaneCounters& lane) {
-  const jobs::Place tail{partition_, command.lane, lane.tail};
-  jobs::Place head{partition_, command.lane, lane.head};
+std::uint32_t SqliteWriter::expire_head(Expire& command, Expire::Share& share, LaneCounters& lane) {
+  const jobs::Place tail{partition_, share.lane, lane.tail};
+  jobs::Place head{partition_, share.lane, lane.head};
   overdue_.clear();
   bool reached = false;
   {
@@ -48,33 +60,39 @@ void SqliteWriter::expire_head(Expire& command, LaneCounters& lane) {
     while (!reached && rows.next()) {
       head = jobs::Place::from_key(partition_, rows.integer(0));
       reached = rows.time(2) > command.now && rows.time(3) > command.now;
-      if (reached) command.oldest = rows.time(1);
+      if (reached) share.oldest = rows.time(1);
       if (!reached) overdue_.push_back(head.key());
     }
   }
   for (const std::int64_t key : overdue_) end_expired(command, key);
   lane.queued -= overdue_.size();
   const bool limited = overdue_.size() == command.look_max;
-  command.more = command.more || limited;
+  share.more = share.more || limited;
   if (reached) {
     lane.head = head.sequence;
   } else {
     lane.head = limited ? head.sequence + 1 : lane.tail;
   }
+  return static_cast<std::uint32_t>(overdue_.size());
 }
 
-void SqliteWriter::expire_behind(Expire& command, Expire::Cursor& cursor, LaneCounters& lane) {
-  cursor.from = std::max(cursor.from, lane.head);
-  if (lane.queued == 0) return;
-  const jobs::Place first{partition_, command.lane, cursor.from};
-  const jobs::Place tail{partition_, command.lane, lane.tail};
+std::uint32_t SqliteWriter::expire_behind(Expire& command,
+                                          Expire::Share& share,
+                                          LaneCounters& lane) {
+  const jobs::WallTime passed_until = command.now - share.patience;
+  const bool is_head_next = share.from <= lane.head;
+  share.from = std::max(share.from, lane.head);
+  // Of the head it is known already.
+  if (lane.queued == 0 || (is_head_next && share.oldest > passed_until)) return 0;
+  const jobs::Place first{partition_, share.lane, share.from};
+  const jobs::Place tail{partition_, share.lane, lane.tail};
   overdue_.clear();
   std::uint32_t looked = 0;
   {
     SqliteRows rows = select_times_.query(first.key(), tail.key(), command.look_max);
-    for (; rows.next() && rows.time(1) <= command.now - cursor.patience; ++looked) {
+    for (; rows.next() && rows.time(1) <= passed_until; ++looked) {
       const std::int64_t key = rows.integer(0);
-      cursor.from = jobs::Place::from_key(partition_, key).sequence + 1;
+      share.from = jobs::Place::from_key(partition_, key).sequence + 1;
       const bool over = rows.time(2) <= command.now || rows.time(3) <= command.now;
       if (over) overdue_.push_back(key);
     }
@@ -84,7 +102,8 @@ void SqliteWriter::expire_behind(Expire& command, Expire::Cursor& cursor, LaneCo
     leave_queue_.run(key);
   }
   lane.queued -= overdue_.size();
-  command.more = command.more || looked == command.look_max;
+  share.more = share.more || looked == command.look_max;
+  return looked;
 }
 
 }  // namespace raincheck::store

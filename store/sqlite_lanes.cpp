@@ -1,5 +1,7 @@
 #include "store/sqlite_lanes.hpp"
 
+#include <algorithm>
+
 namespace raincheck::store {
 
 SqliteLanes::SqliteLanes(SqliteConnection& connection)
@@ -8,51 +10,70 @@ SqliteLanes::SqliteLanes(SqliteConnection& connection)
               "UPDATE lane SET head = ?, tail = ?, queued = ?, later = ? WHERE lane = ?"),
       first_due_(connection, "SELECT due FROM later WHERE lane = ? ORDER BY due LIMIT 1") {
   SqliteStatement select(connection,
-                         "SELECT lane, upstream, priority, head, tail, queued, later FROM lane "
-                         "ORDER BY lane");
+                         "SELECT lane, upstream, route, priority, head, tail, queued, later "
+                         "FROM lane ORDER BY lane");
   SqliteRows rows = select.query();
   while (rows.next()) {
     if (rows.number<std::size_t>(0) != entries_.size() + 1) {
       throw SqliteError(nullptr, SQLITE_CORRUPT);
     }
-    Entry& entry = entries_.emplace_back();
-    entry.upstream = rows.string(1);
-    entry.priority = rows.number<std::uint8_t>(2);
-    entry.counters.head = rows.number<std::uint64_t>(3);
-    entry.counters.tail = rows.number<std::uint64_t>(4);
-    entry.counters.queued = rows.number<std::uint64_t>(5);
-    entry.counters.later = rows.number<std::uint64_t>(6);
-    refresh_due(static_cast<std::uint32_t>(entries_.size()), entry.counters);
+    add(LaneName{rows.string(1), rows.string(2), rows.number<std::uint8_t>(3)});
+    LaneCounters& counters = entries_.back().counters;
+    counters.head = rows.number<std::uint64_t>(4);
+    counters.tail = rows.number<std::uint64_t>(5);
+    counters.queued = rows.number<std::uint64_t>(6);
+    counters.later = rows.number<std::uint64_t>(7);
+    if (counters.later > 0) refresh_due(static_cast<std::uint32_t>(entries_.size()), counters);
   }
 }
 
-Lane SqliteLanes::lane(std::size_t index) const {
-  const Entry& entry = entries_[index];
-  Lane lane;
-  lane.number = static_cast<std::uint32_t>(index + 1);
-  lane.upstream = entry.upstream;
-  lane.priority = entry.priority;
-  lane.queued = entry.counters.waiting();
-  lane.next_due = entry.counters.next_due;
-  return lane;
-}
-
-Lane SqliteLanes::open(const std::string& upstream, std::uint8_t priority) {
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if (entries_[i].upstream == upstream && entries_[i].priority == priority) return lane(i);
-  }
-  if (entries_.size() == jobs::Place::lane_max) throw std::runtime_error("too many lanes");
-  SqliteStatement insert(connection_, "INSERT INTO lane VALUES (?, ?, ?, 1, 1, 0, 0)");
-  insert.run(entries_.size() + 1, upstream, priority);
+void SqliteLanes::add(LaneName name) {
   Entry& entry = entries_.emplace_back();
-  entry.upstream = upstream;
-  entry.priority = priority;
-  return lane(entries_.size() - 1);
+  entry.name = std::move(name);
+  numbers_.emplace(entry.name, static_cast<std::uint32_t>(entries_.size()));
+}
+
+std::vector<std::uint32_t> SqliteLanes::open(std::span<const LaneName> names) {
+  std::vector<LaneName> missing;
+  for (const LaneName& name : names) {
+    if (!numbers_.contains(name)) missing.push_back(name);
+  }
+  std::sort(missing.begin(), missing.end());
+  missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
+  if (!missing.empty()) insert(missing);
+  for (LaneName& name : missing) add(std::move(name));
+  std::vector<std::uint32_t> numbers;
+  for (const LaneName& name : names) numbers.push_back(numbers_.at(name));
+  return numbers;
+}
+
+void SqliteLanes::insert(std::span<const LaneName> names) {
+  if (names.size() > jobs::Place::lane_max - entries_.size()) {
+    throw std::runtime_error("too many lanes");
+  }
+  connection_.execute("SAVEPOINT lanes");
+  try {
+    SqliteStatement insert(connection_, "INSERT INTO lane VALUES (?, ?, ?, ?, 1, 1, 0, 0)");
+    std::size_t number = entries_.size();
+    for (const LaneName& name : names)
+      insert.run(++number, name.upstream, name.route, name.priority);
+    connection_.execute("RELEASE lanes");
+  } catch (...) {
+    sqlite3_exec(connection_.handle(), "ROLLBACK TO lanes; RELEASE lanes", nullptr, nullptr,
+                 nullptr);
+    throw;
+  }
 }
 
 std::vector<Lane> SqliteLanes::all() const {
   std::vector<Lane> all;
-  for (std::size_t i = 0; i < entries_.size(); ++i) all.push_back(lane(i));
+  for (const Entry& entry : entries_) {
+    Lane& lane = all.emplace_back();
+    lane.number = static_cast<std::uint32_t>(all.size());
+    lane.name = entry.name;
+    lane.queued = entry.counters.waiting();
+    lane.next_due = entry.counters.next_due;
+  }
   return all;
 }
 

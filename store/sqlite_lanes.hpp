@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <map>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,8 @@ class SqliteLanes {
   // Reads all lanes.
   explicit SqliteLanes(SqliteConnection& connection);
 
-  Lane open(const std::string& upstream, std::uint8_t priority);
+  // Within a transaction, or as one.
+  std::vector<std::uint32_t> open(std::span<const LaneName> names);
   std::vector<Lane> all() const;
 
   // Null: no such lane.
@@ -45,17 +47,18 @@ class SqliteLanes {
 
  private:
   struct Entry {
-    std::string upstream;
-    std::uint8_t priority = 0;
+    LaneName name;
     LaneCounters counters;
     bool touched = false;
   };
-  Lane lane(std::size_t index) const;
+  void insert(std::span<const LaneName> names);
+  void add(LaneName name);
 
   SqliteConnection& connection_;
   SqliteStatement update_;
   SqliteStatement first_due_;
   std::vector<Entry> entries_;  // lane n is at n - 1: lanes are never removed
+  std::map<LaneName, std::uint32_t> numbers_;
   std::vector<std::pair<std::uint32_t, LaneCounters>> touched_;
 };
 

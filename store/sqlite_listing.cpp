@@ -1,6 +1,7 @@
 #include "store/sqlite_listing.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace raincheck::store {
 namespace {
@@ -23,7 +24,7 @@ SqliteListing::SqliteListing(const std::string& database, std::uint8_t partition
       lookup_(connection_),
       begin_(connection_, "BEGIN"),
       end_(connection_, "COMMIT"),
-      tails_(connection_, "SELECT tail FROM lane ORDER BY lane"),
+      tails_(connection_, "SELECT tail, route FROM lane ORDER BY lane"),
       random_(connection_,
               "SELECT random FROM resp WHERE key = ?1 UNION ALL "
               "SELECT random FROM req WHERE key = ?1 LIMIT 1"),
@@ -36,12 +37,16 @@ SqliteListing::SqliteListing(const std::string& database, std::uint8_t partition
       first_labeled_(connection_,
                      "SELECT min(key) FROM label WHERE key >= ? AND key < ? AND label = ?") {}
 
-// Lanes of a cursor that were opened later are not walked by it.
+// Lanes of other routes have nothing to be looked at, and those that were opened after a cursor was
+// begun are not walked by it.
 void SqliteListing::begin_cursor(List& command) {
   if (!command.cursor.empty()) return;
   SqliteRows rows = tails_.query();
   while (rows.next()) {
-    command.cursor.push_back(command.newest_first ? rows.number<std::uint64_t>(0) : 0);
+    const bool is_wanted = command.route.empty() || rows.bytes(1) == command.route;
+    const std::uint64_t begin = command.newest_first ? rows.number<std::uint64_t>(0) : 0;
+    const std::uint64_t end = command.newest_first ? 0 : jobs::Place::sequence_max;
+    command.cursor.push_back(is_wanted ? begin : end);
   }
 }
 
@@ -54,6 +59,7 @@ std::optional<std::int64_t> SqliteListing::next_key(SqliteStatement& statement,
   const std::uint64_t at = command.cursor[lane - 1];
   const std::uint64_t from = command.newest_first ? 0 : at;
   const std::uint64_t before = command.newest_first ? at : jobs::Place::sequence_max;
+  if (from == before) return std::nullopt;
   SqliteRows rows = statement.query(jobs::Place{partition_, lane, from}.key(),
                                     jobs::Place{partition_, lane, before}.key(), values...);
   if (!rows.next() || rows.is_null(0)) return std::nullopt;
@@ -112,26 +118,26 @@ void SqliteListing::walk(List& command) {
   command.jobs.clear();
   command.more = false;
   begin_cursor(command);
-  std::vector<std::optional<Next>> heads;
-  for (std::uint32_t lane = 1; lane <= command.cursor.size(); ++lane) {
-    heads.push_back(next_in_lane(command, lane));
-  }
-  const auto is_before = [&](const std::optional<Next>& a, const std::optional<Next>& b) {
-    if (!a || !b) return a.has_value();
-    return command.newest_first ? a->job.created_at > b->job.created_at
-                                : a->job.created_at < b->job.created_at;
+  std::vector<std::optional<Next>> heads(command.cursor.size());
+  std::set<std::pair<std::int64_t, std::uint32_t>> order;  // of the heads: when, lane
+  const auto look_at = [&](std::uint32_t lane) {
+    heads[lane - 1] = next_in_lane(command, lane);
+    if (!heads[lane - 1]) return;
+    const std::int64_t created = heads[lane - 1]->job.created_at.time_since_epoch().count();
+    order.emplace(command.newest_first ? -created : created, lane);
   };
-  for (std::uint32_t looked = 0;; ++looked) {
-    const auto head = std::min_element(heads.begin(), heads.end(), is_before);
-    if (head == heads.end() || !*head) return;
+  for (std::uint32_t lane = 1; lane <= heads.size(); ++lane) look_at(lane);
+  for (std::uint32_t looked = 0; !order.empty(); ++looked) {
     if (looked == command.look_max || command.jobs.size() == command.count_max) {
       command.more = true;
       return;
     }
-    const jobs::Place place = (*head)->place;
-    command.cursor[place.lane - 1] = place.sequence + (command.newest_first ? 0 : 1);
-    if (is_wanted(command, (*head)->job)) command.jobs.push_back(std::move((*head)->job));
-    *head = next_in_lane(command, place.lane);
+    const std::uint32_t lane = order.begin()->second;
+    order.erase(order.begin());
+    Next& head = *heads[lane - 1];
+    command.cursor[lane - 1] = head.place.sequence + (command.newest_first ? 0 : 1);
+    if (is_wanted(command, head.job)) command.jobs.push_back(std::move(head.job));
+    look_at(lane);
   }
 }
 

@@ -19,12 +19,13 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT RO
 CREATE TABLE lane (
   lane INTEGER PRIMARY KEY,
   upstream TEXT NOT NULL,
+  route TEXT NOT NULL,
   priority INTEGER NOT NULL,
   head INTEGER NOT NULL,
   tail INTEGER NOT NULL,
   queued INTEGER NOT NULL,
   later INTEGER NOT NULL,
-  UNIQUE (upstream, priority)
+  UNIQUE (upstream, route, priority)
 ) STRICT;
 
 -- The request: erased when the job succeeds or is canceled, and some time after it has failed.

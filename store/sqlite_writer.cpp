@@ -163,18 +163,24 @@ void SqliteWriter::erase_spool(std::uint64_t number) {
 }
 
 void SqliteWriter::apply(Claim& command) {
-  LaneCounters& lane = lanes_.touch(command.lane);
   command.jobs.clear();
-  if (lane.later > 0) claim_later(command, lane);
-  if (lane.queued > 0) claim_queued(command, lane);
-  command.queued = lane.waiting();
-  command.next_due = lane.next_due;
+  for (Claim::Share& share : command.shares) {
+    LaneCounters& lane = lanes_.touch(share.lane);
+    std::uint32_t wanted = share.count;
+    if (lane.later > 0) wanted -= claim_later(command, share, lane);
+    if (lane.queued > 0 && wanted > 0) claim_queued(command, share, wanted, lane);
+    share.queued = lane.waiting();
+    share.due = lane.queued > 0 ? jobs::WallTime() : lane.next_due;
+  }
 }
 
-void SqliteWriter::claim_later(Claim& command, LaneCounters& lane) {
+// How many.
+std::uint32_t SqliteWriter::claim_later(Claim& command,
+                                        const Claim::Share& share,
+                                        LaneCounters& lane) {
   due_.clear();
   {
-    SqliteRows rows = select_later_.query(command.lane, command.now, command.count);
+    SqliteRows rows = select_later_.query(share.lane, command.now, share.count);
     while (rows.next()) due_.emplace_back(rows.integer(0), rows.integer(1));
   }
   for (const auto& [due, key] : due_) {
@@ -187,18 +193,20 @@ void SqliteWriter::claim_later(Claim& command, LaneCounters& lane) {
     job.monitor = run.string(2);
     job.history = run.string(3);
     start_again_.run(job.attempt, epoch_, command.now, key);
-    delete_later_.run(command.lane, due, key);
+    delete_later_.run(share.lane, due, key);
   }
   lane.later -= due_.size();
-  if (!due_.empty()) lanes_.refresh_due(command.lane, lane);
+  if (!due_.empty()) lanes_.refresh_due(share.lane, lane);
+  return static_cast<std::uint32_t>(due_.size());
 }
 
-void SqliteWriter::claim_queued(Claim& command, LaneCounters& lane) {
+void SqliteWriter::claim_queued(Claim& command,
+                                const Claim::Share& share,
+                                std::uint32_t wanted,
+                                LaneCounters& lane) {
   const std::size_t claimed_before = command.jobs.size();
-  const std::size_t wanted = command.count - claimed_before;
-  if (wanted == 0) return;
-  const jobs::Place first{partition_, command.lane, lane.head};
-  const jobs::Place last{partition_, command.lane, lane.tail};
+  const jobs::Place first{partition_, share.lane, lane.head};
+  const jobs::Place last{partition_, share.lane, lane.tail};
   {
     SqliteRows rows = select_requests_.query(first.key(), last.key(), wanted);
     while (rows.next()) command.jobs.push_back(read_request(rows));

@@ -51,11 +51,14 @@ class SqliteWriter {
   bool known(Insert& command);
   void name_spool(std::uint64_t number, std::int64_t key);
   void erase_spool(std::uint64_t number);
-  void claim_later(Claim& command, LaneCounters& lane);
-  void claim_queued(Claim& command, LaneCounters& lane);
-  void expire_later(Expire& command, LaneCounters& lane);
-  void expire_head(Expire& command, LaneCounters& lane);
-  void expire_behind(Expire& command, Expire::Cursor& cursor, LaneCounters& lane);
+  std::uint32_t claim_later(Claim& command, const Claim::Share& share, LaneCounters& lane);
+  void claim_queued(Claim& command,
+                    const Claim::Share& share,
+                    std::uint32_t wanted,
+                    LaneCounters& lane);
+  std::uint32_t expire_later(Expire& command, Expire::Share& share, LaneCounters& lane);
+  std::uint32_t expire_head(Expire& command, Expire::Share& share, LaneCounters& lane);
+  std::uint32_t expire_behind(Expire& command, Expire::Share& share, LaneCounters& lane);
   void end_expired(Expire& command, std::int64_t key);
   jobs::Job read_request(const SqliteRows& rows);
   bool holds(const Fence& fence, std::uint32_t attempt, std::int64_t epoch) const;

@@ -481,3 +481,30 @@ class Control(Shell):
 
 if __name__ == '__main__':
     unittest.main()
+
+    def test_a_paused_route_begins_no_job_while_others_go_on(self):
+        routes = [route('/reports/*', name='reports'), route('/letters/*', name='letters', wait='100ms'),
+                  route('/plain/*', name='plain', mode='never')]
+        self.serve(routes)
+        gate = self.backend.on('/letters', Gate(echo))
+        under_way = self.submit('/letters/1')
+        self.wait_for_calls(gate)
+        self.shell('pause', '--route', 'letters')
+        self.audited('POST /routes/letters/pause: 204 paused')
+        waiting = [self.submit(f'/letters/{i}') for i in range(3)]
+        gate.open()
+        self.assertEqual(200, under_way.wait().result().status)
+        self.assertEqual(200, self.submit('/reports/1').wait().result().status)
+        self.assertTrue(self.proxy.reload(self.config(routes, admin={'socket': self.admin})))
+        wait_until(lambda: self.stats()['upstreams'][0]['queued'] == 3, lambda: f'{self.stats()}')
+        told = {each['name']: (each['queued'], each['paused']) for each in self.stats()['routes']}
+        self.assertEqual({'reports': (0, False), 'letters': (3, True)}, told)
+        self.assertRegex(self.on_terminal('stats'), r'\nletters +3 .* paused\n')
+        self.assertEqual(1, len(self.backend.seen('/letters')))
+        self.shell('resume', '--route', 'letters')
+        for job in waiting:
+            self.assertEqual(200, job.wait().result().status)
+        self.refused("there is no route 'other'", 'pause', '--route', 'other')
+        self.refused("route 'plain' makes no jobs", 'pause', '--route', 'plain')
+        for words in ((), ('legacy', '--route', 'letters')):
+            self.assertEqual(64, program.run('pause', *words).returncode)

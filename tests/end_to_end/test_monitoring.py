@@ -114,12 +114,14 @@ class Numbers(Monitored):
         self.assertAlmostEqual(self.proxy.open_files(), told.get('process_open_fds'), delta=4)
 
     def test_the_queue_is_told_with_its_oldest(self):
-        self.serve(upstream={'max_concurrency': 1})
+        self.serve([route('/reports/*', name='reports'), route('/letters/*', name='letters')],
+                   upstream={'max_concurrency': 1})
         gate = Gate()
         self.backend.on('/reports', gate)
         for i in range(4):
             self.submit(f'/reports/{i}')
-        self.wait_for_metric(3, 'raincheck_queue_depth', upstream='legacy', priority='normal')
+        self.wait_for_metric(3, 'raincheck_queue_depth', upstream='legacy', route='reports')
+        self.wait_for_metric(0, 'raincheck_queue_depth', upstream='legacy', route='letters')
         wait_until(lambda: self.metrics().get('raincheck_queue_oldest_age_seconds', upstream='legacy') > 1, 'an age')
         gate.open()
         self.wait_for_metric(0, 'raincheck_queue_depth', upstream='legacy')

@@ -191,19 +191,22 @@ TEST_CASE("jobs whose time is over end while every slot is taken") {
 
 TEST_CASE("jobs whose time is over end behind others of their lane that may wait longer") {
   ProxyFixture proxy;
-  proxy.config.routes[1].async.queue_timeout = 10s;
+  proxy.config.upstreams[0].max_concurrency = 1;
   proxy.answer_with(hanging());
   proxy.start();
-  for (const char* name : {"a", "b", "waits"}) proxy.safe(name);
+  proxy.safe("runs");
+  const JobId patient = proxy.safe("patient");
+  proxy->stop(0ms);
+  proxy.config.routes[0].async.queue_timeout = 10s;
+  proxy.start();
   std::vector<JobId> ids;
-  for (int i = 0; i < 600; ++i) ids.push_back(proxy.unsafe(std::to_string(i)));
-  const JobId behind = proxy.safe("behind");
+  for (int i = 0; i < 600; ++i) ids.push_back(proxy.safe(std::to_string(i)));
   for (int i = 0; i < 10; ++i) proxy->advance(1s);
   proxy->advance(500ms);
   for (const JobId& id : ids) REQUIRE(proxy.error(id) == ErrorType::expired);
-  CHECK(proxy.state(behind) == State::queued);
-  CHECK(proxy->pending() == 4);
-  CHECK(proxy->dispatcher().queued() == 2);
+  CHECK(proxy.state(patient) == State::queued);
+  CHECK(proxy->pending() == 2);
+  CHECK(proxy->dispatcher().queued() == 1);
 }
 
 TEST_CASE("while many jobs end whose time is over, others start") {
@@ -388,4 +391,37 @@ TEST_CASE("of a paused upstream no job begins, and one whose time is over ends")
   proxy->advance(1s);
   CHECK(proxy.calls() == 1);
   CHECK(proxy.state(waiting) == State::succeeded);
+}
+
+TEST_CASE("the jobs of many routes are claimed in one commit, and looked after all the same") {
+  constexpr int routes = 300;
+  ProxyFixture proxy;
+  std::string record;
+  proxy.wrap = [&record](std::unique_ptr<raincheck::store::Backend> backend) {
+    return std::make_unique<RecordingBackend>(std::move(backend), record);
+  };
+  proxy.config.upstreams[0].max_concurrency = 50;
+  for (int i = 0; i < routes; ++i) {
+    proxy.config.routes.push_back(a_route("r" + std::to_string(i), "POST", "legacy"));
+    proxy.config.routes.back().async.queue_timeout = 10s;
+  }
+  proxy.answer_with(hanging());
+  proxy.start();
+  proxy->slots().pause(true);
+  std::vector<JobId> ids;
+  for (int i = 0; i < routes; ++i) {
+    const std::string name = "r" + std::to_string(i);
+    ids.push_back(proxy->submit(name, "POST", "/" + name + "/a").value());
+  }
+  record.clear();
+  proxy->slots().pause(false);
+  proxy->dispatcher().wake();
+  proxy->run();
+  CHECK(proxy.calls() == 50);
+  CHECK(std::count(record.begin(), record.end(), 'C') == 1);
+  for (int i = 0; i < 10; ++i) proxy->advance(1s);
+  proxy->advance(500ms);
+  int expired = 0;
+  for (const JobId& id : ids) expired += proxy.error(id) == ErrorType::expired;
+  CHECK(expired == routes - 50);
 }

@@ -81,12 +81,12 @@ TEST_CASE("histograms of several shards are one, whose buckets count all below")
 }
 
 TEST_CASE("a name counts on whoever looks it up, and each shard for itself") {
-  MetricsByName<LaneMetrics, std::string> lanes;
-  LaneMetrics& first = lanes.at("a", 0, 2);
-  LaneMetrics& second = lanes.at("a", 1, 2);
+  MetricsByName<QueueMetrics, std::string> queues;
+  QueueMetrics& first = queues.at("a", 0, 2);
+  QueueMetrics& second = queues.at("a", 1, 2);
   CHECK(&first != &second);
-  CHECK(&lanes.at("a", 0, 2) == &first);
-  CHECK(&lanes.at("b", 0, 2) != &first);
+  CHECK(&queues.at("a", 0, 2) == &first);
+  CHECK(&queues.at("b", 0, 2) != &first);
 }
 
 }  // namespace

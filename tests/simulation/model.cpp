@@ -120,6 +120,7 @@ void Model::add(const Insert& insert) {
     job.attempt = 1;
     job.started_at = clock_.now() - (clock_.wall_now() - insert.job.created_at);
     check_first_start(job);
+    check_not_paused(job);
   }
   note("inserted " + name_of(job) + " lane " + std::to_string(job.id.place.lane));
   by_target_[job.target] = job.id.place.key();
@@ -133,9 +134,24 @@ void Model::check_first_start(const KnownJob& job) {
   last = job.id.place.sequence;
 }
 
+void Model::check_not_paused(const KnownJob& job) {
+  if (is_paused(route_of(job.target))) complain("begun though its route is paused: " + job.target);
+}
+
+void Model::pause(const std::string& route, bool paused) {
+  note("route " + route + (paused ? " is paused" : " is resumed"));
+  if (paused) {
+    paused_.insert(route);
+  } else {
+    paused_.erase(route);
+  }
+}
+
 void Model::apply(const store::Claim& claim) {
-  note("claim of " + std::to_string(claim.count) + " in lane " + std::to_string(claim.lane) + ": " +
-       std::to_string(claim.jobs.size()) + ", left " + std::to_string(claim.queued));
+  for (const store::Claim::Share& share : claim.shares) {
+    note("claim of " + std::to_string(share.count) + " in lane " + std::to_string(share.lane) +
+         ", left " + std::to_string(share.queued));
+  }
   for (const jobs::Job& claimed : claim.jobs) {
     KnownJob* const job = at(claimed.id.place);
     if (!job || job->state != State::queued) {
@@ -144,6 +160,7 @@ void Model::apply(const store::Claim& claim) {
     }
     if (job->due_at > claim.now) complain("claimed before it was due: " + name_of(*job));
     if (!job->was_requeued) check_first_start(*job);
+    check_not_paused(*job);
     job->state = State::running;
     job->started_at = clock_.now() - (clock_.wall_now() - claim.now);
     if (++job->attempt != claimed.attempt) complain("claimed as another attempt: " + name_of(*job));
@@ -370,6 +387,7 @@ void Model::forget_ended_calls() {
 // long as they can take.
 void Model::process_ended(bool crashed) {
   note(crashed ? "crash" : "restart");
+  paused_.clear();
   for (auto& [key, job] : jobs_) {
     if (job.state == State::running) job.crashed = true;
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -74,6 +75,9 @@ class Model {
   // The backend's side.
   void begun(std::size_t upstream, const test::ScriptedCall& call);
   void ended(std::size_t upstream, const test::ScriptedCall& call);
+  // From now on no job of the route begins, or they do again.
+  void pause(const std::string& route, bool paused);
+  bool is_paused(const std::string& route) const { return paused_.contains(route); }
   // Every process ends here, in order or not.
   void process_ended(bool crashed);
 
@@ -116,6 +120,7 @@ class Model {
   void apply(const store::Prune& prune);
   void add(const store::Insert& insert);
   void check_first_start(const KnownJob& job);
+  void check_not_paused(const KnownJob& job);
   void check_reason(const KnownJob& job, const store::Finish& finish);
   void check_one(const KnownJob& job, const store::Find& found);
   void forget_ended_calls();
@@ -131,6 +136,7 @@ class Model {
   std::map<std::string, std::int64_t> by_target_;
   std::map<jobs::Digest, std::int64_t> by_key_;
   std::map<std::uint32_t, std::uint64_t> first_started_;  // by lane, the sequence of the last one
+  std::set<std::string> paused_;                          // routes
   std::vector<Call> calls_;
   std::size_t calls_begun_ = 0;
   std::size_t executions_ = 0;

@@ -19,6 +19,8 @@ constexpr int steps = 80;
 // A dispatcher tries again so much later, at most, after a claim that failed.
 constexpr milliseconds claim_again{1'000};
 
+constexpr const char* routes[] = {"safe", "high", "unsafe", "follow", "again", "once"};
+
 const char* method_of(const std::string& route) {
   return route == "safe" || route == "high" || route == "once" ? "PUT" : "POST";
 }
@@ -46,6 +48,7 @@ class Simulation {
   void move_clock();
   bool advance_to_next_timer();
   void prune();
+  void pause_or_resume();
   void act_once();
   void act(std::size_t times);
   void run_until_quiet();
@@ -174,9 +177,7 @@ void Simulation::send(Request request, const std::string& method, const std::str
 }
 
 void Simulation::submit() {
-  static constexpr const char* routes[] = {"safe",   "high",  "unsafe", "unsafe",
-                                           "follow", "again", "once"};
-  const std::string route = dice_.one_of(routes);
+  const std::string route = dice_.one_in(7) ? "unsafe" : dice_.one_of(routes);
   UsedKey use;
   use.route = route;
   use.target = "/" + route + "/" + std::to_string(++submissions_);
@@ -291,6 +292,17 @@ void Simulation::prune() {
   shard.tasks().spawn(prune_once(shard, dice_.one_in(2) ? 2 : 256));
 }
 
+// What is on its way when a route is paused may begin still.
+void Simulation::pause_or_resume() {
+  const std::string route = dice_.one_of(routes);
+  const bool paused = !model_.is_paused(route);
+  if (!paused) model_.pause(route, false);
+  if (sabotage_ != Sabotage::forget_pauses) process_->pause_route(route, paused);
+  if (!paused) return;
+  run_until_quiet();
+  model_.pause(route, true);
+}
+
 // The smallest thing that can happen: one handler, one group of commits, one batch of reads, ...
 void Simulation::act_once() {
   test::TestShard& shard = process_->shard(dice_.below(shards_));
@@ -334,8 +346,10 @@ void Simulation::step() {
     submit();
   } else if (what < 42) {
     submit_again();
-  } else if (what < 62) {
+  } else if (what < 59) {
     ask();
+  } else if (what < 62) {
+    pause_or_resume();
   } else if (what < 64) {
     hang_up();
   } else if (what < 84) {
@@ -378,7 +392,8 @@ void Simulation::check_at_rest() {
   if (clock_.now() < last_refusal_ + claim_again || faults_.full) return;
   for (const auto& [key, job] : model_.jobs()) {
     const proxy::Slots& slots = process_->slots(job.upstream);
-    const bool lies = job.state == jobs::State::queued && !job.was_requeued;
+    const bool lies = job.state == jobs::State::queued && !job.was_requeued &&
+                      !model_.is_paused(route_of(job.target));
     if (lies && !slots.held() && slots.taken() < slots.max()) {
       model_.complain("a job lies while there is a slot for it: " + job.target);
     }
@@ -389,6 +404,10 @@ void Simulation::check_at_rest() {
 void Simulation::settle() {
   faults_ = {};
   mood_ = Mood::healthy;
+  for (const char* const route : routes) {
+    model_.pause(route, false);
+    process_->pause_route(route, false);
+  }
   const auto is_settled = [this] {
     return model_.pending() == 0 && process_->slots(0).taken() == 0 &&
            process_->slots(1).taken() == 0;

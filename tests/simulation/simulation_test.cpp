@@ -82,6 +82,7 @@ TEST_CASE("a promise that is broken on purpose is seen") {
   CHECK_MESSAGE(seen_after(Sabotage::prune_early) != 0, "a result erased too early");
   CHECK_MESSAGE(seen_after(Sabotage::forget_monitors) != 0, "a monitor that is forgotten");
   CHECK_MESSAGE(seen_after(Sabotage::forge_results) != 0, "a result that is not the backend's");
+  CHECK_MESSAGE(seen_after(Sabotage::forget_pauses) != 0, "a job of a paused route that begins");
 }
 
 TEST_CASE("the same seed does the same again") {

@@ -22,6 +22,7 @@ enum class Sabotage {
   prune_early,      // results are erased an hour before their time
   forget_monitors,  // where a backend tells of a call is not known after a crash
   forge_results,    // a stored answer is not what the backend said
+  forget_pauses,    // jobs of a paused route begin
 };
 
 class WatchedBackend final : public test::PassingBackend {

@@ -10,7 +10,7 @@ using Marks = std::vector<int>;
 
 BACKEND_TEST("bytes of every kind come back as they went in") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   std::string all;
   for (int byte = 0; byte < 256; ++byte) all.push_back(static_cast<char>(byte));
   std::string large;
@@ -39,7 +39,7 @@ BACKEND_TEST("bytes of every kind come back as they went in") {
 
 BACKEND_TEST("new jobs are refused at the store's limit, and those that there are go on") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(with_key(an_insert(lane, 1, true), 1, 1)).id;
   store.close();
   store.set_limits({1, 0, 0});
@@ -56,7 +56,7 @@ BACKEND_TEST("new jobs are refused at the store's limit, and those that there ar
 
 BACKEND_TEST("a refused job in a batch does not hold back the others") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const std::uint64_t before = store->bytes();
   store.close();
   store.set_limits({before + 100'000, 0, 0});
@@ -108,7 +108,7 @@ jobs::Body spooled(const SpoolWriter& writer) {
 BACKEND_TEST(
     "a spooled request stays until the job succeeds, a spooled result until it is erased") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   auto request = write_file(store, "a large request");
   Insert insert = an_insert(lane, 1, true);
   insert.job.body = spooled(*request);
@@ -143,7 +143,7 @@ BACKEND_TEST(
 
 BACKEND_TEST("a failed job keeps its spooled request until it is erased") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   auto request = write_file(store, "a large request");
   Insert insert = an_insert(lane, 1, true);
   insert.job.body = spooled(*request);
@@ -158,7 +158,7 @@ BACKEND_TEST("a failed job keeps its spooled request until it is erased") {
 
 BACKEND_TEST("a failed job keeps its request for as long as it is told, and the result longer") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   auto request = write_file(store, "a large request");
   Insert insert = an_insert(lane, 1, true);
   insert.job.body = spooled(*request);
@@ -184,7 +184,7 @@ BACKEND_TEST("a failed job keeps its request for as long as it is told, and the 
 
 BACKEND_TEST("a request that is not to be kept is erased as its job fails, its file too") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   auto request = write_file(store, "a large request");
   Insert insert = an_insert(lane, 1, true);
   insert.job.body = spooled(*request);
@@ -205,7 +205,7 @@ BACKEND_TEST("a request that is not to be kept is erased as its job fails, its f
 
 BACKEND_TEST("a request is kept no longer than its job") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   for (const bool erased : {false, true}) {
     const JobId id = store.apply(an_insert(lane, 1, true)).id;
     Finish finish = a_finish(a_fence(id, 1), State::failed);
@@ -221,7 +221,7 @@ BACKEND_TEST("a request is kept no longer than its job") {
 
 BACKEND_TEST("a file that no row names is removed at the next start") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   auto orphan = write_file(store, "never committed");
   auto request = write_file(store, "committed");
   Insert insert = an_insert(lane, 1);
@@ -240,7 +240,7 @@ BACKEND_TEST("a file that no row names is removed at the next start") {
 
 BACKEND_TEST("a result that a lost attempt brought leaves no file") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   store.apply(a_cancel(id));
   auto result = write_file(store, "too late");
@@ -254,7 +254,7 @@ BACKEND_TEST("a result that a lost attempt brought leaves no file") {
 
 BACKEND_TEST("the history of a job is what its attempts have said last, however it ends") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const auto id = store.apply(an_insert(lane, 1, true)).id;
   CHECK(store.find(id).job.history.empty());
   Requeue requeue = a_requeue(a_fence(id, 1), 1'500);
@@ -287,7 +287,7 @@ BACKEND_TEST("the history of a job is what its attempts have said last, however 
 
 BACKEND_TEST("a request is given back as long as it is kept, with what it repeats") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   Insert insert = an_insert(lane, 1, true);
   insert.job.redrive_of = "another";
   const auto id = store.apply(insert).id;
@@ -316,7 +316,7 @@ BACKEND_TEST("a request is given back as long as it is kept, with what it repeat
 
 BACKEND_TEST("jobs are listed by what they failed of") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const auto id = store.apply(an_insert(lane, 1, true)).id;
   store.apply(an_insert(lane, 2));
   Finish finish = a_finish(a_fence(id, 1), State::failed);
@@ -334,7 +334,7 @@ BACKEND_TEST("jobs are listed by what they failed of") {
 
 BACKEND_TEST("a job is found by its labels until it is erased, however it ends") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   store.apply(an_insert(lane, 1, true));
   const auto succeeded = store.apply(labeled(an_insert(lane, 2, true))).id;
   const auto canceled = store.apply(labeled(an_insert(lane, 3))).id;
@@ -362,7 +362,7 @@ BACKEND_TEST("a job is found by its labels until it is erased, however it ends")
   store.apply(a_finish(a_fence(succeeded, 1)));
   store.apply(a_cancel(canceled));
   Expire expire;
-  expire.lane = lane;
+  expire.shares.emplace_back().lane = lane;
   expire.look_max = 10;
   expire.now = at(3'000);
   CHECK(store.apply(expire).ended.size() == 1);
@@ -382,7 +382,7 @@ BACKEND_TEST("a job is found by its labels until it is erased, however it ends")
 
 BACKEND_TEST("that requests for a job are authorized is known for as long as the job is kept") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   Insert insert = an_insert(lane, 1, true);
   insert.job.authorizes_polls = true;
   const auto guarded = store.apply(insert).id;

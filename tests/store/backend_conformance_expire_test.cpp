@@ -12,9 +12,12 @@ using Marks = std::vector<int>;
 
 namespace {
 
-Expire an_expire(std::uint32_t lane, std::int64_t now) {
+// With a cursor that comes upon nothing, unless the test has it otherwise.
+Expire an_expire(std::uint32_t lane, std::int64_t now, std::int64_t patience = 1'000'000) {
   Expire expire;
-  expire.lane = lane;
+  Expire::Share& share = expire.shares.emplace_back();
+  share.lane = lane;
+  share.patience = jobs::milliseconds(patience);
   expire.look_max = 10;
   expire.now = at(now);
   expire.request_retention = jobs::milliseconds(10'000);
@@ -33,7 +36,7 @@ using Sequences = std::vector<std::uint64_t>;
 
 BACKEND_TEST("jobs at the head whose time is over end, up to the first whose is not") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   std::vector<JobId> ids;
   for (std::uint8_t mark = 1; mark <= 4; ++mark) {
     Insert insert = an_insert(lane, mark);
@@ -46,10 +49,11 @@ BACKEND_TEST("jobs at the head whose time is over end, up to the first whose is 
   CHECK(store.apply(an_expire(lane, 2'999)).ended.empty());
   const Expire expired = store.apply(an_expire(lane, 3'000));
   CHECK(sequences(expired) == Sequences{2, 3});
-  CHECK_FALSE(expired.more);
+  CHECK_FALSE(expired.shares[0].more);
+  CHECK(expired.shares[0].queued == 1);
   const std::string route = an_insert(lane, 1).job.route;
   CHECK(expired.routes == std::vector<std::string>{route, route});
-  CHECK(expired.oldest == an_insert(lane, 4).job.created_at);
+  CHECK(expired.shares[0].oldest == an_insert(lane, 4).job.created_at);
   store.crash();
   const jobs::Job job = store.find(ids[1]).job;
   CHECK(job.state == State::failed);
@@ -61,13 +65,13 @@ BACKEND_TEST("jobs at the head whose time is over end, up to the first whose is 
   CHECK(store.requests() == 4);
   CHECK(store->lanes()[0].queued == 1);
   CHECK(marks(store.apply(a_claim(lane, 10))) == Marks{4});
-  CHECK(store.apply(an_expire(lane, 3'000)).oldest == WallTime());
+  CHECK(store.apply(an_expire(lane, 3'000)).shares[0].oldest == WallTime());
   CHECK(store.apply(a_cancel(ids[0])).was == State::failed);
 }
 
 BACKEND_TEST("a cursor ends jobs behind others that may wait longer, and those never start") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const auto insert = [&](std::uint8_t mark, std::int64_t created, std::int64_t start_by) {
     Insert with = an_insert(lane, mark);
     with.job.created_at = at(created);
@@ -78,8 +82,7 @@ BACKEND_TEST("a cursor ends jobs behind others that may wait longer, and those n
   insert(2, 1'100, 2'100);
   insert(3, 1'200, 50'000);
   const JobId last = insert(4, 1'300, 2'300);
-  Expire expire = an_expire(lane, 2'099);
-  expire.cursors.push_back({jobs::milliseconds(1'000), 0});
+  Expire expire = an_expire(lane, 2'099, 1'000);
   expire = store.apply(expire);
   CHECK(expire.ended.empty());
   expire.now = at(2'299);
@@ -90,7 +93,7 @@ BACKEND_TEST("a cursor ends jobs behind others that may wait longer, and those n
   expire.request_retention = {};
   expire = store.apply(expire);
   CHECK(sequences(expire) == Sequences{4});
-  CHECK(expire.cursors[0].from == last.place.sequence + 1);
+  CHECK(expire.shares[0].from == last.place.sequence + 1);
   CHECK(store.requests() == 3);
   CHECK(store->lanes()[0].queued == 2);
   store.crash();
@@ -103,26 +106,49 @@ BACKEND_TEST("a cursor ends jobs behind others that may wait longer, and those n
 
 BACKEND_TEST("so many are looked at in one go, and there may be more") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   for (std::uint8_t mark = 1; mark <= 5; ++mark) {
     Insert insert = an_insert(lane, mark);
     insert.job.start_by = at(mark == 1 ? 50'000 : 2'000);
     store.apply(insert);
   }
-  Expire expire = an_expire(lane, 2'000);
+  Expire expire = an_expire(lane, 2'000, 1'000);
   expire.look_max = 3;
-  expire.cursors.push_back({jobs::milliseconds(1'000), 0});
   expire = store.apply(expire);
   CHECK(sequences(expire) == Sequences{2, 3});
-  CHECK(expire.more);
+  CHECK(expire.shares[0].more);
   expire = store.apply(expire);
   CHECK(sequences(expire) == Sequences{4, 5});
-  CHECK_FALSE(expire.more);
+  CHECK_FALSE(expire.shares[0].more);
+}
+
+BACKEND_TEST("when so many were looked at in all, no further lane is begun") {
+  UnderTest store;
+  Expire expire;
+  expire.look_max = 2;
+  expire.now = at(2'000);
+  for (const char* const route : {"a", "b", "c", "d"}) {
+    const auto lane = open_lane(*store, "reports", route);
+    expire.shares.push_back(an_expire(lane, 0).shares.front());
+    Insert insert = an_insert(lane, 1);
+    insert.job.start_by = at(2'000);
+    store.apply(insert);
+  }
+  // One that is not over is seen, too, and costs nothing.
+  store.apply(an_insert(expire.shares[0].lane, 2));
+  const Expire expired = store.apply(expire);
+  CHECK(expired.done == 2);
+  REQUIRE(expired.ended.size() == 2);
+  CHECK(expired.ended[0].lane == expire.shares[0].lane);
+  CHECK(expired.ended[1].lane == expire.shares[1].lane);
+  CHECK(expired.shares[0].oldest == at(1'000));
+  expire.shares.erase(expire.shares.begin(), expire.shares.begin() + 2);
+  CHECK(store.apply(expire).ended.size() == 2);
 }
 
 BACKEND_TEST("a retry that is due ends when its time is over, whatever waits before it") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId begun = store.apply(an_insert(lane, 1, true)).id;
   REQUIRE(store.apply(a_requeue(a_fence(begun, 1), 2'000)).applied);
   const JobId given_back = store.apply(an_insert(lane, 2, true)).id;

@@ -1,4 +1,4 @@
-// What every backend does, whatever it keeps its jobs in: lanes, attempts, ends, keys.
+// What every backend does, whatever it keeps its jobs in: attempts, ends, keys.
 #include "tests/store/backend_under_test.hpp"
 
 using namespace raincheck::store;
@@ -10,31 +10,17 @@ namespace jobs = raincheck::jobs;
 
 using Marks = std::vector<int>;
 
-BACKEND_TEST("a lane keeps its number, and another priority is another lane") {
-  UnderTest store;
-  const Lane high = store->open_lane("reports", 0);
-  const Lane low = store->open_lane("reports", 2);
-  CHECK(high.number != low.number);
-  CHECK(store->open_lane("reports", 0).number == high.number);
-  store.reopen();
-  CHECK(store->open_lane("reports", 2).number == low.number);
-  const std::vector<Lane> lanes = store->lanes();
-  REQUIRE(lanes.size() == 2);
-  CHECK(lanes[0].upstream == "reports");
-  CHECK(lanes[1].priority == 2);
-}
-
 BACKEND_TEST("jobs are claimed in the order of their submission, with everything but a response") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   for (std::uint8_t mark = 1; mark <= 5; ++mark) {
     const Insert inserted = store.apply(an_insert(lane, mark));
     CHECK(inserted.outcome == Insert::Outcome::queued);
   }
   const Claim first = store.apply(a_claim(lane, 2));
   CHECK(marks(first) == Marks{1, 2});
-  CHECK(first.queued == 3);
-  CHECK(first.next_due == WallTime());
+  CHECK(first.shares[0].queued == 3);
+  CHECK(first.shares[0].due == WallTime());
   const jobs::Job& job = first.jobs[1];
   CHECK(job.state == State::running);
   CHECK(job.attempt == 1);
@@ -54,7 +40,7 @@ BACKEND_TEST("jobs are claimed in the order of their submission, with everything
 
 BACKEND_TEST("the order of a lane survives an end and a crash") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   for (std::uint8_t mark = 1; mark <= 6; ++mark) store.apply(an_insert(lane, mark));
   CHECK(marks(store.apply(a_claim(lane, 2))) == Marks{1, 2});
   store.reopen();
@@ -67,7 +53,7 @@ BACKEND_TEST("the order of a lane survives an end and a crash") {
 
 BACKEND_TEST("a job starts at once only when nothing is queued before it") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const Insert first = store.apply(an_insert(lane, 1, true));
   CHECK(first.outcome == Insert::Outcome::running);
   CHECK(store.find(first.id).job.attempt == 1);
@@ -81,7 +67,7 @@ BACKEND_TEST("a job starts at once only when nothing is queued before it") {
 
 BACKEND_TEST("a retry that is due goes before a job that would start at once, a later one not") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const Insert first = store.apply(an_insert(lane, 1, true));
   REQUIRE(store.apply(a_requeue(a_fence(first.id, 1), 1'001)).applied);
   CHECK(store.apply(an_insert(lane, 2, true)).outcome == Insert::Outcome::running);
@@ -93,7 +79,7 @@ BACKEND_TEST("a retry that is due goes before a job that would start at once, a 
 
 BACKEND_TEST("a call that is under way is running, whatever retry would go first") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const Insert first = store.apply(an_insert(lane, 1, true));
   REQUIRE(store.apply(a_requeue(a_fence(first.id, 1), 500)).applied);
   Insert held = an_insert(lane, 2, true);
@@ -104,7 +90,7 @@ BACKEND_TEST("a call that is under way is running, whatever retry would go first
 
 BACKEND_TEST("a success keeps the result and erases the request") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   CHECK(store.apply(a_finish(a_fence(id, 1))).applied);
   for (int round = 0; round < 2; ++round) {
@@ -134,7 +120,7 @@ BACKEND_TEST("a success keeps the result and erases the request") {
 
 BACKEND_TEST("a failure without an answer has an error and no response") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   Finish finish;
   finish.fence = a_fence(id, 1);
@@ -151,7 +137,7 @@ BACKEND_TEST("a failure without an answer has an error and no response") {
 
 BACKEND_TEST("only the present attempt in its epoch ends a job") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1)).id;
   CHECK_FALSE(store.apply(a_finish(a_fence(id, 0))).applied);
   CHECK_FALSE(store.apply(a_finish(a_fence(id, 1))).applied);
@@ -168,7 +154,7 @@ BACKEND_TEST("only the present attempt in its epoch ends a job") {
 
 BACKEND_TEST("an attempt of an earlier process ends under that process's epoch only") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId first = store.apply(an_insert(lane, 1, true)).id;
   const JobId second = store.apply(an_insert(lane, 2, true)).id;
   store.apply(an_insert(lane, 3));
@@ -190,7 +176,7 @@ BACKEND_TEST("an attempt of an earlier process ends under that process's epoch o
 
 BACKEND_TEST("a retry waits until it is due and then goes first") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   store.apply(an_insert(lane, 2));
   CHECK(store.apply(a_requeue(a_fence(id, 1), 5'000)).applied);
@@ -205,22 +191,24 @@ BACKEND_TEST("a retry waits until it is due and then goes first") {
   store.apply(an_insert(lane, 3));
   const Claim early = store.apply(a_claim(lane, 1, 4'999));
   CHECK(marks(early) == Marks{2});
-  CHECK(early.queued == 2);
-  CHECK(early.next_due == at(5'000));
+  CHECK(early.shares[0].queued == 2);
+  CHECK(early.shares[0].due == WallTime());
+  CHECK(store.apply(a_claim(lane, 1, 4'999)).shares[0].due == at(5'000));
+  store.apply(an_insert(lane, 4));
   const Claim due = store.apply(a_claim(lane, 2, 5'000));
-  CHECK(marks(due) == Marks{1, 3});
+  CHECK(marks(due) == Marks{1, 4});
   CHECK(due.jobs[0].attempt == 2);
   CHECK(due.jobs[0].due_at == WallTime());
   CHECK(due.jobs[0].body.bytes == "request body 1");
-  CHECK(due.queued == 0);
-  CHECK(due.next_due == WallTime());
+  CHECK(due.shares[0].queued == 0);
+  CHECK(due.shares[0].due == WallTime());
   CHECK_FALSE(store.apply(a_finish(a_fence(id, 1))).applied);
   CHECK(store.apply(a_finish(a_fence(id, 2))).applied);
 }
 
 BACKEND_TEST("an attempt that does not count is given back") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   CHECK(store.apply(a_requeue(a_fence(id, 1), 10, false)).applied);
   CHECK(store.find(id).job.attempt == 0);
@@ -229,7 +217,7 @@ BACKEND_TEST("an attempt that does not count is given back") {
 
 BACKEND_TEST("where a backend tells of a call outlives crashes and goes with every later attempt") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   CHECK(store.apply(a_follow(a_fence(id, 1), "10.0.0.1:80 /operations/7 ")).applied);
   store.crash();
@@ -248,7 +236,7 @@ BACKEND_TEST("where a backend tells of a call outlives crashes and goes with eve
 
 BACKEND_TEST("only the present attempt of a running job says where its backend tells of it") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   CHECK_FALSE(store.apply(a_follow(a_fence(id, 2), "10.0.0.1:80 /a ")).applied);
   CHECK_FALSE(store.apply(a_follow(a_fence(id, 1, 999), "10.0.0.1:80 /a ")).applied);
@@ -261,7 +249,7 @@ BACKEND_TEST("only the present attempt of a running job says where its backend t
 
 BACKEND_TEST("a due time of long ago, or none, is at once") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   CHECK(store.apply(a_requeue(a_fence(id, 1), 0)).applied);
   CHECK(store.find(id).job.state == State::queued);
@@ -270,7 +258,7 @@ BACKEND_TEST("a due time of long ago, or none, is at once") {
 
 BACKEND_TEST("a canceled job in the queue is skipped and keeps its place in nobody's way") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   std::vector<JobId> ids;
   for (std::uint8_t mark = 1; mark <= 4; ++mark) {
     ids.push_back(store.apply(an_insert(lane, mark)).id);
@@ -288,13 +276,13 @@ BACKEND_TEST("a canceled job in the queue is skipped and keeps its place in nobo
   store.apply(a_cancel(ids[3]));
   const Claim none = store.apply(a_claim(lane, 1));
   CHECK(none.jobs.empty());
-  CHECK(none.queued == 0);
+  CHECK(none.shares[0].queued == 0);
   CHECK(store.apply(an_insert(lane, 5, true)).outcome == Insert::Outcome::running);
 }
 
 BACKEND_TEST("a canceled attempt can end nothing, and a canceled retry never starts") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId running = store.apply(an_insert(lane, 1, true)).id;
   const Cancel canceled = store.apply(a_cancel(running));
   CHECK(canceled.was == State::running);
@@ -306,13 +294,13 @@ BACKEND_TEST("a canceled attempt can end nothing, and a canceled retry never sta
   CHECK(store.apply(a_cancel(waiting)).was == State::queued);
   const Claim claim = store.apply(a_claim(lane, 5, 9'000));
   CHECK(claim.jobs.empty());
-  CHECK(claim.next_due == WallTime());
+  CHECK(claim.shares[0].due == WallTime());
   CHECK(store->orphans().empty());
 }
 
 BACKEND_TEST("a cancel that comes too late changes nothing and tells how the job ended") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   store.apply(a_finish(a_fence(id, 1), State::failed));
   const Cancel late = store.apply(a_cancel(id));
@@ -325,7 +313,7 @@ BACKEND_TEST("a cancel that comes too late changes nothing and tells how the job
 
 BACKEND_TEST("an erased job is gone, and one that is pending is not erased") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   const Erase early = store.apply(an_erase(id));
   CHECK(early.presence == Presence::present);
@@ -345,7 +333,7 @@ BACKEND_TEST("an erased job is gone, and one that is pending is not erased") {
 
 BACKEND_TEST("a place that was never given out is unknown, and so is another random part") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1)).id;
   const auto check = [&](JobId other) {
     CHECK(store.find(other).presence == Presence::unknown);
@@ -377,7 +365,7 @@ BACKEND_TEST("a place that was never given out is unknown, and so is another ran
 
 BACKEND_TEST("a place is never given out again, not after its job is erased or the process died") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId first = store.apply(an_insert(lane, 1, true)).id;
   store.apply(a_cancel(first));
   store.apply(an_erase(first));
@@ -389,7 +377,7 @@ BACKEND_TEST("a place is never given out again, not after its job is erased or t
 
 BACKEND_TEST("the same key is the same job, whatever became of it, until it is erased") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(with_key(an_insert(lane, 1, true), 7, 1)).id;
   const auto repeat = [&](std::uint8_t fingerprint) {
     return store.apply(with_key(an_insert(lane, 9, true), 7, fingerprint));
@@ -412,7 +400,7 @@ BACKEND_TEST("the same key is the same job, whatever became of it, until it is e
 
 BACKEND_TEST("two submissions of one key in one batch are one job") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   Command first(with_key(an_insert(lane, 1), 7, 1));
   Command second(with_key(an_insert(lane, 2), 7, 1));
   Command* batch[] = {&first, &second};
@@ -424,7 +412,7 @@ BACKEND_TEST("two submissions of one key in one batch are one job") {
 
 BACKEND_TEST("jobs are pruned when their retention is over, oldest first and at most so many") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   std::vector<JobId> ids;
   for (std::uint8_t mark = 1; mark <= 3; ++mark) {
     const JobId id = store.apply(with_key(an_insert(lane, mark, true), mark, 1)).id;
@@ -446,7 +434,7 @@ BACKEND_TEST("jobs are pruned when their retention is over, oldest first and at 
 
 BACKEND_TEST("a queued job tells how many are before it") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   std::vector<JobId> ids;
   for (std::uint8_t mark = 1; mark <= 4; ++mark) {
     ids.push_back(store.apply(an_insert(lane, mark)).id);
@@ -458,20 +446,9 @@ BACKEND_TEST("a queued job tells how many are before it") {
   CHECK(store.find(ids[0]).job.ahead == 0);
 }
 
-BACKEND_TEST("lanes do not see each other") {
-  UnderTest store;
-  const auto one = store->open_lane("one", 0).number;
-  const auto two = store->open_lane("two", 0).number;
-  for (std::uint8_t mark = 1; mark <= 6; ++mark) {
-    store.apply(an_insert(mark % 2 == 0 ? two : one, mark));
-  }
-  CHECK(marks(store.apply(a_claim(two, 10))) == Marks{2, 4, 6});
-  CHECK(marks(store.apply(a_claim(one, 10))) == Marks{1, 3, 5});
-}
-
 BACKEND_TEST("commands of one batch see each other, in order") {
   UnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id{jobs::Place{0, lane, 1}, an_insert(lane, 1).job.random};
   Command insert(an_insert(lane, 1));
   Command claim(a_claim(lane, 1));

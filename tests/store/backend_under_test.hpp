@@ -116,6 +116,14 @@ class SqliteUnderTest {
   std::unique_ptr<SqliteBackend> backend_;
 };
 
+inline std::uint32_t open_lane(Backend& backend,
+                               const std::string& upstream,
+                               const std::string& route = "route",
+                               std::uint8_t priority = 0) {
+  const LaneName name{upstream, route, priority};
+  return backend.open_lanes(std::span(&name, 1)).front();
+}
+
 // Commands with everything that a test does not care about filled in.
 
 inline Insert an_insert(std::uint32_t lane, std::uint8_t mark, bool start = false) {
@@ -151,8 +159,9 @@ inline Insert with_key(Insert insert, std::uint8_t key, std::uint8_t fingerprint
 
 inline Claim a_claim(std::uint32_t lane, std::uint32_t count, std::int64_t now = 2'000) {
   Claim claim;
-  claim.lane = lane;
-  claim.count = count;
+  Claim::Share& share = claim.shares.emplace_back();
+  share.lane = lane;
+  share.count = count;
   claim.now = at(now);
   return claim;
 }

@@ -41,7 +41,7 @@ void execute(const std::string& directory, const char* sql) {
 // A store with a job in every state, and what is needed to ask for them.
 struct Filled {
   Filled() {
-    lane = store->open_lane("reports", 0).number;
+    lane = open_lane(*store, "reports");
     succeeded = store.apply(an_insert(lane, 1, true)).id;
     result = spool(100'000);
     Finish finish = a_finish(a_fence(succeeded, 1));
@@ -114,7 +114,7 @@ TEST_CASE("a backup of a store that was killed, or ended in order, is whole too"
 
 TEST_CASE("a backup is whole whatever is committed, erased and copied meanwhile") {
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   std::atomic<bool> over{false};
   std::thread upkeep([&] {
     while (!over) {

@@ -107,18 +107,21 @@ Job Model::start(std::int64_t key, WallTime now) {
 }
 
 void Model::apply_one(Claim& command) {
-  LaneState& lane = lanes_[command.lane - 1];
-  while (command.jobs.size() < command.count && !lane.later.empty() &&
-         lane.later.begin()->first <= command.now) {
-    command.jobs.push_back(start(lane.later.begin()->second, command.now));
-    lane.later.erase(lane.later.begin());
+  for (Claim::Share& share : command.shares) {
+    LaneState& lane = lanes_[share.lane - 1];
+    std::uint32_t wanted = share.count;
+    for (; wanted > 0 && !lane.later.empty() && lane.later.begin()->first <= command.now;
+         --wanted) {
+      command.jobs.push_back(start(lane.later.begin()->second, command.now));
+      lane.later.erase(lane.later.begin());
+    }
+    for (; wanted > 0 && !lane.queue.empty(); --wanted) {
+      command.jobs.push_back(start(lane.queue.front(), command.now));
+      lane.queue.pop_front();
+    }
+    share.queued = queued(share.lane);
+    share.due = lane.queue.empty() ? next_due(share.lane) : WallTime();
   }
-  while (command.jobs.size() < command.count && !lane.queue.empty()) {
-    command.jobs.push_back(start(lane.queue.front(), command.now));
-    lane.queue.pop_front();
-  }
-  command.queued = queued(command.lane);
-  command.next_due = next_due(command.lane);
 }
 
 namespace {
@@ -138,8 +141,20 @@ void Model::expire(Expire& command, std::int64_t key) {
 }
 
 void Model::apply_one(Expire& command) {
-  LaneState& lane = lanes_[command.lane - 1];
+  std::size_t looked = 0;
+  for (Expire::Share& share : command.shares) {
+    if (looked >= command.look_max) break;
+    looked += expire_lane(command, share);
+    share.queued = queued(share.lane);
+    ++command.done;
+  }
+}
+
+// How many were looked at.
+std::size_t Model::expire_lane(Expire& command, Expire::Share& share) {
+  LaneState& lane = lanes_[share.lane - 1];
   const std::size_t look_max = command.look_max;
+  const std::size_t ended_before = command.ended.size();
   std::size_t looked = 0;
   for (auto entry = lane.later.begin(); looked < look_max && entry != lane.later.end();) {
     const auto [due, key] = *entry;
@@ -149,32 +164,33 @@ void Model::apply_one(Expire& command) {
     if (over) expire(command, key);
     entry = over ? lane.later.erase(entry) : std::next(entry);
   }
-  command.more = looked == look_max && command.ended.size() == look_max;
+  share.more = looked == look_max && command.ended.size() - ended_before == look_max;
+  std::size_t all = looked;
   for (looked = 0; looked < look_max && !lane.queue.empty(); ++looked) {
     const std::int64_t key = lane.queue.front();
     if (!is_over(jobs_.at(key).job, command.now)) {
-      command.oldest = jobs_.at(key).job.created_at;
+      share.oldest = jobs_.at(key).job.created_at;
       break;
     }
     expire(command, key);
     lane.queue.pop_front();
   }
-  command.more = command.more || looked == look_max;
-  for (Expire::Cursor& cursor : command.cursors) {
-    looked = 0;
-    for (auto at = lane.queue.begin(); looked < look_max && at != lane.queue.end();) {
-      const Job& job = jobs_.at(*at).job;
-      const std::uint64_t sequence = job.id.place.sequence;
-      const bool passed = sequence < cursor.from;
-      if (!passed && job.created_at > command.now - cursor.patience) break;
-      const bool over = !passed && is_over(job, command.now);
-      looked += !passed;
-      cursor.from = std::max(cursor.from, sequence + 1);
-      if (over) expire(command, *at);
-      at = over ? lane.queue.erase(at) : std::next(at);
-    }
-    command.more = command.more || looked == look_max;
+  share.more = share.more || looked == look_max;
+  all += looked;
+  looked = 0;
+  for (auto at = lane.queue.begin(); looked < look_max && at != lane.queue.end();) {
+    const Job& job = jobs_.at(*at).job;
+    const std::uint64_t sequence = job.id.place.sequence;
+    const bool passed = sequence < share.from;
+    if (!passed && job.created_at > command.now - share.patience) break;
+    const bool over = !passed && is_over(job, command.now);
+    looked += !passed;
+    share.from = std::max(share.from, sequence + 1);
+    if (over) expire(command, *at);
+    at = over ? lane.queue.erase(at) : std::next(at);
   }
+  share.more = share.more || looked == look_max;
+  return all + looked;
 }
 
 Model::Entry* Model::fenced(const Fence& fence) {
@@ -306,15 +322,26 @@ std::string compare(const Claim& a, const Claim& b) {
     const std::string text = difference(a.jobs[i], b.jobs[i]);
     if (!text.empty()) return text;
   }
-  return first_of(unequal("queued", a.queued, b.queued),
-                  unequal("next_due", a.next_due, b.next_due));
+  for (std::size_t i = 0; i < a.shares.size(); ++i) {
+    const std::string text = first_of(unequal("queued", a.shares[i].queued, b.shares[i].queued),
+                                      unequal("due", a.shares[i].due, b.shares[i].due));
+    if (!text.empty()) return text;
+  }
+  return "";
 }
 
 // Where a cursor stands is the store's own affair: what matters is what it comes upon.
 std::string compare(const Expire& a, const Expire& b) {
-  return first_of(
-      first_of(unequal("ended", a.ended, b.ended), unequal("more", a.more, b.more)),
-      first_of(unequal("routes", a.routes, b.routes), unequal("oldest", a.oldest, b.oldest)));
+  for (std::size_t i = 0; i < a.done; ++i) {
+    const Expire::Share& one = a.shares[i];
+    const Expire::Share& other = b.shares[i];
+    const std::string text =
+        first_of(unequal("queued", one.queued, other.queued), unequal("more", one.more, other.more),
+                 unequal("oldest", one.oldest, other.oldest));
+    if (!text.empty()) return text;
+  }
+  return first_of(unequal("ended", a.ended, b.ended), unequal("routes", a.routes, b.routes),
+                  unequal("done", a.done, b.done));
 }
 
 std::string compare(const Finish& a, const Finish& b) {

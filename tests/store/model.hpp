@@ -50,6 +50,7 @@ class Model {
   void apply_one(Insert& command);
   void apply_one(Claim& command);
   void apply_one(Expire& command);
+  std::size_t expire_lane(Expire& command, Expire::Share& share);
   void expire(Expire& command, std::int64_t key);
   void apply_one(Finish& command);
   void apply_one(Requeue& command);

@@ -26,7 +26,8 @@ constexpr int batches = 40;
 class Simulation {
  public:
   explicit Simulation(unsigned seed) : random_(seed), model_(lanes) {
-    for (std::uint8_t lane = 0; lane < lanes; ++lane) store_->open_lane("upstream", lane);
+    for (std::uint32_t lane = 0; lane < lanes; ++lane)
+      open_lane(*store_, "upstream", "route-" + std::to_string(lane));
   }
 
   // Nothing, or what went wrong.
@@ -112,15 +113,27 @@ class Simulation {
     return finish;
   }
 
+  // Each at most once, in whatever order.
+  std::vector<std::uint32_t> some_lanes() {
+    std::vector<std::uint32_t> some;
+    for (std::uint32_t lane = 1; lane <= lanes; ++lane) {
+      if (one_in(2))
+        some.insert(some.begin() + static_cast<std::ptrdiff_t>(below(some.size() + 1)), lane);
+    }
+    return some;
+  }
+
   Expire some_expire() {
     Expire expire;
-    expire.lane = static_cast<std::uint32_t>(1 + below(lanes));
+    for (const std::uint32_t lane : some_lanes()) {
+      Expire::Share& share = expire.shares.emplace_back();
+      share.lane = lane;
+      share.patience = jobs::milliseconds(below(600));
+      share.from = below(40);
+    }
     expire.look_max = static_cast<std::uint32_t>(1 + below(4));
     expire.now = time(0);
     expire.request_retention = jobs::milliseconds(below(4) * 500);
-    for (std::uint64_t cursors = below(3); cursors != 0; --cursors) {
-      expire.cursors.push_back({jobs::milliseconds(below(600)), below(40)});
-    }
     return expire;
   }
 
@@ -128,8 +141,11 @@ class Simulation {
     const std::uint64_t kind = below(21);
     if (kind < 6) return some_insert();
     if (kind < 9) {
-      Claim claim = a_claim(static_cast<std::uint32_t>(1 + below(lanes)),
-                            static_cast<std::uint32_t>(below(4)));
+      Claim claim;
+      for (const std::uint32_t lane : some_lanes()) {
+        const auto count = static_cast<std::uint32_t>(below(4));
+        claim.shares.push_back(a_claim(lane, count).shares.front());
+      }
       claim.now = time(0);
       return claim;
     }

@@ -23,7 +23,7 @@ class ScriptedBackend final : public Backend {
   std::atomic<bool> due{false};
   std::atomic<int> checkpoints{0};
 
-  Lane open_lane(const std::string&, std::uint8_t) override { return Lane(); }
+  std::vector<std::uint32_t> open_lanes(std::span<const LaneName>) override { return {}; }
   std::vector<Lane> lanes() override { return {}; }
   std::vector<Orphan> orphans(const jobs::Place&) override { return {}; }
   jobs::IdCodec::Secret secret() override { return {}; }

@@ -68,7 +68,7 @@ std::vector<Command> many_inserts(std::uint32_t lane, int count, std::size_t siz
 
 TEST_CASE("the store's directory is 0700 and its files are 0600") {
   SqliteUnderTest store;
-  store.apply(an_insert(store->open_lane("reports", 0).number, 1));
+  store.apply(an_insert(open_lane(*store, "reports"), 1));
   struct stat status {};
   REQUIRE(::stat(store.directory().c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0700);
@@ -89,7 +89,7 @@ TEST_CASE("a second process is refused in words") {
 
 TEST_CASE("a damaged, a foreign and a newer database are refused in words and left as they are") {
   SqliteUnderTest store;
-  store.apply(an_insert(store->open_lane("reports", 0).number, 1));
+  store.apply(an_insert(open_lane(*store, "reports"), 1));
   const std::string directory = store.directory();
   const std::string database = directory + "/raincheck.db";
   store.close();
@@ -146,7 +146,7 @@ TEST_CASE("a store whose making was cut short is made again") {
 TEST_CASE("a full disk refuses the batch whole, and the next one works when space is back") {
   FaultyVfs disk;
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId kept = store.apply(an_insert(lane, 1, true)).id;
   for (int after = 0;; ++after) {
     disk.fail_writes(after, SQLITE_FULL);
@@ -175,7 +175,7 @@ TEST_CASE("after a failed sync nothing is applied any more, and a new process re
   for (int after = 0; after < 2; ++after) {
     FaultyVfs disk;
     SqliteUnderTest store;
-    const auto lane = store->open_lane("reports", 0).number;
+    const auto lane = open_lane(*store, "reports");
     const JobId kept = store.apply(an_insert(lane, 1)).id;
     disk.fail_syncs(after, SQLITE_IOERR_FSYNC);
     jobs::Result<void> applied;
@@ -200,7 +200,7 @@ TEST_CASE("after a failed sync nothing is applied any more, and a new process re
 TEST_CASE("another failure of a write is final too") {
   FaultyVfs disk;
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   disk.fail_writes(0, SQLITE_IOERR_WRITE);
   std::vector<Command> batch = many_inserts(lane, 1, 100);
   CHECK(apply(store, batch).error().fault == Fault::store_failed);
@@ -211,7 +211,7 @@ TEST_CASE("another failure of a write is final too") {
 TEST_CASE("a file named by a batch stays when nobody knows whether the batch is durable") {
   FaultyVfs disk;
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   auto created = store.spool().create(SpoolUse::accepted);
   REQUIRE(created.has_value());
   const std::uint64_t number = (*created)->number();
@@ -235,7 +235,7 @@ TEST_CASE("a file named by a batch stays when nobody knows whether the batch is 
 
 TEST_CASE("the log starts over under constant load, also while jobs are read") {
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1)).id;
   std::uintmax_t largest = 0;
   for (int round = 0; round < 500; ++round) {
@@ -255,7 +255,7 @@ TEST_CASE("the log starts over under constant load, also while jobs are read") {
 TEST_CASE("the log starts over although a commit comes into every copying of it") {
   FaultyVfs disk;
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   for (int round = 0; round < 200; ++round) {
     std::vector<Command> batch = many_inserts(lane, 64, 7'000);
     REQUIRE(apply(store, batch).has_value());
@@ -270,7 +270,7 @@ TEST_CASE("the log starts over although a commit comes into every copying of it"
 
 TEST_CASE("a log may be copied on one thread while another commits and a third reads") {
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1)).id;
   std::atomic<bool> over{false};
   std::thread upkeep([&] {
@@ -293,7 +293,7 @@ TEST_CASE("a log may be copied on one thread while another commits and a third r
 TEST_CASE("a batch that changes nothing writes nothing") {
   FaultyVfs disk;
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   disk.fail_writes(0, SQLITE_IOERR_WRITE);
   disk.fail_syncs(0, SQLITE_IOERR_FSYNC);
@@ -305,7 +305,7 @@ TEST_CASE("a batch that changes nothing writes nothing") {
 
 TEST_CASE("a log that nobody checkpoints is bounded all the same") {
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   for (int round = 0; round < 700; ++round) {
     std::vector<Command> batch = many_inserts(lane, 64, 7'000);
     REQUIRE(apply(store, batch).has_value());
@@ -315,7 +315,7 @@ TEST_CASE("a log that nobody checkpoints is bounded all the same") {
 
 TEST_CASE("a database that was large shrinks again, a little at each pruning, and loses nothing") {
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId kept = store.apply(an_insert(lane, 1, true)).id;
   Finish finish = a_finish(a_fence(kept, 1));
   finish.retention = jobs::milliseconds(100'000);
@@ -356,7 +356,7 @@ TEST_CASE("what has to be recorded on a full disk is taken from the reserve") {
   store.close();
   store.set_limits({0, 0, 64 * 1024});
   store.open();
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const JobId id = store.apply(an_insert(lane, 1, true)).id;
   Space& space = store.spool().space();
   CHECK(space.is_whole());
@@ -378,7 +378,7 @@ TEST_CASE("what has to be recorded on a full disk is taken from the reserve") {
 
 TEST_CASE("a log that a backup held back goes on from its start, and is cut to its size") {
   SqliteUnderTest store;
-  const auto lane = store->open_lane("reports", 0).number;
+  const auto lane = open_lane(*store, "reports");
   const auto log_bytes = [&] {
     return std::filesystem::file_size(store.directory() + "/raincheck.db-wal");
   };

@@ -22,15 +22,15 @@ Marks marks_of(const List& list) {
   return marks;
 }
 
-// Two lanes, jobs 1 to 6 in turns, of every state but canceled.
+// Three lanes, jobs 1 to 6, of every state but canceled.
 struct Listed {
   Listed() {
-    const auto one = store->open_lane("reports", 0).number;
-    const auto two = store->open_lane("letters", 0).number;
+    const auto one = open_lane(*store, "reports");
+    const auto two = open_lane(*store, "letters");
     const auto first = store.apply(submitted(one, 1, 1'000, true)).id;
     store.apply(labeled(submitted(two, 2, 2'000, true)));
     const auto third = store.apply(labeled(submitted(one, 3, 3'000, true))).id;
-    Insert other = submitted(two, 4, 4'000);
+    Insert other = submitted(open_lane(*store, "letters", "letters"), 4, 4'000);
     other.job.route = "letters";
     store.apply(other);
     const auto fifth = store.apply(labeled(submitted(one, 5, 5'000, true), "kind=a\n")).id;

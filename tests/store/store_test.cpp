@@ -347,7 +347,7 @@ TEST_CASE("shards on threads of their own share one store") {
   TemporaryDirectory directory;
   auto spool = std::make_unique<Spool>(directory / "store/spool");
   auto backend = std::make_unique<SqliteBackend>(SqliteOptions{directory / "store", 0}, *spool);
-  const auto lane = backend->open_lane("reports", 0).number;
+  const auto lane = open_lane(*backend, "reports");
   Store store(std::move(backend), std::move(spool), StoreOptions());
   std::array<int, shards> ended{};
   std::vector<std::thread> threads;
@@ -390,7 +390,7 @@ TEST_CASE("a store that stops with commands in its queue commits them") {
   {
     auto spool = std::make_unique<Spool>(directory / "store/spool");
     auto backend = std::make_unique<SqliteBackend>(SqliteOptions{directory / "store", 0}, *spool);
-    const auto lane = backend->open_lane("reports", 0).number;
+    const auto lane = open_lane(*backend, "reports");
     Store store(std::move(backend), std::move(spool), StoreOptions());
     asio::io_context io(1);
     Client client(store, io);

@@ -12,8 +12,8 @@ class PassingBackend : public store::Backend {
  public:
   explicit PassingBackend(std::unique_ptr<store::Backend> to) : to_(std::move(to)) {}
 
-  store::Lane open_lane(const std::string& upstream, std::uint8_t priority) override {
-    return to_->open_lane(upstream, priority);
+  std::vector<std::uint32_t> open_lanes(std::span<const store::LaneName> names) override {
+    return to_->open_lanes(names);
   }
   std::vector<store::Lane> lanes() override { return to_->lanes(); }
   std::vector<Orphan> orphans(const jobs::Place& after) override { return to_->orphans(after); }

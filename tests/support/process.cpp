@@ -182,7 +182,7 @@ void TestShard::give_up() {
 Process::Process(ProcessParts parts)
     : parts_(std::move(parts)),
       store_(open_store(parts_)),
-      site_(std::make_unique<proxy::Site>(parts_.config, *store_, route_numbers_)),
+      site_(std::make_unique<proxy::Site>(parts_.config, *store_, routes_)),
       metrics_(parts_.shards) {
   for (const config::Upstream& upstream : parts_.config.upstreams) {
     slots_.push_back(std::make_unique<proxy::Slots>(upstream.max_concurrency));
@@ -284,7 +284,8 @@ awaitable<void> submit_job(Submitted& submitted) {
   insert.job.head = submitted.head;
   insert.job.retention = submitted.route.retention;
   proxy::Slots& slots = *upstream.slots;
-  insert.start = !slots.held() && !slots.paused() && upstream.queue->empty() && slots.try_take();
+  insert.start = !slots.held() && !slots.paused() && !submitted.route.known->paused &&
+                 !slots.has_backlog() && upstream.queue->empty() && slots.try_take();
   const bool has_slot = insert.start;
   jobs::Job job;
   job.created_at = job.started_at = insert.job.created_at;
@@ -349,6 +350,14 @@ jobs::Job Process::find(const jobs::JobId& id) {
   const jobs::Result<void> found = store_->backend().find(std::span(&batch, 1));
   if (!found || find.presence != store::Presence::present) throw std::runtime_error("no such job");
   return find.job;
+}
+
+void Process::pause_route(std::string_view route, bool paused) {
+  site_->find(route)->known->paused = paused;
+  for (std::size_t upstream = 0; upstream < slots_.size(); ++upstream) {
+    TestShard& shard = *shards_[upstream % shards_.size()];
+    asio::post(shard.io(), [&shard, upstream] { shard.dispatcher(upstream)->pauses_changed(); });
+  }
 }
 
 proxy::Dispatcher& Process::dispatcher(std::size_t upstream) {

@@ -127,6 +127,7 @@ class Process {
   TestShard& shard(std::size_t index = 0) { return *shards_[index]; }
   proxy::Slots& slots(std::size_t upstream = 0) { return *slots_[upstream]; }
   proxy::Dispatcher& dispatcher(std::size_t upstream = 0);
+  void pause_route(std::string_view route, bool paused);
   std::int64_t pending() const { return pending_.count; }
   const proxy::Recovered& recovered() const { return recovered_; }
 
@@ -138,7 +139,7 @@ class Process {
 
   ProcessParts parts_;
   std::unique_ptr<store::Store> store_;
-  proxy::Numbers route_numbers_;
+  proxy::KnownRoutes routes_;
   std::unique_ptr<proxy::Site> site_;
   std::vector<std::unique_ptr<proxy::Slots>> slots_;
   std::vector<proxy::ServerSlots> server_slots_;
