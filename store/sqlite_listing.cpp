@@ -44,13 +44,13 @@ void SqliteListing::begin_cursor(List& command) {
   SqliteRows rows = tails_.query();
   while (rows.next()) {
     const bool is_wanted = command.route.empty() || rows.bytes(1) == command.route;
-    const std::uint64_t begin = command.newest_first ? rows.number<std::uint64_t>(0) : 0;
-    const std::uint64_t end = command.newest_first ? 0 : jobs::Place::sequence_max;
-    command.cursor.push_back(is_wanted ? begin : end);
+    const std::uint64_t begin = command.newest_first ? rows.number<std::uint64_t>(0) : 1;
+    command.cursor.push_back(is_wanted ? begin : 0);
   }
 }
 
 // Newest first, the cursor is the sequence that was looked at last, else the one to look at next.
+// 0: there is nothing more to look at.
 template <class... Values>
 std::optional<std::int64_t> SqliteListing::next_key(SqliteStatement& statement,
                                                     const List& command,
@@ -59,7 +59,7 @@ std::optional<std::int64_t> SqliteListing::next_key(SqliteStatement& statement,
   const std::uint64_t at = command.cursor[lane - 1];
   const std::uint64_t from = command.newest_first ? 0 : at;
   const std::uint64_t before = command.newest_first ? at : jobs::Place::sequence_max;
-  if (from == before) return std::nullopt;
+  if (at == 0) return std::nullopt;
   SqliteRows rows = statement.query(jobs::Place{partition_, lane, from}.key(),
                                     jobs::Place{partition_, lane, before}.key(), values...);
   if (!rows.next() || rows.is_null(0)) return std::nullopt;
@@ -122,7 +122,10 @@ void SqliteListing::walk(List& command) {
   std::set<std::pair<std::int64_t, std::uint32_t>> order;  // of the heads: when, lane
   const auto look_at = [&](std::uint32_t lane) {
     heads[lane - 1] = next_in_lane(command, lane);
-    if (!heads[lane - 1]) return;
+    if (!heads[lane - 1]) {
+      if (command.newest_first) command.cursor[lane - 1] = 0;  // none is going to come there
+      return;
+    }
     const std::int64_t created = heads[lane - 1]->job.created_at.time_since_epoch().count();
     order.emplace(command.newest_first ? -created : created, lane);
   };
