@@ -10,8 +10,8 @@ namespace raincheck::proxy {
 
 namespace {
 
-// Of lines that go out together, and how long the first of them waits: written in large pieces a
-// line costs a third.
+// Of lines that go out together, and the time between two such pieces: written in large ones a line
+// costs a third.
 constexpr std::size_t batch_bytes = 128 * 1024;
 constexpr jobs::milliseconds batch_wait{20};
 
@@ -60,6 +60,7 @@ void AccessLog::Lines::flush() {
   if (text.empty()) return;
   logger->info(text);
   text.clear();
+  flushed_at = std::chrono::steady_clock::now();
 }
 
 void AccessLog::begin(jobs::WallTime time, std::string_view event) {
@@ -98,7 +99,8 @@ void AccessLog::end() {
     lines_->flush();
   } else if (!lines_->is_awaited) {
     lines_->is_awaited = true;
-    lines_->timer.expires_after(batch_wait);
+    // After a while of silence that is at once, at the end of this turn of the loop.
+    lines_->timer.expires_at(lines_->flushed_at + batch_wait);
     lines_->timer.async_wait([lines = lines_](boost::system::error_code) {
       lines->is_awaited = false;
       lines->flush();

@@ -161,6 +161,7 @@ class Php(Recipe):
         cookie = self.log_in()
         jobs = [self.job(self.post(cookie, year=2026, seconds=1.5)) for _ in range(2)]
         self.assertEqual(['succeeded'] * 2, [job.ended() for job in jobs])
+        self.proxy.stop()
         attempts = [line for line in self.proxy.access_log() if line['event'] == 'attempt' and line.get('job_id')]
         self.assertGreater(max(line['duration_ms'] for line in attempts), 1900, 'the second waited for the first')
 
