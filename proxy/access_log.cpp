@@ -60,7 +60,7 @@ void AccessLog::Lines::flush() {
   if (text.empty()) return;
   logger->info(text);
   text.clear();
-  flushed_at = std::chrono::steady_clock::now();
+  flushed_at = jobs::system_clock().now();
 }
 
 void AccessLog::begin(jobs::WallTime time, std::string_view event) {

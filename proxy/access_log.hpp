@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "config/config.hpp"
+#include "jobs/clock.hpp"
 #include "jobs/id.hpp"
 #include "jobs/job.hpp"
 
@@ -93,7 +94,7 @@ class AccessLog {
     const std::shared_ptr<spdlog::logger> logger;
     boost::asio::steady_timer timer;
     std::string text;
-    std::chrono::steady_clock::time_point flushed_at{};
+    jobs::TimePoint flushed_at{};
     bool is_awaited = false;
   };
 
