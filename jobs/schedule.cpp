@@ -33,6 +33,7 @@ void Schedule::stop(std::size_t lane, bool stopped) {
 void Schedule::enter(std::size_t lane) {
   const Lane& each = lanes_[lane];
   if (each.stopped || each.queue.count == 0) return;
+  startable_ += each.queue.count;
   if (each.queue.due == WallTime()) {
     priorities_[each.priority].ready.emplace(each.turn, lane);
   } else {
@@ -43,25 +44,27 @@ void Schedule::enter(std::size_t lane) {
 // Wherever it is.
 void Schedule::leave(std::size_t lane) {
   const Lane& each = lanes_[lane];
+  if (!each.stopped) startable_ -= each.queue.count;
   priorities_[each.priority].ready.erase({each.turn, lane});
   later_.erase({each.queue.due, lane});
 }
 
-bool Schedule::is_due(WallTime now) {
+std::size_t Schedule::due_lanes(WallTime now) {
   while (!later_.empty() && later_.begin()->first <= now) {
     const std::size_t lane = later_.begin()->second;
     later_.erase(later_.begin());
     priorities_[lanes_[lane].priority].ready.emplace(lanes_[lane].turn, lane);
   }
-  return std::any_of(priorities_.begin(), priorities_.end(),
-                     [](const Priority& each) { return !each.ready.empty(); });
+  std::size_t lanes = 0;
+  for (const Priority& each : priorities_) lanes += each.ready.size();
+  return lanes;
 }
 
 // The priority with most credit is next and pays for its turn. Credit is then raised until the best
 // of those that have work stands at 0, and nobody may have more: so a priority that had no work
 // comes back level with the others, neither with saved turns nor with old debts.
 std::optional<Schedule::Turn> Schedule::next(WallTime now, std::uint32_t most) {
-  if (!is_due(now)) return std::nullopt;
+  if (due_lanes(now) == 0) return std::nullopt;
   Priority* best = nullptr;
   for (Priority& each : priorities_) {
     if (!each.ready.empty() && (!best || each.credit > best->credit)) best = &each;

@@ -39,12 +39,14 @@ class Schedule {
     std::uint32_t count = 0;
   };
   std::optional<Turn> next(WallTime now, std::uint32_t most = 1);
-  // Whether next() gives one.
-  bool is_due(WallTime now);
+  // How many lanes next() would give one of.
+  std::size_t due_lanes(WallTime now);
   // When the next lane comes due, later than `now`.
   std::optional<WallTime> next_due(WallTime now) const;
   // In all lanes, stopped ones too.
   std::uint64_t count() const { return count_; }
+  // In those that are not stopped.
+  std::uint64_t startable() const { return startable_; }
 
  private:
   struct Lane {
@@ -66,6 +68,7 @@ class Schedule {
   std::set<std::pair<WallTime, std::size_t>> later_;  // lanes with work, by when it is due
   std::uint64_t turns_ = 0;
   std::uint64_t count_ = 0;
+  std::uint64_t startable_ = 0;
 };
 
 }  // namespace raincheck::jobs

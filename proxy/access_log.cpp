@@ -1,5 +1,7 @@
 #include "proxy/access_log.hpp"
 
+#include <spdlog/async.h>
+
 #include <algorithm>
 #include <array>
 
@@ -63,6 +65,20 @@ void AccessLog::Lines::flush() {
   flushed_at = jobs::system_clock().now();
 }
 
+// While earlier pieces wait to be written this one grows, so that those that can wait are large.
+void AccessLog::wait(const std::shared_ptr<Lines>& lines, jobs::TimePoint until) {
+  lines->timer.expires_at(until);
+  lines->timer.async_wait([lines](boost::system::error_code error) {
+    const auto writer = spdlog::thread_pool();
+    if (!error && writer && writer->queue_size() != 0 && !lines->text.empty()) {
+      wait(lines, lines->timer.expiry() + batch_wait);
+      return;
+    }
+    lines->is_awaited = false;
+    lines->flush();
+  });
+}
+
 void AccessLog::begin(jobs::WallTime time, std::string_view event) {
   if (time != time_ || time_text_.empty()) {
     time_ = time;
@@ -100,11 +116,7 @@ void AccessLog::end() {
   } else if (!lines_->is_awaited) {
     lines_->is_awaited = true;
     // After a while of silence that is at once, at the end of this turn of the loop.
-    lines_->timer.expires_at(lines_->flushed_at + batch_wait);
-    lines_->timer.async_wait([lines = lines_](boost::system::error_code) {
-      lines->is_awaited = false;
-      lines->flush();
-    });
+    wait(lines_, lines_->flushed_at + batch_wait);
   }
 }
 

@@ -98,6 +98,8 @@ class AccessLog {
     bool is_awaited = false;
   };
 
+  static void wait(const std::shared_ptr<Lines>& lines, jobs::TimePoint until);
+
   const config::AccessLog& settings_;
   const bool json_;
   jobs::IdCodec codec_;

@@ -251,14 +251,14 @@ awaitable<bool> Dispatcher::round() {
   if (probing_ && now >= probe_taken_at_) available();
   if (slots_.paused()) co_return false;
   if (now < not_before_ || (held_ && (probing_ || now < held_until_))) co_return false;
-  slots_.set_backlog(schedule_.is_due(looked_at_));
+  slots_.set_backlog(schedule_.due_lanes(looked_at_));
   if (!slots_.has_backlog()) co_return false;
   if (!context_.store.may_begin()) {
     not_before_ = now + claim_again;
     co_return false;
   }
-  const auto wanted =
-      static_cast<std::uint32_t>(std::min<std::uint64_t>(held_ ? 1 : claim_max, queued()));
+  const auto wanted = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(held_ ? 1 : claim_max, schedule_.startable()));
   std::uint32_t slots = slots_.take_up_to(wanted);
   if (slots == 0) {
     slots_.want(shard_);
@@ -266,7 +266,7 @@ awaitable<bool> Dispatcher::round() {
     if (slots == 0) co_return false;
   }
   Turns planned = plan(slots);
-  slots_.set_backlog(schedule_.is_due(looked_at_));
+  slots_.set_backlog(schedule_.due_lanes(looked_at_));
   std::uint32_t count = 0;
   for (const auto& each : planned) count += each.count;
   slots_.give(slots - count);

@@ -27,7 +27,10 @@ jobs::Estimate estimate_of(Services& services, const Job& job) {
   const RouteDurations* durations = &nothing;
   if (route) {
     durations = &services.bulletin.durations(route->known->number);
-    progress.concurrency = services.upstreams[route->upstream].slots->max();
+    const Slots& slots = *services.upstreams[route->upstream].slots;
+    progress.concurrency = slots.max();
+    // The lanes take turns.
+    progress.ahead *= std::max<std::size_t>(1, slots.backlog());
   }
   return jobs::estimate(durations->waited, durations->ran, progress, async.retry_after.min,
                         async.retry_after.max);

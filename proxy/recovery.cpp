@@ -25,9 +25,10 @@ constexpr int full_disk_tries = 4;
 // When an attempt of this job, given up now, may be made again: with `on_abort: drain` the backend
 // may still be at it.
 jobs::WallTime due(const Site& site, const jobs::Job& job, jobs::WallTime now) {
-  const SiteRoute* const route = site.find(job.route);
-  if (!route) return now;
-  const config::Upstream& upstream = site.config().upstreams[route->upstream];
+  // Not that of its route, which may have another by now.
+  const SiteLane& lane = *site.lane(job.id.place.lane);
+  if (!lane.route) return now;
+  const config::Upstream& upstream = site.config().upstreams[lane.upstream];
   if (upstream.on_abort != config::OnAbort::drain) return now;
   return std::max(now, job.started_at + upstream.hold());
 }
@@ -128,7 +129,7 @@ Command Recovery::settled(const Backend::Orphan& orphan) {
   const bool is_followed = !orphan.job.monitor.empty();
   const jobs::WallTime until = is_followed ? jobs::WallTime() : due(site_, orphan.job, now_);
   if (until > now_) {
-    counts.held.push_back({site_.find(orphan.job.route)->upstream, until - now_});
+    counts.held.push_back({site_.lane(orphan.job.id.place.lane)->upstream, until - now_});
   }
   const Decision decision = jobs::decide_orphan(orphan.job.may_resend, is_followed, now_);
   if (decision.action == Decision::Action::finish) {

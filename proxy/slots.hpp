@@ -41,9 +41,10 @@ class Slots {
   // Of an upstream, by an operator: no job of it begins, while plain calls go on.
   void pause(bool paused) { paused_.store(paused); }
   bool paused() const { return paused_.load(std::memory_order_relaxed); }
-  // Jobs that are due wait for slots: what comes now has its turn after them.
-  void set_backlog(bool backlog) { backlog_.store(backlog, std::memory_order_relaxed); }
-  bool has_backlog() const { return backlog_.load(std::memory_order_relaxed); }
+  // The lanes whose jobs are due and wait for slots: what comes now has its turn after them.
+  void set_backlog(std::size_t lanes) { backlog_.store(lanes, std::memory_order_relaxed); }
+  std::size_t backlog() const { return backlog_.load(std::memory_order_relaxed); }
+  bool has_backlog() const { return backlog() != 0; }
   // Of a server that was down: when it was up again. The beginning of time for one that never was.
   void set_back_at(jobs::TimePoint time) { back_at_ = time; }
   jobs::TimePoint back_at() const { return back_at_.load(std::memory_order_relaxed); }
@@ -60,7 +61,7 @@ class Slots {
   std::atomic<std::uint64_t> wanted_{0};
   std::atomic<bool> held_{false};
   std::atomic<bool> paused_{false};
-  std::atomic<bool> backlog_{false};
+  std::atomic<std::size_t> backlog_{0};
   std::atomic<jobs::TimePoint> back_at_{jobs::TimePoint()};
 };
 

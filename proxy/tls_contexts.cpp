@@ -293,7 +293,8 @@ std::unique_ptr<ServerTls> TlsContexts::Builder::server(const config::ListenerTl
     const std::string own_path = path + ".certificates[" + std::to_string(i) + "]";
     const auto own = own_certificate(certificate.cert_file, certificate.key_file, own_path);
     if (!own) continue;
-    const std::vector<std::string> names = names_of(*own->chain.front());
+    std::vector<std::string> names = names_of(*own->chain.front());
+    std::sort(names.begin(), names.end());
     const int key_type = EVP_PKEY_get_base_id(own->key.get());
     const std::size_t context = context_for(shown, names, key_type);
     if (context == tls->contexts_.size()) {

@@ -96,15 +96,17 @@ class Serving(SecureListener):
 
     def test_a_certificate_of_each_kind_for_one_name(self):
         """Each client is shown the one that it can verify; another name's is not touched by that."""
-        rsa, other = self.authority.issue('api.example.com', key=RSA), self.authority.issue('other.example.com', key=RSA)
-        self.serve_tls(certificates=[self.certificate, rsa, other])
+        names = ('DNS:api.example.com', 'DNS:b.example.com')
+        ecdsa = self.authority.issue('api.example.com', ','.join(names))
+        rsa = self.authority.issue('api.example.com', ','.join(reversed(names)), key=RSA)
+        self.serve_tls(certificates=[ecdsa, rsa, self.authority.issue('other.example.com', key=RSA)])
         kinds = {}
         for cipher in ('ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'):
             context = client_context(self.authority.cert_file)
             context.maximum_version = ssl.TLSVersion.TLSv1_2
             context.set_ciphers(cipher)
             kinds[cipher] = self.connect(context).sock.getpeercert(binary_form=True)
-        for cipher, certificate in zip(kinds, (self.certificate, rsa)):
+        for cipher, certificate in zip(kinds, (ecdsa, rsa)):
             with open(certificate.cert_file, encoding='ascii') as file:
                 self.assertEqual(ssl.PEM_cert_to_DER_cert(file.read()), kinds[cipher], cipher)
         self.assertEqual(200, self.ask('GET', '/x').status)

@@ -54,7 +54,7 @@ TEST_CASE("without a job due no lane is next") {
   CHECK_FALSE(next(schedule));
   schedule = schedule_of({high, low}, 0);
   schedule.set(1, {3, now + 1ms});
-  CHECK_FALSE(schedule.is_due(now));
+  CHECK(schedule.due_lanes(now) == 0);
   CHECK_FALSE(next(schedule));
   CHECK(next(schedule, now + 1ms) == 1);
   CHECK(schedule.count() == 2);
@@ -64,7 +64,7 @@ TEST_CASE("a job due exactly now or at once is due") {
   Schedule schedule = schedule_of({normal});
   CHECK(next(schedule) == 0);
   schedule.set(0, {2, now});
-  CHECK(schedule.is_due(now));
+  CHECK(schedule.due_lanes(now) == 1);
   CHECK(next(schedule) == 0);
 }
 
@@ -98,7 +98,7 @@ TEST_CASE("a lane that is stopped has no turns, keeps what it has, and goes on a
   CHECK(schedule.count() == 12);
   CHECK(turns(schedule, 3) == std::vector<std::size_t>{1, 1, 1});
   schedule.stop(1, true);
-  CHECK_FALSE(schedule.is_due(now));
+  CHECK(schedule.due_lanes(now) == 0);
   schedule.set(1, {2, now + 1ms});
   CHECK_FALSE(schedule.next_due(now));
   schedule.stop(0, false);
@@ -239,4 +239,19 @@ TEST_CASE("a turn of several jobs takes no more than there are, and is paid for 
   CHECK(taken == std::vector<std::uint32_t>{70, 3, 5});
   CHECK(schedule.of(1).count == 0);
   CHECK(schedule.count() == 203 - 78);
+}
+
+TEST_CASE("what waits in stopped lanes cannot start") {
+  Schedule schedule = schedule_of({normal, low}, 0);
+  schedule.set(0, {5, {}});
+  schedule.set(1, {2, now + 1ms});
+  CHECK(schedule.startable() == 7);
+  schedule.stop(0, true);
+  schedule.set(0, {6, {}});
+  CHECK(schedule.startable() == 2);
+  CHECK(next(schedule, now + 1ms) == 1);
+  CHECK(schedule.startable() == 1);
+  CHECK(schedule.count() == 7);
+  schedule.stop(0, false);
+  CHECK(schedule.startable() == 7);
 }
