@@ -179,9 +179,10 @@ class Raincheck:
         return [line for line in self.log().splitlines() if any(word in line for word in words)]
 
     def access_log(self):
-        """Every line of the access log, parsed; a line still being written is left out."""
+        """Every line of the access log, parsed, by its time: shards write on their own. A line still being written is
+        left out."""
         with open(self.stdout_path, encoding='utf-8') as file:
-            return [json.loads(line) for line in file.read().split('\n')[:-1]]
+            return sorted((json.loads(line) for line in file.read().split('\n')[:-1]), key=lambda line: line['ts'])
 
     def memory(self, what='VmRSS'):
         """Resident memory in bytes: VmRSS now, VmHWM the most that it ever was. A sanitizer's own counts nothing."""
