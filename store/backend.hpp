@@ -3,10 +3,10 @@
 // function at once.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "store/command.hpp"
@@ -20,7 +20,11 @@ struct LaneName {
   std::string route;
   std::uint8_t priority = 0;  // config::Priority, perhaps marked by who opens it
 
-  auto operator<=>(const LaneName&) const = default;
+  bool operator==(const LaneName&) const = default;
+  bool operator<(const LaneName& other) const {
+    return std::tie(upstream, route, priority) <
+           std::tie(other.upstream, other.route, other.priority);
+  }
 };
 
 // One first-in-first-out queue on disk.
