@@ -221,6 +221,22 @@ class ComingBack(EndToEnd):
         gate.open()
         self.assertEqual('succeeded', job.ended())
 
+    def test_with_drain_it_keeps_it_where_it_was_called_whatever_its_route_has_now(self):
+        upstream = {'max_concurrency': 1, 'on_abort': 'drain', 'abort_hold': '1h'}
+        self.serve(upstream=upstream)
+        gate = self.backend.on('/reports', Gate(echo, goes_on=True))
+        job = self.submit(method='PUT')
+        self.wait_for_calls(gate)
+        self.proxy.kill()
+        moved = self.config([route(upstream='other')], upstream=upstream, upstreams={'other': self.backend.url})
+        self.proxy.configure(moved)
+        self.proxy.start()
+        document = job.document()
+        self.assertEqual('queued', document['status'])
+        self.assertIn('nextAttemptAt', document)
+        self.assertEqual(1, self.backend.count())
+        gate.open()
+
     def test_a_job_whose_route_was_removed_fails_and_says_so(self):
         self.serve(upstream={'max_concurrency': 1})
         gate = self.backend.on('/reports', Gate())

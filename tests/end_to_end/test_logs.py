@@ -1,7 +1,10 @@
 """Logs: one line per exchange, one per attempt, joined by ids; nothing secret in them, nothing forged."""
+import concurrent.futures
+import fcntl
 import json
 import os
 import re
+import time
 
 from backend import Gate, answer, in_turn, raw, reset_after_reading
 from harness import EndToEnd, Job, route
@@ -183,6 +186,31 @@ class Logs(EndToEnd):
         answered = self.request('GET', '/x', {'X-Request-Id': 'mine', 'X-Forwarded-For': '6.6.6.6'})
         self.assertNotEqual('mine', answered.get('X-Request-Id'))
         self.assertEqual('127.0.0.1', self.backend.seen()[-1].get('X-Forwarded-For'))
+
+    def test_no_line_is_lost_while_their_reader_rests(self):
+        """More pieces than the queue has places for, if each were a request's lines."""
+        path = os.path.join(self.folder, 'access.log')
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, 4096)
+
+        def unhurried(exchange):
+            time.sleep(0.025)
+            answer()(exchange)
+        self.backend.on('/x', unhurried)
+        self.serve()
+        for _ in range(180):
+            self.request('GET', '/x')
+        os.set_blocking(reader, True)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            text = pool.submit(lambda: b''.join(iter(lambda: os.read(reader, 65536), b'')))
+            self.proxy.stop()
+            written = text.result()
+        os.unlink(path)
+        with open(path, 'wb') as file:
+            file.write(written)
+        self.assertEqual([180] * 2, [len(self.lines(event=event)) for event in ('exchange', 'attempt')])
 
     def test_paths_can_be_left_out_of_the_access_log(self):
         self.serve(access_log={'exclude_paths': ['/healthz']})
