@@ -1,5 +1,6 @@
 """`authorize`: nothing goes on that the authorization service of its route has not allowed."""
 import concurrent.futures
+import contextlib
 import os
 import shutil
 import signal
@@ -505,13 +506,20 @@ class Polls(Authorized):
         self.assertEqual(405, self.request('POST', job.url, BAD, b'').status)
         self.assertEqual(asked, self.auth.count())
 
-    def test_that_are_long_are_asked_about_once(self):
-        job = self.submit_held()
+    @contextlib.contextmanager
+    def long_polls(self, job):
+        """Two of them, one of each kind, which have been allowed."""
         asked = self.auth.count()
         with concurrent.futures.ThreadPoolExecutor() as pool:
             polls = [pool.submit(job.poll, GOOD, '?wait=20s'),
                      pool.submit(job.poll, {**GOOD, 'Accept': 'text/event-stream'})]
             wait_until(lambda: self.auth.count() == asked + 2, 'both questions')
+            yield polls
+
+    def test_that_are_long_are_asked_about_once(self):
+        job = self.submit_held()
+        asked = self.auth.count()
+        with self.long_polls(job) as polls:
             self.gate.open()
             statuses = [poll.result() for poll in polls]
         self.assertEqual([302, 200], [response.status for response in statuses])
@@ -569,11 +577,7 @@ class Polls(Authorized):
 
     def test_of_a_route_that_is_gone_cancel_nothing_and_those_that_were_allowed_are_answered(self):
         job = self.submit_held()
-        asked = self.auth.count()
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            polls = [pool.submit(job.poll, GOOD, '?wait=20s'),
-                     pool.submit(job.poll, {**GOOD, 'Accept': 'text/event-stream'})]
-            wait_until(lambda: self.auth.count() == asked + 2, 'both questions')
+        with self.long_polls(job) as polls:
             self.put_in_force(False, [route('/other/*')])
             self.assert_closed(job)
             self.gate.open()
