@@ -12,8 +12,7 @@ namespace raincheck::proxy {
 
 namespace {
 
-// Of lines that go out together, and the time between two such pieces: written in large ones a line
-// costs a third.
+// Of lines that go out together, and the time between two such pieces: large ones cost least.
 constexpr std::size_t batch_bytes = 128 * 1024;
 constexpr jobs::milliseconds batch_wait{20};
 

@@ -1,8 +1,7 @@
 // The access log: one line for each exchange with a client and one for each attempt at a backend,
-// joined by request id and job id. They go out at once, or many at a time within 20 ms, through a
-// thread of their own; when it cannot keep up the oldest are dropped, for a log must not hold a
-// request. One of these for each configuration of a shard. Never writes a query string, a
-// credential or a body.
+// joined by request id and job id. They go out at once, or many at a time, through a thread of
+// their own; when it cannot keep up the oldest are dropped, for a log must not hold a request. One
+// of these for each configuration of a shard. Never writes a query string, a credential or a body.
 #pragma once
 
 #include <spdlog/logger.h>

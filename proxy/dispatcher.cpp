@@ -92,13 +92,17 @@ void Dispatcher::give_turns() {
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
     const KnownRoute* const route = lanes_[lane].route;
     schedule_.stop(lane, !route || route->paused);
-    set(lane, schedule_.of(lane));
+    note_removed(lane);
   }
 }
 
 void Dispatcher::set(std::size_t lane, jobs::Schedule::Queue queue) {
   schedule_.set(lane, queue);
-  if (lanes_[lane].route || queue.count == 0) {
+  note_removed(lane);
+}
+
+void Dispatcher::note_removed(std::size_t lane) {
+  if (lanes_[lane].route || schedule_.of(lane).count == 0) {
     removed_.erase(lane);
   } else {
     removed_.insert(lane);

@@ -91,6 +91,7 @@ class Dispatcher {
   void learn(std::size_t lane, const store::Expire::Share& share);
   std::size_t add(const SiteLane& lane);
   void set(std::size_t lane, jobs::Schedule::Queue queue);
+  void note_removed(std::size_t lane);
   void give_turns();
   TimePoint next_time() const;
 

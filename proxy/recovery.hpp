@@ -14,10 +14,9 @@
 namespace raincheck::proxy {
 
 struct RecoveredCounts {
-  std::uint64_t requeued = 0;  // or followed
-  std::uint64_t unknown = 0;   // ended outcome_unknown
-  std::uint64_t abandoned =
-      0;  // ended route_removed: their route or upstream is configured no more
+  std::uint64_t requeued = 0;   // or followed
+  std::uint64_t unknown = 0;    // ended outcome_unknown
+  std::uint64_t abandoned = 0;  // ended route_removed
 };
 
 struct Recovered : RecoveredCounts {
