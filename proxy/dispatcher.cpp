@@ -18,8 +18,8 @@ constexpr milliseconds claim_again{250};
 // How late a job that waits may be told that its time is over.
 constexpr milliseconds overdue_every{500};
 // Jobs looked at by one command, and lanes: few enough not to hold up a commit if all of them end.
-constexpr std::uint32_t overdue_look_max = 256;
-constexpr std::size_t overdue_lanes_max = 256;
+constexpr std::uint32_t end_look_max = 256;
+constexpr std::size_t end_lanes_max = 256;
 constexpr milliseconds probe_first{250};
 constexpr milliseconds probe_max{15'000};
 
@@ -31,6 +31,7 @@ Dispatcher::Dispatcher(ShardResources context,
                        std::string upstream,
                        Slots& slots,
                        Ended ended,
+                       Tell tell,
                        std::size_t shard)
     : context_(context),
       metrics_(metrics),
@@ -38,6 +39,7 @@ Dispatcher::Dispatcher(ShardResources context,
       upstream_(std::move(upstream)),
       slots_(slots),
       ended_(std::move(ended)),
+      tell_(std::move(tell)),
       shard_(shard),
       news_(context.io, context.timers),
       went_round_at_(context.timers.now()) {}
@@ -46,12 +48,13 @@ void Dispatcher::configure(const Site& site, std::size_t upstream, Runner& runne
   runner_ = &runner;
   connect_ = site.config().upstreams[upstream].timeouts.connect;
   request_retention_ = site.config().jobs.retention.failed_request;
-  for (Lane& lane : lanes_) lane.route = nullptr;
+  disown_lanes(site);
   for (const SiteLane* const each : site.lanes_of(upstream)) {
-    const auto found = by_number_.find(each->number);
     // What is known of a lane is newer than what the site was told when it was made.
-    Lane& lane = lanes_[found == by_number_.end() ? add(*each) : found->second];
+    if (!by_number_.contains(each->number)) add(*each);
+    Lane& lane = lanes_[by_number_.at(each->number)];
     lane.route = each->route->known;
+    lane.owner.reset();
     const config::Async& async = each->route->config->async;
     const milliseconds patience = async.queue_timeout.value_or(async.job_timeout);
     if (lane.patience != patience) lane.looked_to = 0;
@@ -61,24 +64,47 @@ void Dispatcher::configure(const Site& site, std::size_t upstream, Runner& runne
   news_.notify();
 }
 
-std::size_t Dispatcher::add(const SiteLane& lane) {
+void Dispatcher::disown_lanes(const Site& site) {
+  owners_are_ready_ = false;
+  for (Lane& lane : lanes_) {
+    lane.route = nullptr;
+    lane.owner.reset();
+    lane.patience = {};
+    const SiteRoute* const route = site.find(lane.route_name);
+    if (route) lane.owner = route->upstream;
+  }
+}
+
+void Dispatcher::add(const SiteLane& lane) {
   const auto priority = static_cast<std::uint8_t>(lane.name.priority & ~held_lane_mark);
   const std::size_t index = schedule_.add(priority);
   by_number_.emplace(lane.number, index);
   Lane& added = lanes_.emplace_back();
   added.number = lane.number;
+  added.route_name = lane.name.route;
   added.shown = &metrics_.queue(upstream_, lane.name.route);
   set(index, {lane.queued, {}});
-  return index;
 }
 
-void Dispatcher::remove() {
+void Dispatcher::remove(const Site& site) {
   runner_ = nullptr;
   held_ = probing_ = false;
   slots_.hold(false);
-  for (Lane& lane : lanes_) lane.route = nullptr;
+  disown_lanes(site);
   give_turns();
   news_.notify();
+}
+
+void Dispatcher::hand_over() {
+  owners_are_ready_ = true;
+  for (const Lane& lane : lanes_) {
+    if (lane.owner) pass_on(lane, {});
+  }
+}
+
+// Until its owner is ready, who will hear of the lane then.
+void Dispatcher::pass_on(const Lane& lane, jobs::WallTime due) const {
+  if (owners_are_ready_) tell_(*lane.owner, lane.number, due);
 }
 
 void Dispatcher::pauses_changed() {
@@ -92,17 +118,19 @@ void Dispatcher::give_turns() {
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
     const KnownRoute* const route = lanes_[lane].route;
     schedule_.stop(lane, !route || route->paused);
-    note_removed(lane);
+    set(lane, schedule_.of(lane));
   }
 }
 
 void Dispatcher::set(std::size_t lane, jobs::Schedule::Queue queue) {
+  if (lanes_[lane].owner) queue = {};
   schedule_.set(lane, queue);
   note_removed(lane);
 }
 
 void Dispatcher::note_removed(std::size_t lane) {
-  if (lanes_[lane].route || schedule_.of(lane).count == 0) {
+  const bool has_owner = lanes_[lane].route || lanes_[lane].owner;
+  if (has_owner || schedule_.of(lane).count == 0) {
     removed_.erase(lane);
   } else {
     removed_.insert(lane);
@@ -135,6 +163,7 @@ void Dispatcher::stop() {
 
 void Dispatcher::inserted(std::uint32_t lane) {
   const std::size_t index = by_number_.at(lane);
+  if (lanes_[index].owner) return pass_on(lanes_[index], {});
   jobs::Schedule::Queue queue = schedule_.of(index);
   if (queue.count == 0) lanes_[index].oldest = context_.timers.wall_now();
   ++queue.count;
@@ -146,6 +175,7 @@ void Dispatcher::inserted(std::uint32_t lane) {
 
 void Dispatcher::requeued(std::uint32_t lane, jobs::WallTime due) {
   const std::size_t index = by_number_.at(lane);
+  if (lanes_[index].owner) return pass_on(lanes_[index], due);
   jobs::Schedule::Queue queue = schedule_.of(index);
   queue.due = queue.count == 0 ? due : std::min(queue.due, due);
   ++queue.count;
@@ -276,7 +306,7 @@ awaitable<bool> Dispatcher::round() {
   slots_.give(slots - count);
   probing_ = held_;
   probe_taken_at_ = now + connect_ + probe_first;
-  Claimed claimed = co_await claim(std::move(planned), looked_at_);
+  Claimed claimed = co_await claim(std::move(planned));
   slots_.give(count - (claimed ? static_cast<std::uint32_t>(claimed->size()) : 0));
   if (!claimed || claimed->empty()) probing_ = false;
   if (claimed) take(std::move(*claimed));
@@ -284,9 +314,9 @@ awaitable<bool> Dispatcher::round() {
 }
 
 // Makes them running. Nothing: the store did not answer.
-awaitable<Dispatcher::Claimed> Dispatcher::claim(Turns planned, jobs::WallTime now) {
+awaitable<Dispatcher::Claimed> Dispatcher::claim(Turns planned) {
   store::Claim command;
-  command.now = now;
+  command.now = looked_at_;
   for (const auto& each : planned) {
     store::Claim::Share& share = command.shares.emplace_back();
     share.lane = lanes_[each.lane].number;
@@ -323,7 +353,6 @@ void Dispatcher::learn(std::size_t lane, const store::Expire::Share& share) {
   each.oldest = share.oldest;
   // Unless the configuration has changed meanwhile.
   if (each.patience == share.patience) each.looked_to = share.from;
-  if (share.more) unlooked_.push_back(lane);
 }
 
 void Dispatcher::find_unlooked() {
@@ -337,87 +366,78 @@ void Dispatcher::find_unlooked() {
 // so that others start meanwhile. True: there may be more.
 awaitable<bool> Dispatcher::end_overdue() {
   if (unlooked_.empty()) co_return false;
+  std::vector<std::size_t> lanes;
+  while (!unlooked_.empty() && lanes.size() < end_lanes_max) {
+    if (lanes_[unlooked_.front()].route) lanes.push_back(unlooked_.front());
+    unlooked_.pop_front();
+  }
+  const bool is_done = co_await end(std::move(lanes), jobs::ErrorType::expired);
+  if (!is_done) unlooked_.clear();
+  co_return !unlooked_.empty();
+}
+
+// There is nobody to carry them out. True: there may be more.
+awaitable<bool> Dispatcher::end_removed() {
+  std::vector<std::size_t> lanes(removed_.begin(), removed_.end());
+  lanes.resize(std::min(lanes.size(), end_lanes_max));
+  const bool is_done = co_await end(std::move(lanes), jobs::ErrorType::route_removed);
+  if (!is_done) not_before_ = context_.timers.now() + claim_again;
+  co_return is_done && !removed_.empty();
+}
+
+// False: the store did not answer.
+awaitable<bool> Dispatcher::end(std::vector<std::size_t> lanes, jobs::ErrorType error) {
   store::Expire command;
-  command.look_max = overdue_look_max;
+  command.error = error;
+  command.look_max = end_look_max;
   command.now = context_.timers.wall_now();
   command.request_retention = request_retention_;
-  for (const std::size_t lane : unlooked_) {
-    if (command.shares.size() == overdue_lanes_max) break;
+  for (const std::size_t lane : lanes) {
     store::Expire::Share& share = command.shares.emplace_back();
     share.lane = lanes_[lane].number;
     share.patience = lanes_[lane].patience;
     share.from = lanes_[lane].looked_to;
     lanes_[lane].meanwhile = 0;
   }
-  const jobs::Result<store::Expire> expired = co_await context_.store.apply(std::move(command));
-  if (!expired) {
-    unlooked_.clear();
-    co_return false;
+  const jobs::Result<store::Expire> ended = co_await context_.store.apply(std::move(command));
+  if (!ended) co_return false;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    if (i < ended->done) learn(lanes[i], ended->shares[i]);
+    const bool more = i >= ended->done || ended->shares[i].more;
+    if (more && lanes_[lanes[i]].route) unlooked_.push_back(lanes[i]);
   }
-  for (std::size_t i = 0; i < expired->done; ++i) {
-    const std::size_t lane = unlooked_.front();
-    unlooked_.pop_front();
-    learn(lane, expired->shares[i]);
+  for (const jobs::Place& place : ended->ended) {
+    ended_(place, lanes_[by_number_.at(place.lane)].route_name, error);
   }
-  for (std::size_t i = 0; i < expired->ended.size(); ++i) {
-    ended_(expired->ended[i], expired->routes[i], jobs::ErrorType::expired);
-  }
-  co_return !unlooked_.empty();
+  co_return true;
 }
 
-// Jobs that were claimed; each has a slot.
+// Jobs that were claimed; each has a slot. Meanwhile the process may have begun to end, or the
+// configuration given their lane to another upstream or to none.
 void Dispatcher::take(std::vector<jobs::Job> jobs) {
   for (jobs::Job& job : jobs) {
-    if (!runner_) {
-      slots_.give();
-      tasks_.spawn(end_removed(std::move(job)));
-    } else if (stopping_) {
-      slots_.give();
-      runner_->give_back(std::move(job));
-    } else {
+    const Lane& lane = lanes_[by_number_.at(job.id.place.lane)];
+    if (lane.route && !stopping_) {
       runner_->start(std::move(job));
+    } else {
+      slots_.give();
+      probing_ = false;
+      tasks_.spawn(put_back(std::move(job)));
     }
   }
 }
 
-Dispatcher::Turns Dispatcher::plan_removed() {
-  Turns planned;
-  std::uint32_t room = claim_max;
-  for (const std::size_t lane : removed_) {
-    const std::uint64_t waiting = schedule_.of(lane).count;
-    const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(waiting, room));
-    planned.push_back({lane, count});
-    room -= count;
-    if (room == 0) break;
-  }
-  for (const auto& each : planned) {
-    set(each.lane, {schedule_.of(each.lane).count - each.count, {}});
-  }
-  return planned;
-}
-
-// There is nobody to carry them out: all that are queued end, whatever they wait for. True: there
-// may be more.
-awaitable<bool> Dispatcher::end_removed() {
-  Turns planned = plan_removed();
-  Claimed claimed = co_await claim(std::move(planned), jobs::WallTime::max());
-  if (!claimed) co_return false;
-  // The next claim is answered after these.
-  for (jobs::Job& job : *claimed) tasks_.spawn(end_removed(std::move(job)));
-  co_return !claimed->empty();
-}
-
-awaitable<void> Dispatcher::end_removed(jobs::Job job) {
-  store::Finish command;
+// As it was.
+awaitable<void> Dispatcher::put_back(jobs::Job job) {
+  store::Requeue command;
   command.fence = store::Fence{job.id.place, job.attempt, 0};
-  command.error = jobs::ErrorType::route_removed;
-  command.request_retention = request_retention_;
+  command.counts = false;
   while (true) {
-    command.now = context_.timers.wall_now();
-    const jobs::Result<store::Finish> finished = co_await context_.store.apply(command);
-    if (finished && finished->applied) ended_(job.id.place, job.route, command.error);
-    // Held as running it would be taken, after a crash, for one that may have been carried out.
-    if (finished || stopping_ || !jobs::is_passing(finished.error().fault)) co_return;
+    command.due_at = context_.timers.wall_now();
+    const jobs::Result<store::Requeue> done = co_await context_.store.apply(command);
+    if (done && done->applied) requeued(job.id.place.lane, command.due_at);
+    // Left as running it would be taken, after a crash, for one that may have been carried out.
+    if (done || stopping_ || !jobs::is_passing(done.error().fault)) co_return;
     Signal pause(context_.io, context_.timers);
     co_await pause.wait(context_.timers.now() + full_disk_pause);
   }

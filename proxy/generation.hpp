@@ -66,14 +66,14 @@ class Generation {
   };
 
   // Throws std::runtime_error if the configuration cannot serve. `before`: whose counters pass
-  // over; null: there is none.
+  // over; null: there is none. Before it serves, Site::open_lanes() has to be called.
   Generation(config::Config config, store::Store& store, Known& known, const Generation* before);
 
   // Limits of what passed over are this one's from now on.
   void enforce() const;
 
   const Site& site() const { return site_; }
-  // Start-up: recovery queues jobs.
+  // Before it serves.
   Site& site() { return site_; }
   const std::vector<Upstream>& upstreams() const { return upstreams_; }
   // In upstreams(), of a number; nothing: the configuration does not have it.

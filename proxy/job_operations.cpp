@@ -34,7 +34,10 @@ void append_job(std::string& out, Services& services, const jobs::Job& job, bool
   const SiteLane* const lane = services.site.lane(job.id.place.lane);
   JobReport report;
   report.id = id;
-  if (lane) report.upstream = lane->name.upstream;
+  if (lane) {
+    const bool is_to_be_called = job.state == jobs::State::queued && lane->route;
+    report.upstream = is_to_be_called ? lane->route->config->upstream : lane->name.upstream;
+  }
   report.now = services.timers().wall_now();
   report.in_detail = in_detail;
   append_report(out, job, report);

@@ -1,6 +1,7 @@
 #include "proxy/recovery.hpp"
 
 #include <algorithm>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -22,17 +23,6 @@ constexpr std::uint32_t batch_max = 256;
 // On a full disk, each of which gives up a part of the store's reserve.
 constexpr int full_disk_tries = 4;
 
-// When an attempt of this job, given up now, may be made again: with `on_abort: drain` the backend
-// may still be at it.
-jobs::WallTime due(const Site& site, const jobs::Job& job, jobs::WallTime now) {
-  // Not that of its route, which may have another by now.
-  const SiteLane& lane = *site.lane(job.id.place.lane);
-  if (!lane.route) return now;
-  const config::Upstream& upstream = site.config().upstreams[lane.upstream];
-  if (upstream.on_abort != config::OnAbort::drain) return now;
-  return std::max(now, job.started_at + upstream.hold());
-}
-
 // How long the attempt went on, and what came of it, nobody knows.
 std::string history_with_loss(const jobs::Job& job) {
   jobs::PastAttempt attempt;
@@ -48,11 +38,12 @@ bool is_full(const jobs::Result<void>& applied) {
   return !applied && applied.error().fault == jobs::Fault::store_full;
 }
 
-store::Claim claim(std::uint32_t lane, std::uint32_t count, jobs::WallTime now) {
+// Of the first job of a lane.
+store::Claim claim(std::uint32_t lane, jobs::WallTime now) {
   store::Claim claim;
   store::Claim::Share& share = claim.shares.emplace_back();
   share.lane = lane;
-  share.count = count;
+  share.count = 1;
   claim.now = now;
   return claim;
 }
@@ -84,7 +75,7 @@ class Recovery {
  private:
   void flush(std::vector<Command>& commands);
   Command settled(const Backend::Orphan& orphan);
-  store::Finish failed(const store::Fence& fence, ErrorType error) const;
+  jobs::WallTime hold(const jobs::Job& job);
 
   Backend& backend_;
   const Site& site_;
@@ -105,7 +96,7 @@ void Recovery::settle(const std::vector<Backend::Orphan>& orphans) {
     // It has just become the first of its lane, and is running again without having been queued for
     // anybody to see.
     const bool is_followed = !orphan.job.monitor.empty() && site_.lane(lane)->route;
-    if (is_followed) commands.emplace_back(claim(lane, 1, now_));
+    if (is_followed) commands.emplace_back(claim(lane, now_));
     if (commands.size() >= batch_max) flush(commands);
   }
   flush(commands);
@@ -117,7 +108,7 @@ void Recovery::flush(std::vector<Command>& commands) {
   for (Command& command : commands) {
     auto* const claim = std::get_if<store::Claim>(&command);
     if (!claim) continue;
-    const std::size_t upstream = site_.lane(claim->shares.front().lane)->upstream;
+    const std::size_t upstream = site_.lane(claim->shares.front().lane)->route->upstream;
     for (jobs::Job& job : claim->jobs) counts.followed.push_back({upstream, std::move(job)});
   }
   commands.clear();
@@ -127,14 +118,16 @@ Command Recovery::settled(const Backend::Orphan& orphan) {
   const store::Fence fence{orphan.job.id.place, orphan.job.attempt, orphan.epoch};
   // A backend that goes on with a call is asked at once, before all that waits.
   const bool is_followed = !orphan.job.monitor.empty();
-  const jobs::WallTime until = is_followed ? jobs::WallTime() : due(site_, orphan.job, now_);
-  if (until > now_) {
-    counts.held.push_back({site_.lane(orphan.job.id.place.lane)->upstream, until - now_});
-  }
+  const jobs::WallTime until = is_followed ? jobs::WallTime() : hold(orphan.job);
   const Decision decision = jobs::decide_orphan(orphan.job.may_resend, is_followed, now_);
   if (decision.action == Decision::Action::finish) {
     ++counts.unknown;
-    store::Finish finish = failed(fence, decision.error);
+    store::Finish finish;
+    finish.fence = fence;
+    finish.state = State::failed;
+    finish.error = decision.error;
+    finish.now = now_;
+    finish.request_retention = site_.config().jobs.retention.failed_request;
     finish.history = history_with_loss(orphan.job);
     return finish;
   }
@@ -148,34 +141,40 @@ Command Recovery::settled(const Backend::Orphan& orphan) {
   return requeue;
 }
 
-store::Finish Recovery::failed(const store::Fence& fence, ErrorType error) const {
-  store::Finish finish;
-  finish.fence = fence;
-  finish.state = State::failed;
-  finish.error = error;
-  finish.now = now_;
-  finish.request_retention = site_.config().jobs.retention.failed_request;
-  return finish;
+// With `on_abort: drain` the backend may still be at an attempt that is given up now: until when it
+// keeps its slot. Where that was made is not recorded: at the upstream that the job was queued for
+// or, if its route has another since, at that.
+jobs::WallTime Recovery::hold(const jobs::Job& job) {
+  const SiteLane& lane = *site_.lane(job.id.place.lane);
+  std::set<std::size_t> upstreams{lane.queued_for};
+  if (lane.route) upstreams.insert(lane.route->upstream);
+  jobs::WallTime last = now_;
+  for (const std::size_t each : upstreams) {
+    if (each >= site_.config().upstreams.size()) continue;
+    const config::Upstream& upstream = site_.config().upstreams[each];
+    const jobs::WallTime until = job.started_at + upstream.hold();
+    if (upstream.on_abort != config::OnAbort::drain || until <= now_) continue;
+    counts.held.push_back({each, until - now_});
+    last = std::max(last, until);
+  }
+  return last;
 }
 
 // There is nobody to carry its jobs out.
 void Recovery::abandon(const store::Lane& lane) {
-  while (true) {
-    tell_("ending jobs whose route or upstream is not configured any more, " +
+  std::vector<Command> commands(1);
+  auto& expire = commands.front().emplace<store::Expire>();
+  expire.shares.emplace_back().lane = lane.number;
+  expire.error = ErrorType::route_removed;
+  expire.look_max = batch_max;
+  expire.now = now_;
+  expire.request_retention = site_.config().jobs.retention.failed_request;
+  do {
+    tell_("ending jobs whose route is not configured any more, " +
           std::to_string(counts.abandoned) + " are done");
-    std::vector<Command> commands;
-    commands.emplace_back(claim(lane.number, batch_max, jobs::WallTime::max()));
     apply(backend_, commands);
-    const auto claimed = std::get<store::Claim>(std::move(commands.front()));
-    if (claimed.jobs.empty()) return;
-    commands.clear();
-    for (const jobs::Job& job : claimed.jobs) {
-      const store::Fence fence{job.id.place, job.attempt, 0};
-      commands.push_back(failed(fence, ErrorType::route_removed));
-    }
-    apply(backend_, commands);
-    counts.abandoned += claimed.jobs.size();
-  }
+    counts.abandoned += expire.ended.size();
+  } while (expire.shares.front().queued != 0);
 }
 
 }  // namespace

@@ -106,20 +106,8 @@ void Runner::start(Job job) {
   tasks_.spawn(run(std::move(job)));
 }
 
-void Runner::give_back(Job job) {
-  Decision decision;
-  decision.action = Decision::Action::requeue;
-  decision.due_at = context_.timers.wall_now();
-  decision.counts = false;
-  tasks_.spawn(put_back(std::move(job), decision));
-}
-
-awaitable<void> Runner::put_back(Job job, Decision decision) {
-  co_await requeue(job, decision, "");
-}
-
 awaitable<void> Runner::run(Job job) {
-  const SiteRoute* const route = site_.find(job.route);
+  const SiteRoute& route = *site_.find(job.route);
   const bool ended = co_await overdue(job, route);
   if (ended) {
     events_.skipped();
@@ -127,13 +115,13 @@ awaitable<void> Runner::run(Job job) {
     co_return;
   }
   const TimePoint began = context_.timers.now();
-  const Running entry(*this, job.id.place.key(), *route);
+  const Running entry(*this, job.id.place.key(), route);
   bulletin_.publish(JobChange{entry.key});
   if (job.monitor.empty()) {
-    co_await call(job, *route, began);
+    co_await call(job, route, began);
   } else {
     Reply none;
-    co_await follow(job, *route, std::move(none), began);
+    co_await follow(job, route, std::move(none), began);
   }
 }
 
@@ -202,14 +190,14 @@ awaitable<void> Runner::follow(const Job& job,
 }
 
 awaitable<void> Runner::adopt(Job job, Exchange& exchange, BodyWriter& into, TimePoint began) {
-  const SiteRoute* const route = site_.find(job.route);
-  const Running entry(*this, job.id.place.key(), *route);
+  const SiteRoute& route = *site_.find(job.route);
+  const Running entry(*this, job.id.place.key(), route);
   attend(entry.key, exchange);
   Reply reply = co_await exchange.run();
   if (is_to_follow(reply)) {
-    co_await follow(job, *route, std::move(reply), began);
+    co_await follow(job, route, std::move(reply), began);
   } else {
-    co_await conclude(job, *route, std::move(reply), into, began, exchange);
+    co_await conclude(job, route, std::move(reply), into, began, exchange);
   }
 }
 
@@ -235,20 +223,13 @@ void Runner::stop() {
   }
 }
 
-// A job whose time has passed, or whose route is gone, ends without a call.
-awaitable<bool> Runner::overdue(const Job& job, const SiteRoute* route) {
+// A job whose time has passed ends without a call.
+awaitable<bool> Runner::overdue(const Job& job, const SiteRoute& route) {
   const jobs::WallTime now = context_.timers.wall_now();
-  ErrorType error = ErrorType::none;
-  if (!route) {
-    error = ErrorType::route_removed;
-  } else if (job.finish_by <= now || (job.attempt <= 1 && job.start_by <= now)) {
-    error = ErrorType::expired;
-  }
-  if (error == ErrorType::none) co_return false;
-  static const SiteRoute removed;
-  const SiteRoute& of = route ? *route : removed;
-  const Decision decision = failed(error);
-  co_await finish(job, of, decision, nullptr, nullptr, milliseconds(-1), "");
+  const bool over = job.finish_by <= now || (job.attempt <= 1 && job.start_by <= now);
+  if (!over) co_return false;
+  const Decision decision = failed(ErrorType::expired);
+  co_await finish(job, route, decision, nullptr, nullptr, milliseconds(-1), "");
   co_return true;
 }
 

@@ -39,8 +39,6 @@ class Runner {
 
   // Starts an attempt of a job that is recorded as running. The caller's slot passes over.
   void start(jobs::Job job);
-  // A job that was claimed when this was stopped already: it is queued again as it was.
-  void give_back(jobs::Job job);
   // A call that is under way was made durable: from now on it is this job's attempt, to be
   // concluded by adopt().
   void expect(std::int64_t key, Exchange& exchange) { running_[key].exchange = &exchange; }
@@ -68,7 +66,6 @@ class Runner {
   };
 
   awaitable<void> run(jobs::Job job);
-  awaitable<void> put_back(jobs::Job job, jobs::Decision decision);
   struct Running;
   awaitable<void> settle(Exchange& exchange);
   void attend(std::int64_t key, Exchange& exchange);
@@ -77,7 +74,7 @@ class Runner {
                          const SiteRoute& route,
                          Reply accepted,
                          TimePoint began);
-  awaitable<bool> overdue(const jobs::Job& job, const SiteRoute* route);
+  awaitable<bool> overdue(const jobs::Job& job, const SiteRoute& route);
   awaitable<void> conclude(const jobs::Job& job,
                            const SiteRoute& route,
                            Reply reply,

@@ -89,6 +89,7 @@ Server::Server(config::Config config, std::string file, FileWatch files)
   for (const auto& shard : shards_) shard->connect(shards_);
   of_the_store([&] {
     generation_ = std::make_shared<Generation>(std::move(config), *store_, known_, nullptr);
+    generation_->site().open_lanes(*store_);
     recover();
   });
   open_operations();

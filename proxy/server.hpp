@@ -61,7 +61,7 @@ class Server {
   // server_reload.cpp. A rehearsal goes as far as to know what would come of it.
   Reloaded reload();
   Reloaded try_reload(bool is_rehearsal);
-  std::string removed_by(const Generation& next) const;
+  std::string fate_of_jobs(const Generation& next) const;
   void watch_files();
 
   // What operators can ask and do: server_operations.cpp.

@@ -61,8 +61,9 @@ Server::Reloaded Server::try_reload(bool is_rehearsal) {
     auto next =
         std::make_shared<Generation>(std::move(loaded.config), *store_, known_, generation_.get());
     Opened opened = open_listeners(*next);
-    text += removed_by(*next);
+    text += fate_of_jobs(*next);
     if (is_rehearsal) return {true, text};
+    next->site().open_lanes(*store_);
     serve(std::move(next), std::move(opened));
   } catch (const std::exception& error) {
     return {false, text + file_ + ": error: " + error.what() + "\n"};
@@ -70,28 +71,30 @@ Server::Reloaded Server::try_reload(bool is_rehearsal) {
   return {true, text};
 }
 
-// Jobs that wait for what `next` does not have will end without a call.
-std::string Server::removed_by(const Generation& next) const {
-  std::map<std::string, std::uint64_t> of_routes;
+// Of those that wait: whose route `next` does not have, or has at another upstream.
+std::string Server::fate_of_jobs(const Generation& next) const {
+  std::map<std::string, std::uint64_t> removed;
   for (const SiteRoute& route : generation_->site().routes()) {
-    if (route.lane != 0) of_routes[route.config->name] = 0;
+    if (route.lane != 0) removed[route.config->name] = 0;
   }
-  std::erase_if(of_routes, [&next](const auto& each) { return next.site().find(each.first); });
-  std::map<std::pair<std::string, std::string>, std::uint64_t> of_upstreams;  // of routes that stay
+  std::erase_if(removed, [&next](const auto& each) { return next.site().find(each.first); });
+  std::map<std::string, std::uint64_t> moved;
   for (const SiteLane& lane : next.site().lanes()) {
-    if (lane.route || lane.queued == 0) continue;
-    const bool stays = next.site().find(lane.name.route);
-    (stays ? of_upstreams[{lane.name.upstream, lane.name.route}] : of_routes[lane.name.route]) +=
-        lane.queued;
+    if (lane.queued == 0) continue;
+    if (!lane.route) removed[lane.name.route] += lane.queued;
+    const SiteRoute* const before = generation_->site().find(lane.name.route);
+    const bool is_moved =
+        lane.route && before && before->config->upstream != lane.route->config->upstream;
+    if (is_moved) moved[lane.name.route] += lane.queued;
   }
   std::string text;
-  for (const auto& [route, count] : of_routes) {
+  for (const auto& [route, count] : removed) {
     text +=
         fmt::format("route {} is removed: {} will end as route_removed\n", route, in_words(count));
   }
-  for (const auto& [names, count] : of_upstreams) {
-    text += fmt::format("upstream {} is removed: {} of route {} will end as route_removed\n",
-                        names.first, in_words(count), names.second);
+  for (const auto& [route, count] : moved) {
+    text += fmt::format("route {} has another upstream: {} will be called at {}\n", route,
+                        in_words(count), next.site().find(route)->config->upstream);
   }
   return text;
 }

@@ -134,7 +134,8 @@ void Shard::prepare(std::shared_ptr<const Generation> generation) {
 
 void Shard::configure_dispatchers(const Generation& generation, ShardGeneration& serving) {
   for (std::size_t number = 0; number < dispatchers_.size(); ++number) {
-    if (dispatchers_[number] && !generation.find(number)) dispatchers_[number]->remove();
+    if (dispatchers_[number] && !generation.find(number))
+      dispatchers_[number]->remove(generation.site());
   }
   for (std::size_t i = 0; i < generation.upstreams().size(); ++i) {
     const Generation::Upstream& upstream = generation.upstreams()[i];
@@ -159,11 +160,19 @@ std::unique_ptr<Dispatcher> Shard::make_dispatcher(const std::string& name, Slot
     parts_.pending.count.fetch_sub(1, std::memory_order_relaxed);
     bulletin_.publish(JobChange{place.key(), true});
   };
+  const auto tell = [this](std::size_t upstream, std::uint32_t lane, jobs::WallTime due) {
+    const ShardGeneration& serving = prepared_ ? *prepared_ : *current_;
+    this->tell(serving.generation().upstreams()[upstream].number,
+               [lane, due](Dispatcher& dispatcher) { dispatcher.requeued(lane, due); });
+  };
   return std::make_unique<Dispatcher>(parts_.resources, parts_.metrics, tasks_, name, slots, ended,
-                                      index_);
+                                      tell, index_);
 }
 
 void Shard::serve_prepared(Sockets sockets) {
+  for (const auto& dispatcher : dispatchers_) {
+    if (dispatcher) dispatcher->hand_over();
+  }
   const Generation& generation = prepared_->generation();
   const std::size_t listeners = generation.site().config().listeners.size();
   std::erase_if(listening_, [&](const auto& each) {

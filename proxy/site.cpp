@@ -64,7 +64,8 @@ Site::Site(config::Config config, store::Store& store, KnownRoutes& known)
     by_config_.emplace(&route, &built);
   }
   if (!config_.default_upstream.empty()) build_unmatched();
-  open_lanes(store);
+  const auto turn = store.between_commits();
+  count_lanes(store.backend());
 }
 
 void Site::build_unmatched() {
@@ -110,13 +111,12 @@ void Site::count_lanes(store::Backend& backend) {
   by_upstream_.assign(config_.upstreams.size(), {});
   for (store::Lane& counted : backend.lanes()) {
     SiteLane& lane = lanes_.emplace_back();
-    lane.upstream = upstream_index(counted.name.upstream);
-    const bool is_served = lane.upstream < by_upstream_.size();
-    if (is_served) lane.route = find(counted.name.route);
     static_cast<store::Lane&>(lane) = std::move(counted);
+    lane.queued_for = upstream_index(lane.name.upstream);
+    lane.route = find(lane.name.route);
   }
   for (const SiteLane& lane : lanes_) {
-    if (lane.route) by_upstream_[lane.upstream].push_back(&lane);
+    if (lane.route) by_upstream_[lane.route->upstream].push_back(&lane);
   }
 }
 

@@ -1,5 +1,5 @@
 // One configuration, made ready to serve: its routes with their rules and their lanes, found by
-// request or by name. Immutable once built; read from any shard.
+// request or by name. Immutable once it serves; read from any shard.
 #pragma once
 
 #include <atomic>
@@ -59,20 +59,24 @@ struct SiteRoute {
   jobs::Rules decisions;
 };
 
-// A lane of the store, as it was when it was counted last.
+// A lane of the store, as it was when it was counted last. Its jobs are carried out as their route
+// says today, at whatever upstream they were queued for.
 struct SiteLane : store::Lane {
-  // Null: its upstream or its route is not configured, and what waits in it ends.
-  const SiteRoute* route = nullptr;
-  std::size_t upstream = 0;  // in Config::upstreams, past its end: it is not there
+  const SiteRoute* route = nullptr;  // null: it is not configured, and what waits in the lane ends
+  // In Config::upstreams, of its name: past the end, it is not there.
+  std::size_t queued_for = 0;
 };
 
 class Site {
  public:
   // Throws std::runtime_error when the routes contradict each other, or a certificate cannot be
-  // used. Opens the lanes that the routes need; the store may be at work.
+  // used. The store may be at work.
   Site(config::Config config, store::Store& store, KnownRoutes& known);
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
+
+  // Before it serves: opens the lanes that its routes need. Throws std::runtime_error.
+  void open_lanes(store::Store& store);
 
   const config::Config& config() const { return config_; }
   const std::deque<SiteRoute>& routes() const { return routes_; }
@@ -80,13 +84,13 @@ class Site {
   const std::vector<SiteLane>& lanes() const { return lanes_; }
   // Null: it is none of them.
   const SiteLane* lane(std::uint32_t number) const;
-  // Those of an upstream whose jobs are carried out.
+  // Those whose jobs are carried out at an upstream.
   const std::vector<const SiteLane*>& lanes_of(std::size_t upstream) const {
     return by_upstream_[upstream];
   }
   // Jobs that were queued when the lanes were counted last.
   std::uint64_t queued() const;
-  // Start-up: counts what waits in the lanes anew, for recovery queues jobs again.
+  // Between commits.
   void count_lanes(store::Backend& backend);
 
   const SiteRoute* find(std::string_view name) const;
@@ -106,7 +110,6 @@ class Site {
  private:
   std::size_t upstream_index(std::string_view name) const;
   void build_unmatched();
-  void open_lanes(store::Store& store);
 
   const config::Config config_;
   const std::string pseudonym_;

@@ -50,10 +50,10 @@ struct Claim {
   std::vector<jobs::Job> jobs;  // of all shares, in their order
 };
 
-// Ends jobs that wait in some lanes though their start_by or finish_by has passed, as failed with
-// `expired`: in each lane those at its head, those to be retried that are due, and those that its
-// cursor comes upon. Each of these looks at `look_max` jobs at most, and no further lane is begun
-// when so many were looked at in all.
+// Ends jobs that wait in some lanes, as failed: with `expired` those whose start_by or finish_by
+// has passed, in each lane those at its head, those to be retried that are due, and those that its
+// cursor comes upon; with `route_removed` all, whatever their times. Each of these looks at
+// `look_max` jobs at most, and no further lane is begun when so many were looked at in all.
 struct Expire {
   struct Share {
     std::uint32_t lane = 0;
@@ -67,12 +67,12 @@ struct Expire {
     jobs::WallTime oldest{};   // when the first that waits was accepted; epoch: nothing waits
   };
   std::vector<Share> shares;
+  jobs::ErrorType error = jobs::ErrorType::expired;
   std::uint32_t look_max = 0;
   jobs::WallTime now{};
   jobs::milliseconds request_retention{};  // as for Finish
   std::size_t done = 0;                    // of the shares: the others were not begun
   std::vector<jobs::Place> ended;
-  std::vector<std::string> routes;  // of each of them
 };
 
 // Fence: a command on a running job takes effect only if the job is still running this attempt in

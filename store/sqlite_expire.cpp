@@ -1,13 +1,20 @@
-// The part of SqliteWriter that finds jobs whose time is over while they wait.
+// The part of SqliteWriter that ends jobs while they wait.
 #include <algorithm>
 
 #include "store/sqlite_writer.hpp"
 
 namespace raincheck::store {
+namespace {
+
+// Jobs end whose time is up by then.
+jobs::WallTime limit_of(const Expire& command) {
+  return command.error == jobs::ErrorType::expired ? command.now : jobs::WallTime::max();
+}
+
+}  // namespace
 
 void SqliteWriter::apply(Expire& command) {
   command.ended.clear();
-  command.routes.clear();
   command.done = 0;
   std::uint32_t looked = 0;
   for (Expire::Share& share : command.shares) {
@@ -28,14 +35,15 @@ void SqliteWriter::apply(Expire& command) {
 std::uint32_t SqliteWriter::expire_later(Expire& command,
                                          Expire::Share& share,
                                          LaneCounters& lane) {
+  const jobs::WallTime limit = limit_of(command);
   due_.clear();
   std::uint32_t looked = 0;
   {
-    SqliteRows rows = select_later_times_.query(share.lane, command.now, command.look_max);
+    SqliteRows rows = select_later_times_.query(share.lane, limit, command.look_max);
     for (; rows.next(); ++looked) {
       // An attempt that was given back is none.
       const bool begun = rows.integer(2) != 0;
-      const bool over = rows.time(4) <= command.now || (!begun && rows.time(3) <= command.now);
+      const bool over = rows.time(4) <= limit || (!begun && rows.time(3) <= limit);
       if (over) due_.emplace_back(rows.integer(0), rows.integer(1));
     }
   }
@@ -51,6 +59,7 @@ std::uint32_t SqliteWriter::expire_later(Expire& command,
 
 // Up to the first whose time is not over; the queue then begins with it.
 std::uint32_t SqliteWriter::expire_head(Expire& command, Expire::Share& share, LaneCounters& lane) {
+  const jobs::WallTime limit = limit_of(command);
   const jobs::Place tail{partition_, share.lane, lane.tail};
   jobs::Place head{partition_, share.lane, lane.head};
   overdue_.clear();
@@ -59,7 +68,7 @@ std::uint32_t SqliteWriter::expire_head(Expire& command, Expire::Share& share, L
     SqliteRows rows = select_times_.query(head.key(), tail.key(), command.look_max);
     while (!reached && rows.next()) {
       head = jobs::Place::from_key(partition_, rows.integer(0));
-      reached = rows.time(2) > command.now && rows.time(3) > command.now;
+      reached = rows.time(2) > limit && rows.time(3) > limit;
       if (reached) share.oldest = rows.time(1);
       if (!reached) overdue_.push_back(head.key());
     }
@@ -79,7 +88,8 @@ std::uint32_t SqliteWriter::expire_head(Expire& command, Expire::Share& share, L
 std::uint32_t SqliteWriter::expire_behind(Expire& command,
                                           Expire::Share& share,
                                           LaneCounters& lane) {
-  const jobs::WallTime passed_until = command.now - share.patience;
+  const jobs::WallTime limit = limit_of(command);
+  const jobs::WallTime passed_until = limit - share.patience;
   const bool is_head_next = share.from <= lane.head;
   share.from = std::max(share.from, lane.head);
   // Of the head it is known already.
@@ -93,7 +103,7 @@ std::uint32_t SqliteWriter::expire_behind(Expire& command,
     for (; rows.next() && rows.time(1) <= passed_until; ++looked) {
       const std::int64_t key = rows.integer(0);
       share.from = jobs::Place::from_key(partition_, key).sequence + 1;
-      const bool over = rows.time(2) <= command.now || rows.time(3) <= command.now;
+      const bool over = rows.time(2) <= limit || rows.time(3) <= limit;
       if (over) overdue_.push_back(key);
     }
   }

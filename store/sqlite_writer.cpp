@@ -309,10 +309,9 @@ void SqliteWriter::end_expired(Expire& command, std::int64_t key) {
   const jobs::Response none;
   SqliteRows row = select_ending_.query(key);
   if (!row.next()) throw SqliteError(nullptr, SQLITE_CORRUPT);
-  command.routes.push_back(row.string(3));
   make_final(row, Ending{key,
                          jobs::State::failed,
-                         jobs::ErrorType::expired,
+                         command.error,
                          command.now,
                          {},
                          command.request_retention,

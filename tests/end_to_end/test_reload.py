@@ -121,16 +121,39 @@ class Reload(EndToEnd):
         log = self.proxy.log()
         self.assertIn('route /other/* is removed: 1 job that waits will end as route_removed', log)
         self.assertIn('route /third/* is removed: 1 job that waits will end as route_removed', log)
-        self.assertIn('upstream other is removed: 1 job that waits of route /moves/* will end as route_removed', log)
-        self.assertEqual(['route_removed'] * 3, [job.ended() for job in waiting])
+        self.assertIn('route /moves/* has another upstream: 1 job that waits will be called at legacy', log)
+        self.assertEqual(['route_removed'] * 2, [job.ended() for job in waiting[:2]])
         for gate in gates:
             gate.open()
         self.assertEqual([b'running'] * 2, [job.wait().result().body for job in running])
-        self.assertEqual(2, self.backend.count())
+        self.assertEqual(200, waiting[2].wait().result().status)
+        self.assertEqual(3, self.backend.count())
         # ... and it may come back.
         upstreams['other'] = {'servers': [self.backend.url]}
         self.reload(other, upstreams=upstreams)
         self.assertEqual(b'back', self.submit('/other/4', body=b'back').wait().result().body)
+
+    def test_a_route_goes_to_another_upstream_with_its_jobs(self):
+        other = Backend(os.path.join(self.folder, 'other.history'))
+        self.addCleanup(other.stop)
+        retry = {'max_attempts': 5, 'backoff': '2s', 'max_backoff': '2s'}
+
+        def at(upstream):
+            changes = {'Authorization': f'Bearer for-{upstream}'}
+            return [route('/reports/*', upstream, resend='always', retry=retry, request_headers={'set': changes})]
+        upstreams = {'legacy': {'servers': [self.backend.url], 'max_concurrency': 1},
+                     'other': {'servers': [other.url], 'max_concurrency': 1}}
+        self.serve(at('legacy'), upstreams=upstreams)
+        gate = self.backend.on('/reports', Gate(answer(502)))
+        retried, queued = self.submit(body=b'retried'), [self.submit(body=b'%d' % i) for i in range(5)]
+        self.wait_for_calls(gate)
+        self.reload(at('other'), upstreams=upstreams)
+        self.assertIn('route /reports/* has another upstream: 5 jobs that wait will be called at other', self.proxy.log())
+        self.assertEqual([b'%d' % i for i in range(5)], [job.wait().result().body for job in queued])
+        gate.open()
+        self.assertEqual(b'retried', retried.wait().result().body)
+        self.assertEqual((1, 6), (self.backend.count('/reports'), other.count('/reports')))
+        self.assertEqual({'Bearer for-other'}, {call.get('Authorization') for call in other.requests})
 
     def test_retries_of_what_is_removed_end(self):
         retry = {'max_attempts': 5, 'backoff': '1h', 'max_backoff': '1h'}
@@ -142,7 +165,7 @@ class Reload(EndToEnd):
         gate = self.backend.on('/reports', Gate(answer(502)))
         late = self.submit()
         self.wait_for_calls(gate)
-        self.reload()
+        self.reload([route('/else/*')])
         self.assertEqual('route_removed', job.ended())
         gate.open()
         self.assertEqual('route_removed', late.ended())

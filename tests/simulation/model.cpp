@@ -178,6 +178,7 @@ void Model::apply(const store::Expire& expire) {
     const bool over =
         job->finish_by <= expire.now || (job->attempt == 0 && job->start_by <= expire.now);
     if (!over) complain("expired before its time: " + name_of(*job));
+    if (expire.error != ErrorType::expired) complain("no route was removed: " + name_of(*job));
     job->error = ErrorType::expired;
     end(*job, State::failed, expire.now, {});
     note("expired " + name_of(*job));

@@ -51,8 +51,6 @@ BACKEND_TEST("jobs at the head whose time is over end, up to the first whose is 
   CHECK(sequences(expired) == Sequences{2, 3});
   CHECK_FALSE(expired.shares[0].more);
   CHECK(expired.shares[0].queued == 1);
-  const std::string route = an_insert(lane, 1).job.route;
-  CHECK(expired.routes == std::vector<std::string>{route, route});
   CHECK(expired.shares[0].oldest == an_insert(lane, 4).job.created_at);
   store.crash();
   const jobs::Job job = store.find(ids[1]).job;
@@ -164,4 +162,31 @@ BACKEND_TEST("a retry that is due ends when its time is over, whatever waits bef
   CHECK(store.find(begun).job.attempt == 1);
   CHECK(store.find(begun).job.error == ErrorType::expired);
   CHECK(store.apply(a_claim(lane, 10, 94'999)).jobs.empty());
+}
+
+BACKEND_TEST("all that wait in the lane of a removed route end, a few at a time") {
+  UnderTest store;
+  const auto lane = open_lane(*store, "reports");
+  const auto other = open_lane(*store, "reports", "other");
+  const JobId running = store.apply(an_insert(lane, 1, true)).id;
+  const JobId later = store.apply(an_insert(lane, 2, true)).id;
+  REQUIRE(store.apply(a_requeue(a_fence(later, 1), 80'000)).applied);
+  for (std::uint8_t mark = 3; mark <= 7; ++mark) store.apply(an_insert(lane, mark));
+  store.apply(an_insert(other, 8));
+  Expire expire = an_expire(lane, 2'000, 0);
+  expire.error = ErrorType::route_removed;
+  expire.look_max = 2;
+  std::size_t ended = 0;
+  do {
+    expire = store.apply(expire);
+    ended += expire.ended.size();
+    CHECK(expire.ended.size() > 0);
+  } while (expire.shares[0].queued != 0);
+  CHECK(ended == 6);
+  store.crash();
+  CHECK(store.find(later).job.error == ErrorType::route_removed);
+  CHECK(store.find(later).job.finished_at == at(2'000));
+  CHECK(store.find(running).job.state == State::running);
+  CHECK(store->lanes()[0].queued == 0);
+  CHECK(marks(store.apply(a_claim(other, 10))) == Marks{8});
 }

@@ -126,8 +126,8 @@ void Model::apply_one(Claim& command) {
 
 namespace {
 
-bool is_over(const Job& job, WallTime now) {
-  return job.finish_by <= now || (job.attempt == 0 && job.start_by <= now);
+bool is_over(const Job& job, WallTime limit) {
+  return job.finish_by <= limit || (job.attempt == 0 && job.start_by <= limit);
 }
 
 }  // namespace
@@ -135,9 +135,8 @@ bool is_over(const Job& job, WallTime now) {
 void Model::expire(Expire& command, std::int64_t key) {
   Entry& entry = jobs_.at(key);
   end(entry, State::failed, command.now, {}, command.request_retention);
-  entry.job.error = jobs::ErrorType::expired;
+  entry.job.error = command.error;
   command.ended.push_back(entry.job.id.place);
-  command.routes.push_back(entry.job.route);
 }
 
 void Model::apply_one(Expire& command) {
@@ -153,14 +152,16 @@ void Model::apply_one(Expire& command) {
 // How many were looked at.
 std::size_t Model::expire_lane(Expire& command, Expire::Share& share) {
   LaneState& lane = lanes_[share.lane - 1];
+  const bool ends_all = command.error == jobs::ErrorType::route_removed;
+  const WallTime limit = ends_all ? WallTime::max() : command.now;
   const std::size_t look_max = command.look_max;
   const std::size_t ended_before = command.ended.size();
   std::size_t looked = 0;
   for (auto entry = lane.later.begin(); looked < look_max && entry != lane.later.end();) {
     const auto [due, key] = *entry;
-    if (due > command.now) break;
+    if (due > limit) break;
     ++looked;
-    const bool over = is_over(jobs_.at(key).job, command.now);
+    const bool over = is_over(jobs_.at(key).job, limit);
     if (over) expire(command, key);
     entry = over ? lane.later.erase(entry) : std::next(entry);
   }
@@ -168,7 +169,7 @@ std::size_t Model::expire_lane(Expire& command, Expire::Share& share) {
   std::size_t all = looked;
   for (looked = 0; looked < look_max && !lane.queue.empty(); ++looked) {
     const std::int64_t key = lane.queue.front();
-    if (!is_over(jobs_.at(key).job, command.now)) {
+    if (!is_over(jobs_.at(key).job, limit)) {
       share.oldest = jobs_.at(key).job.created_at;
       break;
     }
@@ -182,8 +183,8 @@ std::size_t Model::expire_lane(Expire& command, Expire::Share& share) {
     const Job& job = jobs_.at(*at).job;
     const std::uint64_t sequence = job.id.place.sequence;
     const bool passed = sequence < share.from;
-    if (!passed && job.created_at > command.now - share.patience) break;
-    const bool over = !passed && is_over(job, command.now);
+    if (!passed && job.created_at > limit - share.patience) break;
+    const bool over = !passed && is_over(job, limit);
     looked += !passed;
     share.from = std::max(share.from, sequence + 1);
     if (over) expire(command, *at);
@@ -340,8 +341,7 @@ std::string compare(const Expire& a, const Expire& b) {
                  unequal("oldest", one.oldest, other.oldest));
     if (!text.empty()) return text;
   }
-  return first_of(unequal("ended", a.ended, b.ended), unequal("routes", a.routes, b.routes),
-                  unequal("done", a.done, b.done));
+  return first_of(unequal("ended", a.ended, b.ended), unequal("done", a.done, b.done));
 }
 
 std::string compare(const Finish& a, const Finish& b) {

@@ -131,6 +131,7 @@ class Simulation {
       share.patience = jobs::milliseconds(below(600));
       share.from = below(40);
     }
+    if (one_in(8)) expire.error = raincheck::jobs::ErrorType::route_removed;
     expire.look_max = static_cast<std::uint32_t>(1 + below(4));
     expire.now = time(0);
     expire.request_retention = jobs::milliseconds(below(4) * 500);

@@ -90,9 +90,9 @@ void TestShard::make_upstream(std::size_t index) {
       --process_.pending_.count;
       bulletin_.publish(proxy::JobChange{place.key(), true});
     };
-    dispatchers_[index] =
-        std::make_unique<proxy::Dispatcher>(services().context, process_.metrics_, tasks_,
-                                            upstream.config->name, *upstream.slots, ended, index_);
+    dispatchers_[index] = std::make_unique<proxy::Dispatcher>(
+        services().context, process_.metrics_, tasks_, upstream.config->name, *upstream.slots,
+        ended, tell_lane(), index_);
     dispatchers_[index]->configure(process_.site(), index, *upstream.runner);
     tasks_.spawn(dispatchers_[index]->run());
     upstream.inserted = [this, index](std::uint32_t lane) { dispatchers_[index]->inserted(lane); };
@@ -101,6 +101,16 @@ void TestShard::make_upstream(std::size_t index) {
       asio::post(owner.io_, [&owner, index, lane] { owner.dispatchers_[index]->inserted(lane); });
     };
   }
+}
+
+proxy::Dispatcher::Tell TestShard::tell_lane() {
+  return
+      [&shards = process_.shards_](std::size_t upstream, std::uint32_t lane, jobs::WallTime due) {
+        TestShard& owner = *shards[upstream % shards.size()];
+        asio::post(owner.io_, [&owner, upstream, lane, due] {
+          owner.dispatchers_[upstream]->requeued(lane, due);
+        });
+      };
 }
 
 proxy::RunnerEvents TestShard::events_for(std::size_t index) {
@@ -189,6 +199,7 @@ Process::Process(ProcessParts parts)
     server_slots_.push_back(make_server_slots(upstream));
     outliers_.push_back(std::make_unique<proxy::Outliers>(upstream));
   }
+  site_->open_lanes(*store_);
   recovered_ = proxy::recover_jobs(store_->backend(), *site_, clock(), [](const std::string&) {});
   pending_.count = static_cast<std::int64_t>(recovered_.queued);
   for (std::size_t i = 0; i < parts_.shards; ++i) {
@@ -350,6 +361,14 @@ jobs::Job Process::find(const jobs::JobId& id) {
   const jobs::Result<void> found = store_->backend().find(std::span(&batch, 1));
   if (!found || find.presence != store::Presence::present) throw std::runtime_error("no such job");
   return find.job;
+}
+
+void Process::configure(const proxy::Site& next) {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    TestShard& shard = *shards_[i % shards_.size()];
+    shard.dispatcher(i)->configure(next, i, shard.runner(i));
+  }
+  for (std::size_t i = 0; i < slots_.size(); ++i) dispatcher(i).hand_over();
 }
 
 void Process::pause_route(std::string_view route, bool paused) {

@@ -60,6 +60,7 @@ class TestShard {
 
  private:
   proxy::RunnerEvents events_for(std::size_t upstream);
+  proxy::Dispatcher::Tell tell_lane();
   void make_upstream(std::size_t upstream);
   proxy::awaitable<void> session(proxy::Descriptor socket);
 
@@ -127,6 +128,8 @@ class Process {
   TestShard& shard(std::size_t index = 0) { return *shards_[index]; }
   proxy::Slots& slots(std::size_t upstream = 0) { return *slots_[upstream]; }
   proxy::Dispatcher& dispatcher(std::size_t upstream = 0);
+  // Gives all dispatchers another configuration, which has the same upstreams.
+  void configure(const proxy::Site& next);
   void pause_route(std::string_view route, bool paused);
   std::int64_t pending() const { return pending_.count; }
   const proxy::Recovered& recovered() const { return recovered_; }
