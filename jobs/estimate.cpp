@@ -95,12 +95,12 @@ double Durations::weight_above(milliseconds duration) const {
 
 namespace {
 
-// How long until a queued job has ended; nothing without history, or when it ought to have begun
-// long ago and something that history does not know keeps it.
+// How long until a queued job has ended; nothing without history, while paused, or when it ought to
+// have begun long ago and something that history does not know keeps it.
 std::optional<milliseconds> remaining_of_queued(const Durations& wait,
                                                 const Durations& run,
                                                 const Progress& progress) {
-  if (run.empty()) return std::nullopt;
+  if (run.empty() || progress.paused) return std::nullopt;
   // A place becomes free this often when all are taken.
   const milliseconds turn = *run.mean() / std::max<std::int64_t>(progress.concurrency, 1);
   const milliseconds own_run = *run.quantile(0.5);

@@ -43,6 +43,7 @@ struct Progress {
   milliseconds running_for{0};    // running: since its attempt began
   std::uint64_t ahead = 0;        // queued: jobs before it
   std::uint32_t concurrency = 1;  // calls at once that its upstream allows
+  bool paused = false;            // queued: none begins until an operator says so
   WallTime now{};                 // makes `completion` a time
 };
 

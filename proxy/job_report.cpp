@@ -9,6 +9,7 @@
 #include "jobs/labels.hpp"
 #include "jobs/text.hpp"
 #include "proxy/certificates.hpp"
+#include "routes/percent.hpp"
 
 namespace raincheck::proxy {
 
@@ -17,17 +18,22 @@ using jobs::JsonObject;
 
 namespace {
 
-constexpr std::string_view credentials[] = {"authorization", "cookie", "proxy-authorization",
-                                            "set-cookie", "x-api-key"};
-constexpr std::string_view credential_parameters[] = {
-    "access_token", "api-key",  "api_key", "apikey", "auth",      "client_secret", "code",
-    "key",          "password", "secret",  "sig",    "signature", "token"};
+// Names that mean a credential, and words that are in such a name; without what is no letter.
+constexpr std::string_view credential_names[] = {"auth", "code",      "cookie", "jwt", "key",
+                                                 "pwd",  "setcookie", "sid",    "sig"};
+constexpr std::string_view credential_words[] = {"apikey",  "authorization", "credential",
+                                                 "passwd",  "password",      "secret",
+                                                 "session", "signature",     "token"};
 
-template <class Names>
-bool is_among(const Names& names, std::string_view name) {
-  return std::any_of(std::begin(names), std::end(names), [name](std::string_view each) {
-    return jobs::equals_ignoring_case(name, each);
-  });
+std::string letters_of(std::string_view name) {
+  std::string decoded;
+  routes::append_decoded(decoded, name, routes::Plus::space);
+  std::string letters;
+  for (const char c : decoded) {
+    const auto lower = static_cast<char>(c | 0x20);
+    if (lower >= 'a' && lower <= 'z') letters.push_back(lower);
+  }
+  return letters;
 }
 
 std::string_view take_line(std::string_view& text) {
@@ -59,7 +65,7 @@ std::string shown_line(std::string_view line) {
   while (true) {
     const std::string_view item = query.substr(0, query.find('&'));
     const std::string_view name = item.substr(0, item.find('='));
-    if (is_among(credential_parameters, name)) {
+    if (is_credential(name)) {
       shown.append(name).append("=***");
     } else {
       shown.append(item);
@@ -107,8 +113,14 @@ void append_labels(std::string& out, std::string_view lines) {
 
 }  // namespace
 
-bool is_credential(std::string_view field_name) {
-  return is_among(credentials, field_name);
+bool is_credential(std::string_view name) {
+  const std::string letters = letters_of(name);
+  const auto is_it = [&letters](std::string_view each) { return letters == each; };
+  const auto has_it = [&letters](std::string_view each) {
+    return letters.find(each) != letters.npos;
+  };
+  return std::any_of(std::begin(credential_names), std::end(credential_names), is_it) ||
+         std::any_of(std::begin(credential_words), std::end(credential_words), has_it);
 }
 
 void append_report(std::string& out, const Job& job, const JobReport& report) {

@@ -18,7 +18,8 @@ struct JobReport {
 
 void append_report(std::string& out, const jobs::Job& job, const JobReport& report);
 
-// The field names a credential, whose value nobody is shown.
-bool is_credential(std::string_view field_name);
+// The name of a field or parameter, as it was sent, is that of a credential, whose value nobody is
+// shown.
+bool is_credential(std::string_view name);
 
 }  // namespace raincheck::proxy

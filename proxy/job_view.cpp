@@ -29,6 +29,7 @@ jobs::Estimate estimate_of(Services& services, const Job& job) {
     durations = &services.bulletin.durations(route->known->number);
     const Slots& slots = *services.upstreams[route->upstream].slots;
     progress.concurrency = slots.max();
+    progress.paused = slots.paused() || route->known->paused;
     // The lanes take turns.
     progress.ahead *= std::max<std::size_t>(1, slots.backlog());
   }

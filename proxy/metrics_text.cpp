@@ -280,14 +280,21 @@ void write_routes(MetricsWriter& out, const MetricsSources& sources) {
 }
 
 void write_queue(MetricsWriter& out, const MetricsSources& sources) {
+  const Site& site = sources.generation.site();
   const auto label = [&out](const Metrics::Pair& names) {
     out.clear();
     out.label("upstream", names.first);
     out.label("route", names.second);
   };
+  // One that no configured route has is told of until it is empty.
+  const auto is_told = [&site](const Metrics::Pair& names, const QueueMetrics& queue) {
+    const SiteRoute* const route = site.find(names.second);
+    return queue.queued.value() != 0 || (route && route->config->upstream == names.first);
+  };
   out.family(Type::gauge, "raincheck_queue_depth",
              "Jobs that wait, for their first attempt or another.");
   for (const auto& [names, queue] : sources.metrics.queues) {
+    if (!is_told(names, *queue)) continue;
     label(names);
     out.sample(queue->queued.value());
   }
@@ -295,6 +302,7 @@ void write_queue(MetricsWriter& out, const MetricsSources& sources) {
              "How long the first that waits for its first attempt has waited; 0: none waits.");
   const std::int64_t now = sources.clock.wall_now().time_since_epoch().count();
   for (const auto& [names, queue] : sources.metrics.queues) {
+    if (!is_told(names, *queue)) continue;
     label(names);
     const std::int64_t oldest = queue->oldest.value();
     const std::int64_t age = oldest == 0 ? 0 : std::max<std::int64_t>(0, now - oldest);
@@ -302,8 +310,8 @@ void write_queue(MetricsWriter& out, const MetricsSources& sources) {
   }
   out.family(Type::gauge, "raincheck_route_paused",
              "1 while no job of the route begins, because an operator has paused it.");
-  for (const SiteRoute& route : sources.generation.site().routes()) {
-    if (route.lane == 0) continue;
+  for (const SiteRoute& route : site.routes()) {
+    if (!route.has_jobs()) continue;
     out.clear();
     out.label("route", route.config->name);
     out.sample(std::int64_t{route.known->paused});

@@ -90,6 +90,7 @@ Server::Server(config::Config config, std::string file, FileWatch files)
   of_the_store([&] {
     generation_ = std::make_shared<Generation>(std::move(config), *store_, known_, nullptr);
     generation_->site().open_lanes(*store_);
+    recall_paused();
     recover();
   });
   open_operations();

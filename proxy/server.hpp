@@ -72,9 +72,16 @@ class Server {
   // More of them: server_control.cpp.
   std::vector<Operation> control_operations();
   void show_stats(const OperationReply& reply);
+  void drain(const OperationReply& reply);
+  // server_pauses.cpp
   void pause_upstream(const OperationRequest& request, bool paused, const OperationReply& reply);
   void pause_route(const OperationRequest& request, bool paused, const OperationReply& reply);
-  void drain(const OperationReply& reply);
+  void pause(const std::string& what, bool paused, const OperationReply& reply);
+  void set_paused(const Generation& generation, std::string_view what, bool paused);
+  std::string record_paused(const std::string& what, bool paused);
+  void recall_paused();
+  void forget_paused(const Generation& before);
+
   void open_passed(const std::string& name, const std::string& key, Opened& opened) const;
   void warn_of_unused_sockets() const;
   void show_health(const OperationRequest& request, const OperationReply& reply) const;
@@ -110,6 +117,7 @@ class Server {
   Known known_;
   std::shared_ptr<Generation> generation_;
   std::vector<Recovered::Followed> followed_;
+  std::set<std::string> paused_;     // of the configuration: "upstream NAME", "route NAME"
   std::set<std::string> listeners_;  // that are open, by key
   Opened opened_;                    // until they are the shards'
   FileWatch files_;                  // of the configuration that was read last

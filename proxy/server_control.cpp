@@ -1,5 +1,4 @@
-// What operators can have the Server do beside reloading: how it is in numbers, upstreams and
-// routes whose jobs wait, and the drain.
+// What operators can have the Server do beside reloading: how it is in numbers, and the drain.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -117,65 +116,13 @@ void Server::show_stats(const OperationReply& reply) {
     object.member("routes");
     stats += '[';
     for (const SiteRoute& route : generation_->site().routes()) {
-      if (route.lane == 0) continue;
+      if (!route.has_jobs()) continue;
       if (stats.back() != '[') stats += ',';
       append_route(stats, route, queues.of_routes[route.config->name]);
     }
     stats += ']';
   }
   reply(json_answer(std::move(stats)));
-}
-
-namespace {
-
-// Done, whatever it was before.
-void tell_paused(const std::string& what, bool paused, const OperationReply& reply) {
-  spdlog::warn("{} is {}", what, paused ? "paused: its jobs wait" : "resumed");
-  OperationAnswer answer;
-  answer.status = 204;
-  answer.outcome = paused ? "paused" : "resumed";
-  reply(std::move(answer));
-}
-
-}  // namespace
-
-// Its slots outlive a reload, and with them that it is paused.
-void Server::pause_upstream(const OperationRequest& request,
-                            bool paused,
-                            const OperationReply& reply) {
-  const std::string& name = request.arguments[0];
-  const auto& upstreams = config().upstreams;
-  const auto found = std::find_if(upstreams.begin(), upstreams.end(),
-                                  [&name](const auto& each) { return each.name == name; });
-  if (found == upstreams.end()) {
-    reply(problem_answer(404, fmt::format("there is no upstream '{}'", name)));
-    return;
-  }
-  const auto index = static_cast<std::size_t>(found - upstreams.begin());
-  const Generation::Upstream& upstream = generation_->upstreams()[index];
-  upstream.slots->pause(paused);
-  for (const auto& wake : wake_for(upstream.number)) wake();
-  tell_paused("upstream " + name, paused, reply);
-}
-
-// What is known of it outlives a reload, and with it that it is paused.
-void Server::pause_route(const OperationRequest& request,
-                         bool paused,
-                         const OperationReply& reply) {
-  const std::string& name = request.arguments[0];
-  const SiteRoute* const route = generation_->site().find(name);
-  if (!route) {
-    reply(problem_answer(404, fmt::format("there is no route '{}'", name)));
-    return;
-  }
-  // Resumed it may be: it may have made jobs when it was paused.
-  if (paused && route->lane == 0) {
-    reply(problem_answer(409, fmt::format("route '{}' makes no jobs (mode: never)", name)));
-    return;
-  }
-  route->known->paused = paused;
-  for (const auto& shard : shards_) shard->pauses_changed();
-  tell_paused("route " + name, paused, reply);
 }
 
 // The process ends after this is answered; who waits for that knows it by its number.
@@ -195,9 +142,9 @@ void Server::drain(const OperationReply& reply) {
 
 std::vector<Operation> Server::control_operations() {
   using Pause = void (Server::*)(const OperationRequest&, bool, const OperationReply&);
-  const auto pausing = [this](Pause pause, bool paused) {
-    return [this, pause, paused](const OperationRequest& request, const OperationReply& reply) {
-      (this->*pause)(request, paused, reply);
+  const auto pausing = [this](Pause handler, bool paused) {
+    return [this, handler, paused](const OperationRequest& request, const OperationReply& reply) {
+      (this->*handler)(request, paused, reply);
     };
   };
   return {

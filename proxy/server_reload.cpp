@@ -64,7 +64,9 @@ Server::Reloaded Server::try_reload(bool is_rehearsal) {
     text += fate_of_jobs(*next);
     if (is_rehearsal) return {true, text};
     next->site().open_lanes(*store_);
+    const std::shared_ptr<const Generation> before = generation_;
     serve(std::move(next), std::move(opened));
+    forget_paused(*before);
   } catch (const std::exception& error) {
     return {false, text + file_ + ": error: " + error.what() + "\n"};
   }

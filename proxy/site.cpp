@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <numeric>
 
 #include "config/load.hpp"
@@ -46,6 +45,9 @@ Site::Site(config::Config config, store::Store& store, KnownRoutes& known)
   for (const TlsProblem& problem : tls_.problems()) {
     if (!problem.is_warning) throw std::runtime_error(problem.path + ": " + problem.message);
   }
+  for (const config::Upstream& upstream : config_.upstreams) {
+    upstreams_by_name_.emplace(upstream.name, upstreams_by_name_.size());
+  }
   for (const config::Route& route : config_.routes) {
     SiteRoute& built = routes_.emplace_back();
     built.config = &route;
@@ -77,9 +79,8 @@ void Site::build_unmatched() {
 }
 
 std::size_t Site::upstream_index(std::string_view name) const {
-  const auto found = std::find_if(config_.upstreams.begin(), config_.upstreams.end(),
-                                  [&](const config::Upstream& each) { return each.name == name; });
-  return static_cast<std::size_t>(found - config_.upstreams.begin());
+  const auto found = upstreams_by_name_.find(name);
+  return found == upstreams_by_name_.end() ? config_.upstreams.size() : found->second;
 }
 
 void Site::open_lanes(store::Store& store) {

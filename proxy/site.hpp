@@ -57,6 +57,9 @@ struct SiteRoute {
   const routes::RouteRules* rules = nullptr;  // what it changes on the way
   jobs::milliseconds retention{};
   jobs::Rules decisions;
+
+  // It makes some, or, paused, may have some of before it was `mode: never`.
+  bool has_jobs() const { return lane != 0 || (known && known->paused); }
 };
 
 // A lane of the store, as it was when it was counted last. Its jobs are carried out as their route
@@ -108,6 +111,7 @@ class Site {
   const std::string& pseudonym() const { return pseudonym_; }
 
  private:
+  // In Config::upstreams, past its end: it is not there.
   std::size_t upstream_index(std::string_view name) const;
   void build_unmatched();
 
@@ -122,6 +126,7 @@ class Site {
   SiteRoute unmatched_;
   std::vector<SiteLane> lanes_;  // lane n is at n - 1
   std::vector<std::vector<const SiteLane*>> by_upstream_;
+  std::unordered_map<std::string_view, std::size_t> upstreams_by_name_;
   std::unordered_map<std::string_view, const SiteRoute*> by_name_;
   std::unordered_map<const config::Route*, const SiteRoute*> by_config_;
   std::optional<std::size_t> default_upstream_;

@@ -39,7 +39,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Start-up, before any other call, by the opening thread; open_lanes() and lanes() later too, by
+  // Start-up, before any other call, by the opening thread; those of lanes and pauses later too, by
   // who holds Store::between_commits(). They throw std::runtime_error.
 
   // The numbers of the lanes with these names. Those that are new are made durably, all at once or
@@ -47,6 +47,9 @@ class Backend {
   virtual std::vector<std::uint32_t> open_lanes(std::span<const LaneName> names) = 0;
   // Every lane that there is, by number, of upstreams and routes that no longer exist too.
   virtual std::vector<Lane> lanes() = 0;
+  // What an operator has paused, in words of whoever keeps it here. Durable when it returns.
+  virtual std::vector<std::string> paused() = 0;
+  virtual void set_paused(const std::string& what, bool paused) = 0;
   // Jobs that were running when an earlier process ended, without bodies, in the order of their
   // places: some thousands, behind `after`. Fence{place, attempt, epoch} finishes or requeues one.
   // `Job::attempt` is filled, and `epochs` beside it.

@@ -20,6 +20,11 @@ bool has_excess(std::uint64_t pages, std::uint64_t free_pages) {
   return free_pages > std::max(free_pages_kept, pages / 8);
 }
 
+// Another try may succeed: the disk was full, or somebody else wrote.
+bool is_passing(const SqliteError& error) {
+  return error.is_full() || (error.code() & 0xff) == SQLITE_BUSY;
+}
+
 // Erasing frees room by itself.
 Space::For purpose(std::span<Command* const> batch) {
   const bool reclaims = std::any_of(batch.begin(), batch.end(), [](const Command* command) {
@@ -76,12 +81,40 @@ SqliteBackend::SqliteBackend(const SqliteOptions& options, Spool& spool)
 
 SqliteBackend::~SqliteBackend() = default;
 
+// A change beside the batches. What could not be synced is no more trusted here than there.
+template <class F>
+auto SqliteBackend::change(F make) {
+  if (failed_) throw std::runtime_error("the store failed earlier");
+  try {
+    return make();
+  } catch (const SqliteError& error) {
+    if (!is_passing(error)) fail(error.what());
+    throw;
+  }
+}
+
 std::vector<std::uint32_t> SqliteBackend::open_lanes(std::span<const LaneName> names) {
-  return writer_->lanes().open(names);
+  return change([&] { return writer_->lanes().open(names); });
 }
 
 std::vector<Lane> SqliteBackend::lanes() {
   return writer_->lanes().all();
+}
+
+std::vector<std::string> SqliteBackend::paused() {
+  std::vector<std::string> paused;
+  SqliteStatement select(*connection_, "SELECT what FROM paused ORDER BY what");
+  SqliteRows rows = select.query();
+  while (rows.next()) paused.push_back(rows.string(0));
+  return paused;
+}
+
+void SqliteBackend::set_paused(const std::string& what, bool paused) {
+  change([&] {
+    SqliteStatement statement(*connection_, paused ? "INSERT OR IGNORE INTO paused VALUES (?)"
+                                                   : "DELETE FROM paused WHERE what = ?");
+    statement.run(what);
+  });
 }
 
 // Pages on the free list are used again before the file grows.
@@ -136,7 +169,7 @@ jobs::Result<void> SqliteBackend::apply(std::span<Command* const> batch) {
 }
 
 jobs::Error SqliteBackend::roll_back(const SqliteError& error, std::span<Command* const> batch) {
-  if (!error.is_full() && (error.code() & 0xff) != SQLITE_BUSY) return fail(error.what());
+  if (!is_passing(error)) return fail(error.what());
   try {
     if (sqlite3_get_autocommit(connection_->handle()) == 0) connection_->execute("ROLLBACK");
   } catch (const SqliteError& again) {

@@ -37,6 +37,8 @@ class SqliteBackend final : public Backend {
 
   std::vector<std::uint32_t> open_lanes(std::span<const LaneName> names) override;
   std::vector<Lane> lanes() override;
+  std::vector<std::string> paused() override;
+  void set_paused(const std::string& what, bool paused) override;
   std::vector<Orphan> orphans(const jobs::Place& after) override;
   jobs::IdCodec::Secret secret() override { return secret_; }
 
@@ -56,6 +58,8 @@ class SqliteBackend final : public Backend {
   std::uint64_t raise_epoch();
   void read_secret();
   void remove_orphans();
+  template <class F>
+  auto change(F make);
   void measure();
   void vacuum(std::span<Command* const> batch);
   void find_one(Find& command);

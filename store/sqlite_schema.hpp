@@ -8,11 +8,14 @@ namespace raincheck::store {
 // Marks the file as ours.
 constexpr int sqlite_application_id = 0x7261696e;
 // Raised when the tables change. An older program refuses a newer store.
-constexpr int sqlite_schema_version = 4;
+constexpr int sqlite_schema_version = 5;
 
 constexpr char sqlite_schema[] = R"sql(
 -- schema: the version above. secret: key of the ids. epoch: raised by one at every start.
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What an operator has paused: "upstream NAME", "route NAME".
+CREATE TABLE paused (what TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 -- Sequences below tail were given out. Jobs of [head, tail) are queued in this order, `queued` of
 -- them (some were canceled); `later` more wait for a retry. Written once per batch.

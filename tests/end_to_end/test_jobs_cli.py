@@ -482,6 +482,36 @@ class Control(Shell):
 if __name__ == '__main__':
     unittest.main()
 
+    def test_what_is_paused_stays_so_until_it_is_resumed_or_gone(self):
+        routes = [route('/reports/*', name='reports'), route('/letters/*', name='letters')]
+        self.serve(routes)
+        self.shell('pause', '--route', 'letters')
+        self.shell('pause', 'legacy')
+        waiting = [self.submit(f'/{name}/1') for name in ('letters', 'reports')]
+        self.proxy.kill()
+        self.proxy.start()
+        for what in ('upstream legacy', 'route letters'):
+            self.assertIn(f'warning {what} is still paused: its jobs wait', self.proxy.log())
+        self.shell('resume', 'legacy')
+        self.assertEqual(200, waiting[1].wait().result().status)
+        self.assertEqual([('reports', False), ('letters', True)],
+                         [(each['name'], each['paused']) for each in self.stats()['routes']])
+        # A route that makes no jobs any more is told of, for it has one; one that is gone is forgotten.
+        never = [routes[0], route('/letters/*', name='letters', mode='never')]
+        admin = {'socket': self.admin}
+        self.assertTrue(self.proxy.reload(self.config(never, admin=admin)))
+        self.assertEqual([True], [each['paused'] for each in self.stats()['routes'] if each['name'] == 'letters'])
+        self.assertEqual('queued', waiting[0].document()['status'])
+        self.assertTrue(self.proxy.reload(self.config(routes[:1], admin=admin)))
+        self.assertEqual('route_removed', waiting[0].ended())
+        self.assertIn('route letters was paused, and is not configured any more: forgotten', self.proxy.log())
+        self.assertTrue(self.proxy.reload(self.config(routes, admin=admin)))
+        self.assertEqual(200, self.submit('/letters/2').wait().result().status)
+        self.proxy.kill()
+        self.proxy.start()
+        self.assertNotIn('is still paused', self.proxy.log())
+        self.assertEqual(1, len(self.backend.seen('/letters')))
+
     def test_a_paused_route_begins_no_job_while_others_go_on(self):
         routes = [route('/reports/*', name='reports'), route('/letters/*', name='letters', wait='100ms'),
                   route('/plain/*', name='plain', mode='never')]

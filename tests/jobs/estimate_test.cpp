@@ -168,6 +168,14 @@ TEST_CASE("a queued job waits for those before it, shared among the places") {
   CHECK(estimate(wait, run, queued(~std::uint64_t{0}, 1), 1s, 1h).retry_after == 1h);
 }
 
+TEST_CASE("when a job ends that waits for an operator nobody knows") {
+  Progress paused = queued(9, 1, 90s);
+  paused.paused = true;
+  const Estimate estimated = estimate(all(1s), all(10s), paused, 1s, 60s);
+  CHECK_FALSE(estimated.completion);
+  CHECK(estimated.retry_after == 30s);
+}
+
 TEST_CASE("the next in the queue waits as the last ones did, at most for one place") {
   const Durations run = all(10s);
   CHECK(again(all(1ms), run, queued(0, 1)) <= 11s);

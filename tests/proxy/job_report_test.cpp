@@ -62,12 +62,17 @@ TEST_CASE("a job is told with its labels, as they are") {
 
 TEST_CASE("credentials are known by their names, however they are written") {
   for (const char* name :
-       {"Authorization", "COOKIE", "set-cookie", "Proxy-Authorization", "X-API-Key"}) {
+       {"Authorization", "COOKIE", "set-cookie", "Proxy-Authorization", "X-API-Key", "apikey",
+        "X-Auth-Token", "refresh_token", "id_token", "X-Amz-Signature", "X-Amz-Credential",
+        "client.secret", "%74oken", "api+key", "key", "sig", "PASSWORD"}) {
     CAPTURE(name);
     CHECK(is_credential(name));
   }
-  CHECK_FALSE(is_credential("Cookies"));
-  CHECK_FALSE(is_credential(""));
+  for (const char* name : {"Cookies", "", "Idempotency-Key", "keyword", "author", "signal",
+                           "passage", "If-None-Match", "postcode"}) {
+    CAPTURE(name);
+    CHECK_FALSE(is_credential(name));
+  }
 }
 
 TEST_CASE("credentials of a query are left out, and nothing else of it") {
@@ -89,7 +94,8 @@ TEST_CASE("credentials of a query are left out, and nothing else of it") {
            {"/a?b=1&&c", "/a?b=1&&c"},
            {"/a?token=x", "/a?token=***"},
            {"/a?b=1&API_KEY=x=y&c=2", "/a?b=1&API_KEY=***&c=2"},
-           {"/a?tokens=x&key", "/a?tokens=x&key=***"},
+           {"/a?tok=x&key", "/a?tok=x&key=***"},
+           {"/a?%74oken=x", "/a?%74oken=***"},
            {"/a?sig=", "/a?sig=***"},
            {"/token=x?", "/token=x?"},
        }) {

@@ -40,3 +40,18 @@ BACKEND_TEST("lanes do not see each other") {
   CHECK(claim.shares[0].queued == 1);
   CHECK(claim.shares[1].queued == 0);
 }
+
+BACKEND_TEST("what is paused is paused after a crash, until it is resumed") {
+  using Names = std::vector<std::string>;
+  UnderTest store;
+  CHECK(store->paused().empty());
+  store->set_paused("route b", true);
+  store->set_paused("route a", true);
+  store->set_paused("route a", true);
+  store.crash();
+  CHECK(store->paused() == Names{"route a", "route b"});
+  store->set_paused("route a", false);
+  store->set_paused("route c", false);
+  store.crash();
+  CHECK(store->paused() == Names{"route b"});
+}

@@ -25,6 +25,8 @@ class ScriptedBackend final : public Backend {
 
   std::vector<std::uint32_t> open_lanes(std::span<const LaneName>) override { return {}; }
   std::vector<Lane> lanes() override { return {}; }
+  std::vector<std::string> paused() override { return {}; }
+  void set_paused(const std::string&, bool) override {}
   std::vector<Orphan> orphans(const jobs::Place&) override { return {}; }
   jobs::IdCodec::Secret secret() override { return {}; }
 

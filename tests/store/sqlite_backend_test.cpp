@@ -208,6 +208,39 @@ TEST_CASE("another failure of a write is final too") {
   CHECK(apply(store, batch).error().fault == Fault::store_failed);
 }
 
+TEST_CASE("a lane or a pause that cannot be recorded on a full disk can be when space is back") {
+  FaultyVfs disk;
+  SqliteUnderTest store;
+  disk.fail_writes(0, SQLITE_FULL);
+  CHECK_THROWS_AS(open_lane(*store, "reports"), std::runtime_error);
+  CHECK_THROWS_AS(store->set_paused("route a", true), std::runtime_error);
+  disk.heal();
+  CHECK(store->lanes().empty());
+  CHECK(store->paused().empty());
+  store->set_paused("route a", true);
+  const auto lane = open_lane(*store, "reports");
+  store.crash();
+  CHECK(store->paused() == std::vector<std::string>{"route a"});
+  CHECK(store.apply(an_insert(lane, 1)).outcome == Insert::Outcome::queued);
+}
+
+TEST_CASE("after a failed sync of a lane or a pause nothing is applied any more") {
+  FaultyVfs disk;
+  SqliteUnderTest store;
+  const auto lane = open_lane(*store, "reports");
+  disk.fail_syncs(0, SQLITE_IOERR_FSYNC);
+  SUBCASE("lane") {
+    CHECK_THROWS_AS(open_lane(*store, "other"), std::runtime_error);
+  }
+  SUBCASE("pause") {
+    CHECK_THROWS_AS(store->set_paused("route a", true), std::runtime_error);
+  }
+  disk.heal();
+  std::vector<Command> batch = many_inserts(lane, 1, 100);
+  CHECK(apply(store, batch).error().fault == Fault::store_failed);
+  CHECK_THROWS_AS(store->set_paused("route b", true), std::runtime_error);
+}
+
 TEST_CASE("a file named by a batch stays when nobody knows whether the batch is durable") {
   FaultyVfs disk;
   SqliteUnderTest store;

@@ -16,6 +16,8 @@ class PassingBackend : public store::Backend {
     return to_->open_lanes(names);
   }
   std::vector<store::Lane> lanes() override { return to_->lanes(); }
+  std::vector<std::string> paused() override { return to_->paused(); }
+  void set_paused(const std::string& what, bool paused) override { to_->set_paused(what, paused); }
   std::vector<Orphan> orphans(const jobs::Place& after) override { return to_->orphans(after); }
   jobs::IdCodec::Secret secret() override { return to_->secret(); }
   jobs::Result<void> apply(std::span<store::Command* const> batch) override {
