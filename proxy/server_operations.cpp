@@ -15,8 +15,9 @@ namespace raincheck::proxy {
 namespace {
 
 constexpr OperationsOptions monitoring_options{.audits = false, .body_max = 0};
+// A cursor through jobs grows with the number of lanes that have some.
 constexpr OperationsOptions admin_options{
-    .audits = true, .head_max = 64 * 1024, .body_max = 64 * 1024};
+    .audits = true, .head_max = 1024 * 1024, .body_max = 64 * 1024};
 
 // The address by default may be another program's already: that must not keep us from serving.
 Descriptor listen_for_monitoring(const config::Monitoring& settings, std::string& address) {

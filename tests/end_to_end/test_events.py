@@ -30,16 +30,18 @@ class Events(EndToEnd):
 
     def test_a_job_is_heard_of_until_it_has_ended(self):
         self.serve(upstream={'max_concurrency': 1})
-        gate = self.backend.on('/reports', Gate(answer(201, b'done')))
-        first, second = self.submit(), self.submit()
+        gates = [self.backend.on(path, Gate(answer(201, b'done'))) for path in ('/reports/1', '/reports/2')]
+        first, second = self.submit('/reports/1'), self.submit('/reports/2')
         streams = [self.events(self.listen(job)) for job in (first, second)]
         self.assertEqual(['running', 'queued'], [next(events)[0] for events in streams])
-        gate.open()
+        gates[0].open()
         name, document = next(streams[0])
         self.assertEqual(('succeeded', 'succeeded', first.result_url),
                          (name, document['status'], document['resultUrl']))
         self.assertEqual([], list(streams[0]))
-        self.assertEqual(['running', 'succeeded'], [name for name, _ in streams[1]])
+        self.assertEqual('running', next(streams[1])[0])
+        gates[1].open()
+        self.assertEqual(['succeeded'], [name for name, _ in streams[1]])
 
     def test_a_connection_is_kept_after_the_end_of_a_stream(self):
         self.serve()
