@@ -15,6 +15,7 @@ namespace {
 // Of lines that go out together, and the time between two such pieces: large ones cost least.
 constexpr std::size_t batch_bytes = 128 * 1024;
 constexpr jobs::milliseconds batch_wait{20};
+constexpr jobs::milliseconds growth_max{1'000};
 
 }  // namespace
 
@@ -64,13 +65,16 @@ void AccessLog::Lines::flush() {
   flushed_at = jobs::system_clock().now();
 }
 
-// While earlier pieces wait to be written this one grows, so that those that can wait are large.
+// While earlier pieces wait to be written this one grows, so that those that can wait are large;
+// but not for ever, for the loop of a shard that stops waits for it.
 void AccessLog::wait(const std::shared_ptr<Lines>& lines, jobs::TimePoint until) {
   lines->timer.expires_at(until);
   lines->timer.async_wait([lines](boost::system::error_code error) {
     const auto writer = spdlog::thread_pool();
-    if (!error && writer && writer->queue_size() != 0 && !lines->text.empty()) {
-      wait(lines, lines->timer.expiry() + batch_wait);
+    const jobs::TimePoint next = lines->timer.expiry() + batch_wait;
+    const bool may_grow = !lines->text.empty() && next < lines->flushed_at + growth_max;
+    if (!error && may_grow && writer && writer->queue_size() != 0) {
+      wait(lines, next);
       return;
     }
     lines->is_awaited = false;

@@ -112,7 +112,8 @@ class AccessLog {
 std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::AccessLog& access);
 // Of the program log, from now on. Any thread.
 void set_log_level(config::LogLevel level);
-// Before leaving: what was logged is written.
-void close_logs();
+// Before leaving: what was logged is written. False: whoever reads the access lines has not taken
+// them for a second, and only std::_Exit() does not wait for that.
+[[nodiscard]] bool close_logs();
 
 }  // namespace raincheck::proxy

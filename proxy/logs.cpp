@@ -10,7 +10,9 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <future>
 #include <string>
+#include <thread>
 
 #include "jobs/document.hpp"
 #include "proxy/access_log.hpp"
@@ -19,6 +21,7 @@ namespace raincheck::proxy {
 namespace {
 
 constexpr std::size_t access_queue = 128;  // batches of lines: 16 MiB at most
+constexpr jobs::milliseconds close_time{1'000};
 
 // journald says by JOURNAL_STREAM which file it reads (systemd.exec(5)): if that is ours, a line
 // needs a priority and no time.
@@ -161,8 +164,15 @@ void set_log_level(config::LogLevel level) {
   spdlog::default_logger_raw()->set_level(level_of(level));
 }
 
-void close_logs() {
-  spdlog::shutdown();
+bool close_logs() {
+  const auto closed = std::make_shared<std::promise<void>>();
+  std::future<void> is_closed = closed->get_future();
+  // Never joined: it may be stuck in a write, and the process ends without it.
+  std::thread([closed] {
+    spdlog::shutdown();
+    closed->set_value();
+  }).detach();
+  return is_closed.wait_for(close_time) == std::future_status::ready;
 }
 
 }  // namespace raincheck::proxy

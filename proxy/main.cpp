@@ -104,7 +104,7 @@ int serve(const std::string& file) {
     spdlog::critical("{}", error.what());
     status = EX_UNAVAILABLE;
   }
-  proxy::close_logs();
+  if (!proxy::close_logs()) std::_Exit(status);
   return status;
 }
 

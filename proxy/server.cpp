@@ -251,7 +251,7 @@ void Server::on_signal(int number) {
   }
   if (draining_) {
     spdlog::warn("a second signal: ending at once");
-    close_logs();
+    (void)close_logs();
     std::_Exit(128 + number);
   }
   spdlog::info("{}: draining for {} ms at most", ::strsignal(number),
@@ -329,7 +329,7 @@ void Server::poll_drain() {
       // What could not be given up in order is found as running by the next process; nothing
       // durable is lost.
       spdlog::error("some work did not end; leaving it to the next process");
-      close_logs();
+      (void)close_logs();
       std::_Exit(status_);
     } else {
       if (!aborted_ && now >= drain_until_) {

@@ -212,6 +212,23 @@ class Logs(EndToEnd):
             file.write(written)
         self.assertEqual([180] * 2, [len(self.lines(event=event)) for event in ('exchange', 'attempt')])
 
+    def test_it_ends_though_nobody_reads_the_lines(self):
+        path = os.path.join(self.folder, 'access.log')
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.serve()
+        client = self.client()
+        for _ in range(1000):  # more than the pipe takes
+            client.request('GET', '/x')
+        client.close()
+        began = time.monotonic()
+        self.proxy.stop()
+        self.assertLess(time.monotonic() - began, 5)
+        os.unlink(path)
+        with open(path, 'wb'):
+            pass
+
     def test_paths_can_be_left_out_of_the_access_log(self):
         self.serve(access_log={'exclude_paths': ['/healthz']})
         self.request('GET', '/healthz')
