@@ -52,7 +52,7 @@ bool is_secret_name(std::string_view name) {
 
 Value read_file(const Environment& environment, const std::string& what, const std::string& path) {
   auto content = environment.file(path);
-  if (!content) return {"", what + " cannot be read: '" + path + "'", ""};
+  if (!content) return {"", what + " cannot be read: '" + path + "'" + why_unreadable(path), ""};
   if (!content->empty() && content->back() == '\n') content->pop_back();
   return {std::move(*content), "", "", true};
 }

@@ -1,14 +1,18 @@
 #include "config/load.hpp"
 
+#include <fcntl.h>
 #include <glob.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <sstream>
+#include <system_error>
 
 #include "config/check.hpp"
 #include "config/interpolate.hpp"
@@ -34,13 +38,25 @@ std::optional<std::string> read_file(const std::string& path) {
   return read_stream(stream);
 }
 
+// glob(3) gives its handler nothing of the caller's.
+thread_local std::string unlisted;  // folder
+thread_local int unlisted_error = 0;
+
+int note_unlisted(const char* folder, int error) {
+  unlisted = folder;
+  unlisted_error = error;
+  return 1;
+}
+
 std::vector<std::string> list_files(const std::string& pattern) {
   glob_t found{};
   std::vector<std::string> files;
-  if (glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0) {
-    files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
-  }
+  const int result = glob(pattern.c_str(), GLOB_NOSORT, note_unlisted, &found);
+  if (result == 0) files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   globfree(&found);
+  if (result == GLOB_ABORTED) {
+    throw std::system_error(unlisted_error, std::generic_category(), unlisted);
+  }
   std::sort(files.begin(), files.end());  // by bytes: the same order under every locale
   return files;
 }
@@ -93,7 +109,7 @@ class Load {
     for (std::size_t i = 0; i < loaded_.config.include.size(); ++i) {
       const std::string& pattern = loaded_.config.include[i];
       const std::string path = "include[" + std::to_string(i) + "]";
-      const auto found = environment_.glob(pattern.front() == '/' ? pattern : directory + pattern);
+      const auto found = list(pattern.front() == '/' ? pattern : directory + pattern, path);
       if (found.empty() && pattern.find_first_of("*?[") == pattern.npos) {
         reading_.refuse(reading_.place(path), path, "there is no file '" + pattern + "'");
       }
@@ -108,10 +124,22 @@ class Load {
     return files;
   }
 
+  // What cannot be listed is not empty: routes would be gone, and with them their jobs.
+  std::vector<std::string> list(const std::string& pattern, const std::string& path) {
+    try {
+      return environment_.glob(pattern);
+    } catch (const std::system_error& error) {
+      reading_.refuse(reading_.place(path), path,
+                      "'" + pattern + "' cannot be listed: " + error.what());
+      return {};
+    }
+  }
+
   void read_included(const std::string& file, IncludedFile& included) {
     const auto text = environment_.file(file);
     if (!text) {
-      reading_.refuse(reading_.place("include"), "include", "cannot read '" + file + "'");
+      reading_.refuse(reading_.place("include"), "include",
+                      "cannot read '" + file + "'" + why_unreadable(file));
       return;
     }
     read(file, *text, included);
@@ -217,8 +245,18 @@ Loaded load(const std::string& file, const Environment& environment) {
   const auto text = file == "-" ? read_stream(std::cin) : environment.file(file);
   if (text) return load_text(file, *text, environment);
   Loaded loaded;
-  loaded.refuse({file, 0, 0}, "", "the file cannot be read");
+  loaded.refuse({file, 0, 0}, "", "the file cannot be read" + why_unreadable(file));
   return loaded;
+}
+
+std::string why_unreadable(const std::string& path) {
+  struct stat status {};
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int error = file < 0 ? errno : 0;
+  const bool is_folder = file >= 0 && ::fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
+  if (file >= 0) ::close(file);
+  if (is_folder) return ": it is a folder";
+  return error == 0 ? "" : ": " + std::generic_category().message(error);
 }
 
 std::string format(const Diagnostic& diagnostic, const Sources& sources) {

@@ -18,12 +18,16 @@ namespace raincheck::config {
 // What a load may see of the machine. Tests bring their own.
 struct Environment {
   std::function<std::optional<std::string>(const std::string& name)> variable;
-  std::function<std::optional<std::string>(const std::string& path)> file;   // its whole content
-  std::function<std::vector<std::string>(const std::string& pattern)> glob;  // in name order
+  std::function<std::optional<std::string>(const std::string& path)> file;  // its whole content
+  // In name order. Throws std::system_error when a folder cannot be listed, or is not there.
+  std::function<std::vector<std::string>(const std::string& pattern)> glob;
 
   static Environment process();  // the real one
   static Environment empty();    // no variables, no files
 };
+
+// Why a file could not be read just now, as the end of a sentence: ": Permission denied".
+std::string why_unreadable(const std::string& path);
 
 // The text of each file that was read, for the excerpts of messages.
 using Sources = std::map<std::string, std::string>;

@@ -107,13 +107,4 @@ class AccessLog {
   const std::shared_ptr<Lines> lines_;  // awaited, they outlive this
 };
 
-// Sets up the program log: human on a terminal, "<N>" priorities for journald, JSON on request; and
-// gives the logger of the access log, null when it is off.
-std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::AccessLog& access);
-// Of the program log, from now on. Any thread.
-void set_log_level(config::LogLevel level);
-// Before leaving: what was logged is written. False: whoever reads the access lines has not taken
-// them for a second, and only std::_Exit() does not wait for that.
-[[nodiscard]] bool close_logs();
-
 }  // namespace raincheck::proxy

@@ -69,7 +69,6 @@ void Dispatcher::disown_lanes(const Site& site) {
   for (Lane& lane : lanes_) {
     lane.route = nullptr;
     lane.owner.reset();
-    lane.patience = {};
     const SiteRoute* const route = site.find(lane.route_name);
     if (route) lane.owner = route->upstream;
   }
@@ -159,6 +158,10 @@ awaitable<void> Dispatcher::run() {
 void Dispatcher::stop() {
   stopping_ = true;
   news_.notify();
+}
+
+void Dispatcher::abort() {
+  aborted_ = true;
 }
 
 void Dispatcher::inserted(std::uint32_t lane) {
@@ -371,8 +374,8 @@ awaitable<bool> Dispatcher::end_overdue() {
     if (lanes_[unlooked_.front()].route) lanes.push_back(unlooked_.front());
     unlooked_.pop_front();
   }
-  const bool is_done = co_await end(std::move(lanes), jobs::ErrorType::expired);
-  if (!is_done) unlooked_.clear();
+  const auto count = co_await end(std::move(lanes), jobs::ErrorType::expired);
+  if (!count) unlooked_.clear();
   co_return !unlooked_.empty();
 }
 
@@ -380,13 +383,14 @@ awaitable<bool> Dispatcher::end_overdue() {
 awaitable<bool> Dispatcher::end_removed() {
   std::vector<std::size_t> lanes(removed_.begin(), removed_.end());
   lanes.resize(std::min(lanes.size(), end_lanes_max));
-  const bool is_done = co_await end(std::move(lanes), jobs::ErrorType::route_removed);
-  if (!is_done) not_before_ = context_.timers.now() + claim_again;
-  co_return is_done && !removed_.empty();
+  const auto count = co_await end(std::move(lanes), jobs::ErrorType::route_removed);
+  if (!count) not_before_ = context_.timers.now() + claim_again;
+  co_return count&&* count != 0 && !removed_.empty();
 }
 
-// False: the store did not answer.
-awaitable<bool> Dispatcher::end(std::vector<std::size_t> lanes, jobs::ErrorType error) {
+// Gives how many have ended. Nothing: the store did not answer.
+awaitable<std::optional<std::size_t>> Dispatcher::end(std::vector<std::size_t> lanes,
+                                                      jobs::ErrorType error) {
   store::Expire command;
   command.error = error;
   command.look_max = end_look_max;
@@ -395,12 +399,12 @@ awaitable<bool> Dispatcher::end(std::vector<std::size_t> lanes, jobs::ErrorType 
   for (const std::size_t lane : lanes) {
     store::Expire::Share& share = command.shares.emplace_back();
     share.lane = lanes_[lane].number;
-    share.patience = lanes_[lane].patience;
+    if (error == jobs::ErrorType::expired) share.patience = lanes_[lane].patience;
     share.from = lanes_[lane].looked_to;
     lanes_[lane].meanwhile = 0;
   }
   const jobs::Result<store::Expire> ended = co_await context_.store.apply(std::move(command));
-  if (!ended) co_return false;
+  if (!ended) co_return std::nullopt;
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     if (i < ended->done) learn(lanes[i], ended->shares[i]);
     const bool more = i >= ended->done || ended->shares[i].more;
@@ -409,7 +413,7 @@ awaitable<bool> Dispatcher::end(std::vector<std::size_t> lanes, jobs::ErrorType 
   for (const jobs::Place& place : ended->ended) {
     ended_(place, lanes_[by_number_.at(place.lane)].route_name, error);
   }
-  co_return true;
+  co_return ended->ended.size();
 }
 
 // Jobs that were claimed; each has a slot. Meanwhile the process may have begun to end, or the
@@ -436,8 +440,11 @@ awaitable<void> Dispatcher::put_back(jobs::Job job) {
     command.due_at = context_.timers.wall_now();
     const jobs::Result<store::Requeue> done = co_await context_.store.apply(command);
     if (done && done->applied) requeued(job.id.place.lane, command.due_at);
+    if (!done) {
+      spdlog::error("a job on route {} could not be put back: {}", job.route, done.error().detail);
+    }
     // Left as running it would be taken, after a crash, for one that may have been carried out.
-    if (done || stopping_ || !jobs::is_passing(done.error().fault)) co_return;
+    if (done || aborted_ || !jobs::is_passing(done.error().fault)) co_return;
     Signal pause(context_.io, context_.timers);
     co_await pause.wait(context_.timers.now() + full_disk_pause);
   }

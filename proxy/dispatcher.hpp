@@ -46,6 +46,8 @@ class Dispatcher {
   // Until stop().
   awaitable<void> run();
   void stop();
+  // What could not be put back by now is left to the next process.
+  void abort();
 
   // News, on this shard: of a job queued in a lane, of one to be tried again, of a slot that came
   // free. Of a lane that was handed over the new owner is told; too much news does no harm.
@@ -93,7 +95,7 @@ class Dispatcher {
   awaitable<bool> end_removed();
   void find_unlooked();
   awaitable<bool> end_overdue();
-  awaitable<bool> end(std::vector<std::size_t> lanes, jobs::ErrorType error);
+  awaitable<std::optional<std::size_t>> end(std::vector<std::size_t> lanes, jobs::ErrorType error);
   void learn(std::size_t lane, const store::Claim::Share& share);
   void learn(std::size_t lane, const store::Expire::Share& share);
   void add(const SiteLane& lane);
@@ -124,6 +126,7 @@ class Dispatcher {
   TimePoint went_round_at_{};
   bool owners_are_ready_ = false;
   bool stopping_ = false;
+  bool aborted_ = false;
   bool held_ = false;
   bool probing_ = false;
   jobs::milliseconds probe_every_{0};

@@ -17,7 +17,12 @@ std::string look_at(const std::string& path) {
 
 std::string list(const std::string& pattern) {
   std::string seen;
-  for (const std::string& path : config::Environment::process().glob(pattern)) seen += path + "\n";
+  try {
+    for (const std::string& path : config::Environment::process().glob(pattern))
+      seen += path + "\n";
+  } catch (const std::system_error& error) {
+    seen = error.what();
+  }
   return seen;
 }
 

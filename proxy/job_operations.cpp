@@ -35,8 +35,10 @@ void append_job(std::string& out, Services& services, const jobs::Job& job, bool
   JobReport report;
   report.id = id;
   if (lane) {
-    const bool is_to_be_called = job.state == jobs::State::queued && lane->route;
-    report.upstream = is_to_be_called ? lane->route->config->upstream : lane->name.upstream;
+    const std::string_view now = lane->route ? lane->route->config->upstream : lane->name.upstream;
+    // At which of several a job was called is not recorded, but by its server in the history.
+    const bool is_known = job.state == jobs::State::queued || now == lane->name.upstream;
+    if (is_known) report.upstream = now;
   }
   report.now = services.timers().wall_now();
   report.in_detail = in_detail;

@@ -18,12 +18,13 @@ using jobs::JsonObject;
 
 namespace {
 
-// Names that mean a credential, and words that are in such a name; without what is no letter.
-constexpr std::string_view credential_names[] = {"auth", "code",      "cookie", "jwt", "key",
-                                                 "pwd",  "setcookie", "sid",    "sig"};
-constexpr std::string_view credential_words[] = {"apikey",  "authorization", "credential",
-                                                 "passwd",  "password",      "secret",
-                                                 "session", "signature",     "token"};
+// What the names of credentials are, how they end, and words in them; without what is no letter.
+constexpr std::string_view names[] = {"code", "cookie", "otp", "setcookie", "sid", "sig"};
+constexpr std::string_view ends[] = {"auth", "key", "pass", "pwd"};
+constexpr std::string_view words[] = {
+    "accesskey", "authentication", "authorization", "bearer",  "credential", "jwt",  "passphrase",
+    "passwd",    "password",       "secret",        "session", "signature",  "token"};
+constexpr std::string_view idempotency_key = "idempotencykey";  // is none
 
 std::string letters_of(std::string_view name) {
   std::string decoded;
@@ -42,22 +43,8 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-// As "Name: value"; what we noted of the client's certificate is no field that it sent.
-void append_fields(std::string& out, std::string_view lines) {
-  out += '[';
-  bool is_first = true;
-  while (!lines.empty()) {
-    const std::string_view line = take_line(lines);
-    if (line.starts_with(client_certificate_prefix)) continue;
-    const std::string_view name = line.substr(0, line.find(':'));
-    if (!std::exchange(is_first, false)) out += ',';
-    jobs::append_json_string(out, is_credential(name) ? std::string(name) + ": ***" : line);
-  }
-  out += ']';
-}
-
-// The request line, with the credentials of its query left out.
-std::string shown_line(std::string_view line) {
+// Text with a URL in it, whose query's credentials are left out.
+std::string without_credentials(std::string_view line) {
   const std::size_t mark = line.find('?');
   if (mark == line.npos) return std::string(line);
   std::string shown(line.substr(0, mark + 1));
@@ -76,10 +63,26 @@ std::string shown_line(std::string_view line) {
   }
 }
 
+// As "Name: value"; what we noted of the client's certificate is no field that it sent.
+void append_fields(std::string& out, std::string_view lines) {
+  out += '[';
+  bool is_first = true;
+  while (!lines.empty()) {
+    const std::string_view line = take_line(lines);
+    if (line.starts_with(client_certificate_prefix)) continue;
+    const std::string_view name = line.substr(0, line.find(':'));
+    if (!std::exchange(is_first, false)) out += ',';
+    const std::string shown =
+        is_credential(name) ? std::string(name) + ": ***" : without_credentials(line);
+    jobs::append_json_string(out, shown);
+  }
+  out += ']';
+}
+
 void append_request(std::string& out, const Job& job) {
   std::string_view head = job.head;
   JsonObject request(out);
-  request.text("line", shown_line(take_line(head)));
+  request.text("line", without_credentials(take_line(head)));
   request.member("fields");
   append_fields(out, head);
   request.number("bytes", job.body.size);
@@ -116,11 +119,13 @@ void append_labels(std::string& out, std::string_view lines) {
 bool is_credential(std::string_view name) {
   const std::string letters = letters_of(name);
   const auto is_it = [&letters](std::string_view each) { return letters == each; };
-  const auto has_it = [&letters](std::string_view each) {
+  const auto has_end = [&letters](std::string_view each) { return letters.ends_with(each); };
+  const auto has_word = [&letters](std::string_view each) {
     return letters.find(each) != letters.npos;
   };
-  return std::any_of(std::begin(credential_names), std::end(credential_names), is_it) ||
-         std::any_of(std::begin(credential_words), std::end(credential_words), has_it);
+  return letters != idempotency_key && (std::any_of(std::begin(names), std::end(names), is_it) ||
+                                        std::any_of(std::begin(ends), std::end(ends), has_end) ||
+                                        std::any_of(std::begin(words), std::end(words), has_word));
 }
 
 void append_report(std::string& out, const Job& job, const JobReport& report) {
@@ -128,7 +133,7 @@ void append_report(std::string& out, const Job& job, const JobReport& report) {
   object.text("id", report.id);
   object.text("status", jobs::name(job.state));
   object.text("route", job.route);
-  object.text("upstream", report.upstream);
+  object.text_if_set("upstream", report.upstream);
   object.text("requestId", job.request_id);
   object.text_if_set("redriveOf", job.redrive_of);
   if (!job.labels.empty()) {

@@ -1,4 +1,6 @@
 // Setting up spdlog: where lines go and how they look.
+#include "proxy/logs.hpp"
+
 #include <poll.h>
 #include <spdlog/async.h>
 #include <spdlog/pattern_formatter.h>
@@ -11,11 +13,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <future>
+#include <iostream>
 #include <string>
 #include <thread>
 
 #include "jobs/document.hpp"
-#include "proxy/access_log.hpp"
 
 namespace raincheck::proxy {
 namespace {
@@ -124,6 +126,11 @@ class LinesSink final : public spdlog::sinks::base_sink<spdlog::details::null_mu
   void flush_() override {}
 };
 
+LineFormatter::Style style_of(const config::Log& log) {
+  if (log.format == config::LogFormat::json) return LineFormatter::Style::json;
+  return is_journal(STDERR_FILENO) ? LineFormatter::Style::journal : LineFormatter::Style::text;
+}
+
 spdlog::level::level_enum level_of(config::LogLevel level) {
   switch (level) {
     case config::LogLevel::trace:
@@ -142,18 +149,28 @@ spdlog::level::level_enum level_of(config::LogLevel level) {
 
 }  // namespace
 
-std::shared_ptr<spdlog::logger> open_logs(const config::Log& log, const config::AccessLog& access) {
+void open_program_log(const config::Log& log) {
   auto program = spdlog::create<spdlog::sinks::stderr_sink_mt>("raincheck");
-  LineFormatter::Style style = LineFormatter::Style::text;
-  if (log.format == config::LogFormat::json) {
-    style = LineFormatter::Style::json;
-  } else if (is_journal(STDERR_FILENO)) {
-    style = LineFormatter::Style::journal;
-  }
-  program->set_formatter(std::make_unique<LineFormatter>(style));
+  program->set_formatter(std::make_unique<LineFormatter>(style_of(log)));
   program->set_level(level_of(log.level));
   program->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(program));
+}
+
+// A person gets them with the lines that they are about.
+void tell_problems(const config::Loaded& loaded) {
+  if (style_of(loaded.config.log) == LineFormatter::Style::text) {
+    std::cerr << config::format(loaded);
+    return;
+  }
+  for (const config::Diagnostic& each : loaded.diagnostics) {
+    const bool is_error = each.severity == config::Severity::error;
+    spdlog::log(is_error ? spdlog::level::err : spdlog::level::warn, "{}",
+                config::format(each, config::Sources()));
+  }
+}
+
+std::shared_ptr<spdlog::logger> open_access_log(const config::AccessLog& access) {
   if (access.output == config::AccessOutput::none) return nullptr;
 
   spdlog::init_thread_pool(access_queue, 1);

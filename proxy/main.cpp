@@ -14,6 +14,7 @@
 #include "proxy/cli.hpp"
 #include "proxy/cli_store.hpp"
 #include "proxy/explain.hpp"
+#include "proxy/logs.hpp"
 #include "proxy/server.hpp"
 #include "proxy/settings.hpp"
 #include "routes/listing.hpp"
@@ -32,15 +33,13 @@ bool is_readable(const std::string& file) {
 }
 
 // The configuration, if it may serve; else its mistakes are printed and `status` is set.
-std::optional<config::Loaded> load_good(const std::string& file,
-                                        int& status,
-                                        proxy::FileWatch* files = nullptr) {
+std::optional<config::Loaded> load_good(const std::string& file, int& status) {
   if (!is_readable(file)) {
     std::cerr << "raincheck: cannot read " << file << ": " << std::strerror(errno) << "\n";
     status = EX_NOINPUT;
     return std::nullopt;
   }
-  config::Loaded loaded = proxy::load_settings(file, files);
+  config::Loaded loaded = proxy::load_settings(file);
   std::cerr << config::format(loaded);
   if (loaded.ok) return loaded;
   status = EX_CONFIG;
@@ -85,17 +84,25 @@ int explain(const std::string& file, const proxy::Question& question) {
 }
 
 int serve(const std::string& file) {
-  int status = EX_OK;
   proxy::FileWatch files;
-  auto loaded = load_good(file, status, &files);
-  if (!loaded) return status;
+  if (!is_readable(file)) {
+    std::cerr << "raincheck: cannot read " << file << config::why_unreadable(file) << "\n";
+    return EX_NOINPUT;
+  }
+  config::Loaded loaded = proxy::load_settings(file, &files);
+  proxy::open_program_log(loaded.config.log);
+  proxy::tell_problems(loaded);
+  if (!loaded.ok) {
+    spdlog::critical("{} is refused: raincheck does not start", file);
+    return EX_CONFIG;
+  }
   // A client that has gone is told by the write, not by a signal.
   std::signal(SIGPIPE, SIG_IGN);
   // A reload that is asked for while it starts has nothing to do: the file has just been read.
   std::signal(SIGHUP, SIG_IGN);
-  status = EX_SOFTWARE;
+  int status = EX_SOFTWARE;
   try {
-    proxy::Server server(std::move(loaded->config), file, std::move(files));
+    proxy::Server server(std::move(loaded.config), file, std::move(files));
     status = server.run();
   } catch (const proxy::StoreUnusable& error) {
     spdlog::critical("{}", error.what());

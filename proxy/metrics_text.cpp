@@ -331,6 +331,8 @@ void write_store(MetricsWriter& out, const MetricsSources& sources) {
   out.sample(static_cast<std::int64_t>(sources.store.backend().bytes()));
   out.family(Type::gauge, "raincheck_store_limit_bytes", "The store's limit: store.max_bytes.");
   out.sample(static_cast<std::int64_t>(sources.config().store.max_bytes));
+  out.family(Type::gauge, "raincheck_store_free_bytes", "Free on the store's file system.");
+  out.sample(static_cast<std::int64_t>(sources.store.spool().space().free_bytes()));
   out.family(Type::gauge, "raincheck_store_failed", "1 after a sync has failed.");
   out.sample(std::int64_t{sources.store.failed()});
 }

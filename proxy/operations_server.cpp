@@ -153,6 +153,20 @@ void OperationReply::Once::answer(OperationAnswer answer) {
   if (const Take once = std::exchange(take, nullptr)) once(std::move(answer));
 }
 
+// What is wrong with the parameters, in words.
+static std::string unknown_switch(const Operation& operation, const OperationRequest& request) {
+  if (operation.method == "GET") return "";
+  for (const auto& [name, value] : request.query) {
+    const auto& known = operation.switches;
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      return "there is no parameter '" + name + "' here" +
+             (known.empty() ? "" : ", but '" + known.front() + "'");
+    }
+    if (!value.empty()) return "'" + name + "' takes no value: it is said, or left out";
+  }
+  return "";
+}
+
 FoundOperation find_operation(const std::vector<Operation>& operations,
                               std::string_view method,
                               std::string_view target) {
@@ -168,6 +182,11 @@ FoundOperation find_operation(const std::vector<Operation>& operations,
       found.operation = &operation;
       found.request.arguments = std::move(*arguments);
       if (question != target.npos) found.request.query = parse_query(target.substr(question + 1));
+      const std::string wrong = unknown_switch(operation, found.request);
+      if (!wrong.empty()) {
+        found.operation = nullptr;
+        found.refusal = problem_answer(400, wrong);
+      }
       return found;
     }
     found.allow.append(found.allow.empty() ? "" : ", ").append(operation.method);

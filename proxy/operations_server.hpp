@@ -78,6 +78,9 @@ struct Operation {
   std::string method;
   std::string path;  // "/jobs/{}/cancel": {} stands for one segment
   std::function<void(OperationRequest request, OperationReply reply)> call;
+  // Of what changes something: the switches ("?dry_run") that it knows. Others are refused, for
+  // what they are meant to say would not be done.
+  std::vector<std::string> switches{};
 };
 
 // Which operation a request is for, decoded; or what to say instead. Pure.

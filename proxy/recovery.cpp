@@ -7,6 +7,7 @@
 
 #include "jobs/decide.hpp"
 #include "jobs/history.hpp"
+#include "jobs/monitor.hpp"
 
 namespace raincheck::proxy {
 
@@ -75,6 +76,7 @@ class Recovery {
  private:
   void flush(std::vector<Command>& commands);
   Command settled(const Backend::Orphan& orphan);
+  bool may_follow(const jobs::Job& job) const;
   jobs::WallTime hold(const jobs::Job& job);
 
   Backend& backend_;
@@ -95,8 +97,7 @@ void Recovery::settle(const std::vector<Backend::Orphan>& orphans) {
     const std::uint32_t lane = orphan.job.id.place.lane;
     // It has just become the first of its lane, and is running again without having been queued for
     // anybody to see.
-    const bool is_followed = !orphan.job.monitor.empty() && site_.lane(lane)->route;
-    if (is_followed) commands.emplace_back(claim(lane, now_));
+    if (may_follow(orphan.job)) commands.emplace_back(claim(lane, now_));
     if (commands.size() >= batch_max) flush(commands);
   }
   flush(commands);
@@ -117,9 +118,11 @@ void Recovery::flush(std::vector<Command>& commands) {
 Command Recovery::settled(const Backend::Orphan& orphan) {
   const store::Fence fence{orphan.job.id.place, orphan.job.attempt, orphan.epoch};
   // A backend that goes on with a call is asked at once, before all that waits.
-  const bool is_followed = !orphan.job.monitor.empty();
+  const bool is_followed = may_follow(orphan.job);
   const jobs::WallTime until = is_followed ? jobs::WallTime() : hold(orphan.job);
-  const Decision decision = jobs::decide_orphan(orphan.job.may_resend, is_followed, now_);
+  // What was followed is never sent again.
+  const bool may_resend = orphan.job.may_resend && orphan.job.monitor.empty();
+  const Decision decision = jobs::decide_orphan(may_resend, is_followed, now_);
   if (decision.action == Decision::Action::finish) {
     ++counts.unknown;
     store::Finish finish;
@@ -139,6 +142,19 @@ Command Recovery::settled(const Backend::Orphan& orphan) {
   requeue.counts = decision.counts;
   if (!is_followed) requeue.history = history_with_loss(orphan.job);
   return requeue;
+}
+
+// A backend goes on with the call, and its route's upstream is the one that has it: perhaps under
+// another name, but never another's, who would be asked for what it does not know.
+bool Recovery::may_follow(const jobs::Job& job) const {
+  const SiteLane& lane = *site_.lane(job.id.place.lane);
+  const auto monitor = jobs::Monitor::parse(job.monitor);
+  if (!monitor || !lane.route) return false;
+  const auto& servers = site_.config().upstreams[lane.route->upstream].servers;
+  const bool is_there = std::any_of(
+      servers.begin(), servers.end(),
+      [&monitor](const config::Server& server) { return server.authority == monitor->server; });
+  return is_there || lane.queued_for == lane.route->upstream;
 }
 
 // With `on_abort: drain` the backend may still be at an attempt that is given up now: until when it
@@ -174,7 +190,7 @@ void Recovery::abandon(const store::Lane& lane) {
           std::to_string(counts.abandoned) + " are done");
     apply(backend_, commands);
     counts.abandoned += expire.ended.size();
-  } while (expire.shares.front().queued != 0);
+  } while (expire.shares.front().queued != 0 && !expire.ended.empty());
 }
 
 }  // namespace

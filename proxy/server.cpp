@@ -12,6 +12,7 @@
 
 #include "config/text.hpp"
 #include "jobs/decide.hpp"
+#include "proxy/logs.hpp"
 #include "proxy/service_manager.hpp"
 #include "store/sqlite_backend.hpp"
 
@@ -76,7 +77,7 @@ std::unique_ptr<store::Store> open_store(const config::Store& settings) {
 
 Server::Server(config::Config config, std::string file, FileWatch files)
     : file_(std::move(file)),
-      access_logger_(open_logs(config.log, config.access_log)),
+      access_logger_(open_access_log(config.access_log)),
       store_(open_store(config.store)),
       bodies_(config),
       shard_count_(shard_count()),
@@ -284,10 +285,8 @@ void Server::tell_of_space() {
   if (space.room() == 0) {
     full_at_ = now;
     if (!std::exchange(is_full_, true)) {
-      spdlog::warn(
-          "the store takes no new jobs: it has reached store.max_bytes, or less than "
-          "store.min_free is left on its disk{}",
-          space.may_begin() ? "" : ". Queued jobs wait too: store.reserve is in use");
+      spdlog::warn("the store takes no new jobs: {}{}", shortage_of(space),
+                   space.may_begin() ? "" : ". Queued jobs wait too: store.reserve is in use");
     }
   } else if (is_full_ && now - full_at_ >= full_for) {
     is_full_ = false;

@@ -77,7 +77,6 @@ class Server {
   void pause_upstream(const OperationRequest& request, bool paused, const OperationReply& reply);
   void pause_route(const OperationRequest& request, bool paused, const OperationReply& reply);
   void pause(const std::string& what, bool paused, const OperationReply& reply);
-  void set_paused(const Generation& generation, std::string_view what, bool paused);
   std::string record_paused(const std::string& what, bool paused);
   void recall_paused();
   void forget_paused(const Generation& before);

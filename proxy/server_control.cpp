@@ -103,6 +103,8 @@ void Server::show_stats(const OperationReply& reply) {
     object.number("running", running);
     object.number("storeBytes", store_->backend().bytes());
     object.number("storeLimitBytes", config().store.max_bytes);
+    object.number("storeFreeBytes", store_->spool().space().free_bytes());
+    object.text_if_set("storeShortage", shortage_of(store_->spool().space()));
     Queues queues(metrics_);
     object.member("upstreams");
     stats += '[';

@@ -35,11 +35,6 @@ constexpr jobs::milliseconds vitals_every{1'000};
 // What is well may be quiet for a second or two.
 constexpr jobs::milliseconds progress_within_min{2'500};
 
-std::string space_trouble(store::Store& store) {
-  if (store.spool().space().room() != 0) return "";
-  return "store.max_bytes is reached, or less than store.min_free is left on the disk";
-}
-
 void show(const std::vector<Vital>& checks,
           const OperationRequest& request,
           const OperationReply& reply) {
@@ -86,7 +81,7 @@ std::vector<Vital> Server::vitals(jobs::milliseconds within) const {
 std::vector<Vital> Server::readiness() const {
   std::vector<Vital> checks = vitals(progress_within);
   const bool is_full = pending_.count >= static_cast<std::int64_t>(config().jobs.max_pending);
-  checks.push_back({"space", space_trouble(*store_)});
+  checks.push_back({"space", shortage_of(store_->spool().space())});
   checks.push_back({"queue", is_full ? "jobs.max_pending jobs are waiting" : ""});
   checks.push_back({"draining", draining_ ? "it is stopping" : ""});
   return checks;
@@ -178,10 +173,12 @@ void Server::answer_reload(const OperationRequest& request, const OperationReply
 std::vector<Operation> Server::admin_operations() {
   std::vector<Operation> operations = {
       {"GET", "/version", show_version},
-      {"POST", "/reload",
+      {"POST",
+       "/reload",
        [this](const OperationRequest& asked, const OperationReply& reply) {
          answer_reload(asked, reply);
-       }},
+       },
+       {"dry_run"}},
   };
   const auto on_shard = [this](Shard::Work work) { shards_.front()->operate(std::move(work)); };
   for (Operation& each : job_operations(on_shard)) operations.push_back(std::move(each));

@@ -29,20 +29,16 @@ bool is_in(const Generation& generation, std::string_view what) {
              : find_upstream(generation, what.substr(of_upstream.size())) != nullptr;
 }
 
-}  // namespace
-
 // Slots and known routes are the same in every configuration, and with them that they are paused.
-void Server::set_paused(const Generation& generation, std::string_view what, bool paused) {
+void set_paused(const Generation& generation, std::string_view what, bool paused) {
   if (what.starts_with(of_route)) {
     generation.site().find(what.substr(of_route.size()))->known->paused = paused;
-    for (const auto& shard : shards_) shard->pauses_changed();
   } else {
-    const Generation::Upstream& upstream =
-        *find_upstream(generation, what.substr(of_upstream.size()));
-    upstream.slots->pause(paused);
-    for (const auto& wake : wake_for(upstream.number)) wake();
+    find_upstream(generation, what.substr(of_upstream.size()))->slots->pause(paused);
   }
 }
+
+}  // namespace
 
 // Durably. Gives what went wrong.
 std::string Server::record_paused(const std::string& what, bool paused) {
@@ -81,6 +77,7 @@ void Server::forget_paused(const Generation& before) {
 
 void Server::pause(const std::string& what, bool paused, const OperationReply& reply) {
   set_paused(*generation_, what, paused);
+  for (const auto& shard : shards_) shard->pauses_changed();
   if (paused) {
     paused_.insert(what);
   } else {

@@ -38,10 +38,10 @@ Server::Reloaded Server::reload() {
     spdlog::error("{} was read again and is refused; the configuration before it goes on serving",
                   file_);
   }
-  service_manager::tell_ready(status_text());
   for_each_line(reloaded.text, [&reloaded](const std::string& line) {
     spdlog::log(reloaded.is_done ? spdlog::level::warn : spdlog::level::err, "{}", line);
   });
+  service_manager::tell_ready(status_text());
   return reloaded;
 }
 

@@ -52,6 +52,8 @@ void refuse_unchangeable(config::Loaded& loaded,
     if (is_same) return;
     loaded.refuse({file, 0, 0}, path, "cannot be changed while serving: restart raincheck for it");
   };
+  // Of a file that could not be read to its end nothing is known.
+  if (!loaded.ok) return;
   const config::Config& wanted = loaded.config;
   refuse(wanted.store.directory == running.store.directory, "store.directory");
   refuse(wanted.store.max_bytes == running.store.max_bytes, "store.max_bytes");

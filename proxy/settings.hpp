@@ -12,7 +12,8 @@ namespace raincheck::proxy {
 // "-" reads standard input. `files` notes what is read; null: it is not of interest.
 config::Loaded load_settings(const std::string& file, FileWatch* files = nullptr);
 
-// What has another value than in `running` and is only read at the start is refused in `loaded`.
+// What has another value than in `running` and is only read at the start is refused in `loaded`, if
+// that has no other mistake.
 void refuse_unchangeable(config::Loaded& loaded,
                          const std::string& file,
                          const config::Config& running);

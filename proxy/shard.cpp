@@ -383,6 +383,9 @@ void Shard::begin_drain() {
 void Shard::abort_all() {
   post([this] {
     for_each_generation([](ShardGeneration& each) { each.stop(); });
+    for (const auto& dispatcher : dispatchers_) {
+      if (dispatcher) dispatcher->abort();
+    }
     for (OpenSession* const each : sessions_) each->session.abort();
     counts_pause_.notify();
   });

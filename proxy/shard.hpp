@@ -64,7 +64,7 @@ class Shard {
   void begin_drain();
   // Everything still under way is given up.
   void abort_all();
-  // A route was paused, or resumed.
+  // A route or an upstream was paused, or resumed.
   void pauses_changed();
   // Runs it here as a task of its own, under the configuration that serves.
   using Work = std::function<awaitable<void>(Services& services)>;

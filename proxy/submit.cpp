@@ -212,7 +212,7 @@ awaitable<bool> Submission::take_body() {
     if (writer_->try_append(*piece)) continue;
     const Result<void> kept = co_await writer_->append(*piece);
     if (!kept) {
-      spdlog::warn("a request body cannot be stored: {}", kept.error().detail);
+      services_.context.warnings.unstored_body(kept.error().detail);
       transaction_.respond(problem_of(kept.error()));
       co_return false;
     }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "config/load.hpp"
 #include "config/text.hpp"
 #include "jobs/date.hpp"
 
@@ -155,7 +156,9 @@ class TlsContexts::Builder {
 std::optional<std::string> TlsContexts::Builder::read(const config::FileName& file,
                                                       const std::string& path) {
   auto text = read_(file.path);
-  if (!text) refuse(file, path, "cannot read '" + file.path + "'");
+  if (!text) {
+    refuse(file, path, "cannot read '" + file.path + "'" + config::why_unreadable(file.path));
+  }
   return text;
 }
 

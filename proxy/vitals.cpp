@@ -19,6 +19,27 @@ Vital check_progress(std::string name,
   return check;
 }
 
+std::string shortage_of(const store::Space& space) {
+  using Of = store::Space::Shortage::Of;
+  const auto mib = [](std::uint64_t bytes) {
+    return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1024.0 * 1024.0));
+  };
+  const store::Space::Shortage shortage = space.shortage();
+  const std::string has = mib(shortage.has);
+  const std::string limit = mib(shortage.limit);
+  switch (shortage.of) {
+    case Of::none:
+      break;
+    case Of::bytes_max:
+      return fmt::format("the store holds {}, and store.max_bytes is {}", has, limit);
+    case Of::free_min:
+      return fmt::format("{} are free on the store's disk, and store.min_free is {}", has, limit);
+    case Of::reserve:
+      return fmt::format("a full disk has taken from store.reserve: {} of {} are left", has, limit);
+  }
+  return "";
+}
+
 bool all_well(const std::vector<Vital>& checks) {
   return std::all_of(checks.begin(), checks.end(),
                      [](const Vital& check) { return check.trouble.empty(); });

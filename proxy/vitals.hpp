@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "jobs/clock.hpp"
+#include "store/space.hpp"
 
 namespace raincheck::proxy {
 
@@ -24,6 +25,9 @@ Vital check_progress(std::string name,
                      jobs::TimePoint seen,
                      jobs::TimePoint now,
                      jobs::milliseconds within);
+
+// Why the store takes no new jobs, with numbers; empty: it does.
+std::string shortage_of(const store::Space& space);
 
 bool all_well(const std::vector<Vital>& checks);
 

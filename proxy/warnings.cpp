@@ -25,12 +25,21 @@ void Warnings::unchanged_body(std::string_view route,
                               std::string_view why) {
   // What follows the colon speaks of the message: where its JSON ends, what its coding is called.
   const std::string kind = fmt::format("{} {} {}", route, whose, why.substr(0, why.find(':')));
-  const auto left_out = limit_.admit(kind, timers_.now());
-  if (!left_out) return;
-  std::string more;
-  if (*left_out != 0) more = fmt::format(" ({} more since the last time)", *left_out);
+  const auto more = admit(kind);
+  if (!more) return;
   spdlog::warn("route {}: the body of {} is not changed as its rules say: {}{}", route, whose, why,
-               more);
+               *more);
+}
+
+void Warnings::unstored_body(std::string_view why) {
+  const auto more = admit("a request body");
+  if (more) spdlog::warn("a request body cannot be stored: {}{}", why, *more);
+}
+
+std::optional<std::string> Warnings::admit(std::string_view kind) {
+  const auto left_out = limit_.admit(kind, timers_.now());
+  if (!left_out) return std::nullopt;
+  return *left_out == 0 ? "" : fmt::format(" ({} more since the last time)", *left_out);
 }
 
 }  // namespace raincheck::proxy

@@ -37,7 +37,13 @@ class Warnings {
   // A body that its route's rules should change and do not. `whose`: "a call" or "an answer".
   void unchanged_body(std::string_view route, std::string_view whose, std::string_view why);
 
+  // A new job's.
+  void unstored_body(std::string_view why);
+
  private:
+  // "" or " (17 more since the last time)"; nothing: not now.
+  std::optional<std::string> admit(std::string_view kind);
+
   Timers& timers_;
   WarningLimit limit_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "config/load.hpp"
 #include "routes/json_pointer.hpp"
 
 namespace raincheck::routes {
@@ -130,7 +131,7 @@ const Json* SchemaDocuments::open(const std::string& file, const SchemaPlace& fr
   std::unique_ptr<const Json>& kept = files_[file];
   const auto text = read_(file);
   if (!text) {
-    refuse(from, "", "cannot read '" + file + "'");
+    refuse(from, "", "cannot read '" + file + "'" + config::why_unreadable(file));
     return nullptr;
   }
   ParsedJson parsed = parse_json(*text, limits);

@@ -69,6 +69,19 @@ std::uint64_t Space::room() const {
   return room;
 }
 
+Space::Shortage Space::shortage() const {
+  const std::uint64_t used = rows() + files();
+  if (limits_.bytes_max != 0 && used >= limits_.bytes_max) {
+    return {Shortage::Of::bytes_max, used, limits_.bytes_max};
+  }
+  const std::uint64_t free = limits_.free_min == 0 ? 0 : free_bytes();
+  if (limits_.free_min != 0 && free <= limits_.free_min) {
+    return {Shortage::Of::free_min, free, limits_.free_min};
+  }
+  if (is_whole()) return {};
+  return {Shortage::Of::reserve, held_.load(std::memory_order_relaxed), limits_.reserve};
+}
+
 bool Space::may_begin() const {
   if (limits_.reserve == 0) return true;
   const bool beyond =

@@ -31,6 +31,16 @@ class Space {
 
   // Bytes that new jobs may take now.
   std::uint64_t room() const;
+  // Which of the limits leaves no room.
+  struct Shortage {
+    enum class Of : std::uint8_t { none, bytes_max, free_min, reserve };
+    Of of = Of::none;
+    std::uint64_t has = 0;  // bytes used, or free, or held
+    std::uint64_t limit = 0;
+  };
+  Shortage shortage() const;
+  // On the file system, for us.
+  std::uint64_t free_bytes() const;
   // Whether a call may begin: there is room for its result, in the reserve if nowhere else.
   bool may_begin() const;
   bool is_whole() const { return held_.load(std::memory_order_relaxed) >= limits_.reserve; }
@@ -52,7 +62,6 @@ class Space {
   std::uint64_t files() const { return files_.load(std::memory_order_relaxed); }
 
  private:
-  std::uint64_t free_bytes() const;
   std::uint64_t step() const { return (limits_.reserve + 3) / 4; }
   void shrink_to(std::uint64_t size);
 

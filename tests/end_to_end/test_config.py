@@ -106,6 +106,18 @@ class CommandLine(unittest.TestCase):
             with self.subTest(name):
                 self.assert_refused(text)
 
+    def test_an_include_that_cannot_be_listed_is_not_an_empty_one(self):
+        included = MINIMAL + "include: ['routes.d/*.yaml']\n"
+        output = self.assert_refused(included, "routes.d/*.yaml' cannot be listed: ", 'No such file or directory')
+        self.assertIn('include[0]', output)
+        os.mkdir(os.path.join(self.folder, 'routes.d'))
+        self.assertEqual(0, self.check(included)[0])
+
+    def test_why_a_file_cannot_be_read_is_said(self):
+        for path, why in (('/nowhere/ca.pem', 'No such file or directory'), (self.folder, 'it is a folder')):
+            self.assert_refused('upstreams: { a: { servers: [https://a], tls: { ca_file: "%s" } } }\n' % path,
+                                f"cannot read '{path}': {why}")
+
     def test_an_empty_file_is_refused(self):
         for text in ('', '# nothing\n', '---\n'):
             code, output = self.check(text)

@@ -1,6 +1,7 @@
 """Backends that answer 202 themselves: followed over real connections until the result is there, also after a kill."""
 import gzip
 import json
+import os
 import threading
 import time
 
@@ -277,6 +278,31 @@ class Restarts(Follow):
             self.proxy.kill()
             self.proxy.start()
         job.wait_for('running')
+        self.assertEqual(b'the report', self.collect(job).body)
+
+    def restart_at(self, upstreams, upstream):
+        """The route has another upstream from the next start on."""
+        self.proxy.kill()
+        self.proxy.configure(self.config([route('/reports/*', upstream, follow=QUICK)], upstreams=upstreams,
+                                         default_upstream=None))
+        self.proxy.start()
+
+    def test_another_upstream_is_never_asked_for_it(self):
+        other = Backend(os.path.join(self.folder, 'other.history'))
+        self.addCleanup(other.stop)
+        other.on('/operations', answer(200, b"somebody else's report"))
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200, b'the report')))
+        job = self.submit()
+        self.wait_for_polls(1)
+        self.restart_at({'legacy': {'servers': [self.backend.url]}, 'other': {'servers': [other.url]}}, 'other')
+        self.assertEqual('outcome_unknown', job.ended())
+        self.assertEqual(([], ['POST /reports/1']), (other.requests, self.calls()))
+
+    def test_a_renamed_upstream_is_asked_on(self):
+        self.follow(Operation([('Location', '/operations/1')], answer(202), answer(200, b'the report')))
+        job = self.submit()
+        self.wait_for_polls(1)
+        self.restart_at({'renamed': {'servers': [self.backend.url]}}, 'renamed')
         self.assertEqual(b'the report', self.collect(job).body)
 
     def test_a_stop_does_not_wait_for_it(self):

@@ -8,6 +8,7 @@ import time
 
 from backend import Gate, answer, in_turn, raw, reset_after_reading
 from harness import EndToEnd, Job, route
+from program import Raincheck
 from wire import request_bytes, wait_until
 
 CANARIES = ('s3cr3t-authorization', 's3cr3t-cookie', 's3cr3t-query', 's3cr3t-body', 's3cr3t-proxy', 's3cr3t-key',
@@ -167,6 +168,24 @@ class Logs(EndToEnd):
         self.assertTrue(lines)
         for line in lines:
             self.assertRegex(line, r'\A<[0-7]>(?!\d{4}-)')
+
+    def test_why_it_does_not_start_has_its_priority_too(self):
+        wrong = {'bogus': 1}
+        path = f'{self.folder}/raincheck.log'
+        open(path, 'w', encoding='ascii').close()
+        info = os.stat(path)
+        journal = {'JOURNAL_STREAM': f'{info.st_dev}:{info.st_ino}'}
+        for settings, environment in ((wrong, journal), ({**wrong, 'log': {'format': 'json'}}, None)):
+            proxy = Raincheck(self.folder, self.config(**settings), None, (), environment)
+            self.addCleanup(proxy.close)
+            os.truncate(path, 0)
+            self.assertEqual(78, proxy.spawn().wait())
+            lines = proxy.log().splitlines()
+            if environment:
+                self.assertRegex(lines[0], r"\A<3>.*raincheck.yaml:\d+:\d+: error: bogus: unknown key 'bogus'")
+                self.assertRegex(lines[-1], r'\A<2>.* is refused: raincheck does not start')
+            else:
+                self.assertEqual(['error', 'critical'], [json.loads(line)['level'] for line in lines])
 
     def test_on_request_the_program_log_is_json(self):
         self.serve(log={'format': 'json'})

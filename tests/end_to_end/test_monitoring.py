@@ -232,8 +232,10 @@ class Disks(Monitored):
         self.assertEqual(200, self.health('/readyz')[0])
         disk.fill()
         wait_until(lambda: self.health('/readyz')[0] == 503, 'not ready')
-        trouble = 'store.max_bytes is reached, or less than store.min_free is left on the disk'
-        self.assertEqual({'space': trouble}, self.health('/readyz')[1]['checks'])
+        trouble = r"\A[0-9.]+ MiB are free on the store's disk, and store.min_free is 1.0 MiB\Z"
+        self.assertRegex(self.health('/readyz')[1]['checks']['space'], trouble)
+        wait_until(lambda: 'the store takes no new jobs: ' in self.proxy.log(), 'the log says so')
+        self.assertRegex(self.proxy.log(), 'the store takes no new jobs: [0-9.]+ MiB are free')
         self.assertEqual(200, self.health()[0])
         disk.free()
         wait_until(lambda: self.health('/readyz')[0] == 200, 'ready')

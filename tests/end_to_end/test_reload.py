@@ -39,7 +39,9 @@ class Reload(EndToEnd):
         self.assertIn(f"error {path}:2:1: error: upstream: unknown key 'upstream'; did you mean 'upstreams'?", log)
         self.assertEqual(b'kept', self.result_of(body=b'kept').body)
         os.remove(path)
-        self.assertIn('cannot be read', self.refused(None))
+        log = self.refused(None)
+        self.assertIn(f'error {path}: error: the file cannot be read: No such file or directory', log)
+        self.assertNotIn('cannot be changed', log)
         self.assertEqual(b'kept', self.result_of(body=b'kept').body)
         self.reload()
 

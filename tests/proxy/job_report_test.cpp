@@ -61,15 +61,35 @@ TEST_CASE("a job is told with its labels, as they are") {
 }
 
 TEST_CASE("credentials are known by their names, however they are written") {
-  for (const char* name :
-       {"Authorization", "COOKIE", "set-cookie", "Proxy-Authorization", "X-API-Key", "apikey",
-        "X-Auth-Token", "refresh_token", "id_token", "X-Amz-Signature", "X-Amz-Credential",
-        "client.secret", "%74oken", "api+key", "key", "sig", "PASSWORD"}) {
+  for (const char* name : {"Authorization",
+                           "COOKIE",
+                           "set-cookie",
+                           "Proxy-Authorization",
+                           "X-API-Key",
+                           "apikey",
+                           "X-Auth-Token",
+                           "refresh_token",
+                           "id_token",
+                           "X-Amz-Signature",
+                           "X-Amz-Credential",
+                           "client.secret",
+                           "%74oken",
+                           "api+key",
+                           "key",
+                           "sig",
+                           "PASSWORD",
+                           "Ocp-Apim-Subscription-Key",
+                           "AWSAccessKeyId",
+                           "X-JWT-Assertion",
+                           "X-Auth",
+                           "X-User-Pass",
+                           "bearer",
+                           "passphrase"}) {
     CAPTURE(name);
     CHECK(is_credential(name));
   }
   for (const char* name : {"Cookies", "", "Idempotency-Key", "keyword", "author", "signal",
-                           "passage", "If-None-Match", "postcode"}) {
+                           "passage", "If-None-Match", "postcode", "Keep-Alive", "Authority"}) {
     CAPTURE(name);
     CHECK_FALSE(is_credential(name));
   }

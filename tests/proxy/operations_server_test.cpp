@@ -46,6 +46,22 @@ TEST_CASE("an operation is found by method and path") {
   CHECK(find_operation(table, "HEAD", "/jobs/1").operation == &table[1]);
 }
 
+TEST_CASE("what changes something refuses parameters that it does not know") {
+  std::vector<Operation> operations = {{"POST", "/reload", nothing, {"dry_run"}},
+                                       {"POST", "/drain", nothing}};
+  CHECK(find_operation(operations, "POST", "/reload").operation);
+  CHECK(find_operation(operations, "POST", "/reload?").operation);
+  CHECK(find_operation(operations, "POST", "/reload?dry_run").operation);
+  CHECK(find_operation(operations, "POST", "/reload?dry_run=").operation);
+  for (const char* target : {"/reload?dry-run", "/reload?dry_run&x", "/reload?dry_run=false",
+                             "/reload?dry_run=true", "/drain?dry_run"}) {
+    CAPTURE(target);
+    const FoundOperation found = find_operation(operations, "POST", target);
+    CHECK(found.operation == nullptr);
+    CHECK(found.refusal.status == 400);
+  }
+}
+
 TEST_CASE("what there is no operation for is refused") {
   for (const char* target :
        {"/", "", "*", "/job", "/jobs/", "/jobs/1/", "/jobs/1/cancel/2", "//jobs"}) {
@@ -168,21 +184,23 @@ TEST_CASE("what changes something leaves a line in the log: who, what, and what 
   spdlog::set_default_logger(logger);
   {
     Running server(
-        {{"POST", "/jobs/{}/cancel",
+        {{"POST",
+          "/jobs/{}/cancel",
           [](const OperationRequest&, const OperationReply& reply) {
             reply(problem_answer(409, "it has ended"));
-          }},
+          },
+          {"why"}},
          {"GET", "/jobs",
           [](const OperationRequest&, const OperationReply& reply) { reply(json_answer("[]")); }}},
         {.audits = true});
     server.ask("GET", "/jobs");
     server.ask("POST", "/jobs");
-    server.ask("POST", "/jobs/a1/cancel?why=x");
+    server.ask("POST", "/jobs/a1/cancel?why");
   }
   spdlog::set_default_logger(before);
   const std::string who = " (uid " + std::to_string(::getuid()) + "), pid " +
                           std::to_string(::getpid()) +
-                          ": POST /jobs/a1/cancel?why=x: 409 it has ended\n";
+                          ": POST /jobs/a1/cancel?why: 409 it has ended\n";
   CHECK(lines.str().starts_with("admin: user "));
   CHECK(lines.str().ends_with(who));
   CHECK(lines.str().find('\n') == lines.str().size() - 1);

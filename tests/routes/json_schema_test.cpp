@@ -166,7 +166,8 @@ TEST_CASE("a schema that cannot be used says why and where") {
        "/s/main.json#/$schema: only draft 7 and draft 6 are read, not "
        "'https://json-schema.org/draft/2020-12/schema'\n"},
       {R"({"$ref":"#/definitions/x"})", "/s/main.json#/$ref: there is no '#/definitions/x'\n"},
-      {R"({"$ref":"other.json"})", "/s/main.json: cannot read '/s/other.json'\n"},
+      {R"({"$ref":"other.json"})",
+       "/s/main.json: cannot read '/s/other.json': No such file or directory\n"},
       {R"({"$ref":"http://127.0.0.1/x"})",
        "/s/main.json#/$ref: 'http://127.0.0.1/x' is not the $id of a schema that was read, and no "
        "URL is ever fetched: name a file\n"},

@@ -197,7 +197,9 @@ TEST_CASE("what cannot be a value is refused when the text is compiled") {
       {"${request.hots}", "! '${request.hots}' is not known; did you mean '${request.host}'?"},
       {"${heder.X-A}", "! '${heder.X-A}' is not known; did you mean '${header.X-A}'?"},
       {"${elephant}", "! the environment variable 'elephant' is not set"},
-      {"${credential:elephant}", "! '${credential:elephant}' cannot be read: '/run/cred/elephant'"},
+      {"${credential:elephant}",
+       "! '${credential:elephant}' cannot be read: '/run/cred/elephant': No such file or "
+       "directory"},
       {"${a.b.c}", "! '${a.b.c}' is not known"},
       {"${}", "! '${}' is not known"},
       {"${env.HOME}",
