@@ -175,9 +175,11 @@ class Logs(EndToEnd):
         open(path, 'w', encoding='ascii').close()
         info = os.stat(path)
         journal = {'JOURNAL_STREAM': f'{info.st_dev}:{info.st_ino}'}
+        proxy = Raincheck(self.folder, '', None, (), None)
+        self.addCleanup(proxy.close)
         for settings, environment in ((wrong, journal), ({**wrong, 'log': {'format': 'json'}}, None)):
-            proxy = Raincheck(self.folder, self.config(**settings), None, (), environment)
-            self.addCleanup(proxy.close)
+            proxy.configure(self.config(**settings))
+            proxy.environment = environment or {}
             os.truncate(path, 0)
             self.assertEqual(78, proxy.spawn().wait())
             lines = proxy.log().splitlines()
