@@ -14,6 +14,7 @@
 #include "jobs/decide.hpp"
 #include "proxy/logs.hpp"
 #include "proxy/service_manager.hpp"
+#include "store/file_system.hpp"
 #include "store/sqlite_backend.hpp"
 
 namespace raincheck::proxy {
@@ -67,6 +68,12 @@ std::unique_ptr<store::Store> open_store(const config::Store& settings) {
       spdlog::warn(
           "the store is a backup that was put back: what waited or ran in it may have been carried "
           "out since, and is sent again only where that is allowed");
+    }
+    if (store::is_in_memory(settings.directory)) {
+      spdlog::warn(
+          "the store is in memory ({}): its jobs and results are lost when the machine restarts; "
+          "set store.directory to a folder on a disk",
+          settings.directory);
     }
     return std::make_unique<store::Store>(std::move(backend), std::move(spool),
                                           store::StoreOptions{});

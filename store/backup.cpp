@@ -312,7 +312,7 @@ Findings restore(const std::string& backup, const std::string& to) {
                                "it was served since");
     }
     const SqliteFiles locked(to);
-    make_empty(to, {"lock", "reserve", "lost+found"});
+    make_empty(to, {"reserve", "lost+found"});
     struct stat owner {};
     if (::stat(to.c_str(), &owner) != 0) fail("cannot look at", to);
     const std::string spool = to + "/spool";
@@ -325,7 +325,7 @@ Findings restore(const std::string& backup, const std::string& to) {
     sync_directory(spool);
     const std::string unfinished = to + "/raincheck.db.unfinished";
     copy_file(backup + "/raincheck.db", unfinished);
-    for (const std::string& path : {unfinished, spool, to + "/lock"}) give_to(path, owner);
+    for (const std::string& path : {unfinished, spool}) give_to(path, owner);
     name_database(to, unfinished);
     return findings;
   });

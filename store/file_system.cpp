@@ -15,6 +15,8 @@ namespace raincheck::store {
 namespace {
 
 constexpr long fuse = 0x65735546;
+constexpr long tmpfs = 0x01021994;
+constexpr long ramfs = 0x858458f6;
 
 // Numbers of <linux/magic.h> and statfs(2), some of which no header has.
 constexpr std::array<std::pair<long, std::string_view>, 10> network_types{{
@@ -74,6 +76,12 @@ std::string_view mount_type(std::string_view mountinfo, std::string_view device)
     return next_word(line);
   }
   return "";
+}
+
+bool is_in_memory(const std::string& directory) {
+  struct statfs status {};
+  if (::statfs(directory.c_str(), &status) != 0) return false;
+  return status.f_type == tmpfs || status.f_type == ramfs;
 }
 
 void refuse_network_file_system(const std::string& directory) {

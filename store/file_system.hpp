@@ -10,6 +10,9 @@ namespace raincheck::store {
 // Throws std::runtime_error, in words for the operator, if the directory is on such a file system.
 void refuse_network_file_system(const std::string& directory);
 
+// What is on it is gone when the machine is.
+bool is_in_memory(const std::string& directory);
+
 // The parts of it. Name of a network file system by the type that statfs(2) tells; empty: another.
 std::string_view network_name(long type);
 // A file system in user space is local only if it is known to be: its type as a line of

@@ -39,17 +39,16 @@ SqliteFiles::SqliteFiles(std::string directory)
   refuse_network_file_system(directory_);
   directory_file_ = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory_file_ < 0) fail("cannot open the store's directory", directory_);
-  lock_file_ = ::openat(directory_file_, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (lock_file_ < 0) fail("cannot open", directory_ + "/lock");
-  if (::flock(lock_file_, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) fail("cannot lock", directory_ + "/lock");
+  // Not a file in it, which somebody could remove.
+  if (::flock(directory_file_, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) fail("cannot lock", directory_);
     throw std::runtime_error("the store in " + directory_ +
                              " is in use by another raincheck process");
   }
 }
 
 SqliteFiles::~SqliteFiles() {
-  for (const int file : {index_file_, database_file_, lock_file_, directory_file_}) {
+  for (const int file : {index_file_, database_file_, directory_file_}) {
     if (file >= 0) ::close(file);
   }
 }

@@ -33,7 +33,6 @@ class SqliteFiles {
   std::string directory_;
   std::string database_;
   int directory_file_ = -1;
-  int lock_file_ = -1;
   // Closed after SQLite's own: POSIX takes away a process's locks on a file with the first
   // descriptor of it that the process closes.
   int database_file_ = -1;

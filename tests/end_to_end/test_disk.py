@@ -74,6 +74,9 @@ class FullDisk(SmallDisks):
         self.assertEqual(200, job.wait().result().status)
         self.assertTrue(self.proxy.running)
 
+    def test_a_store_in_memory_is_warned_of(self):
+        self.assertIn(f'the store is in memory ({self.disk.path}/store)', self.proxy.log())
+
     def test_a_large_body_that_does_not_fit_is_503_and_leaves_no_file(self):
         answered = self.request('POST', '/reports/1', (), b'x' * (20 << 20), timeout=60)
         self.assert_problem(answered, (503, 507))

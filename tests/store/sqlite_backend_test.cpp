@@ -79,7 +79,7 @@ TEST_CASE("the store's directory is 0700 and its files are 0600") {
     CHECK_MESSAGE((status.st_mode & 0777) == 0600, entry.path().string());
     ++files;
   }
-  CHECK(files == 4);  // database, log, its index, lock
+  CHECK(files == 3);  // database, log, its index
 }
 
 TEST_CASE("a second process is refused in words") {
