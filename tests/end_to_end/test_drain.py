@@ -5,6 +5,7 @@ import time
 
 from backend import Gate, echo, hang
 from harness import EndToEnd, problem, route
+from program import binary, is_sanitized
 from wire import Truncated, request_bytes, wait_until
 
 
@@ -147,6 +148,8 @@ class Starting(EndToEnd):
         self.assertEqual('succeeded', self.submit().ended())
 
     def test_a_small_file_limit_is_an_answer_not_a_crash(self):
+        if is_sanitized(binary()):
+            self.skipTest('without a descriptor for a pipe, UBSan takes every object for a broken one')
         self.serve(wrapper=['prlimit', '--nofile=64:64'])
         clients = []
         try:
@@ -212,12 +215,12 @@ class ComingBack(EndToEnd):
     def test_with_drain_a_call_cut_by_a_kill_keeps_its_slot_from_its_retry(self):
         self.serve(upstream={'max_concurrency': 1, 'on_abort': 'drain', 'abort_hold': '1s'})
         gate = self.backend.on('/reports', Gate(echo, goes_on=True))
+        began = time.monotonic()
         job = self.submit(method='PUT')
         self.wait_for_calls(gate)
         self.proxy.restart()
-        started = time.monotonic()
         wait_until(lambda: len(gate.entered) == 2, 'the second call')
-        self.assertGreater(time.monotonic() - started, 0.5)
+        self.assertGreater(time.monotonic() - began, 1)
         gate.open()
         self.assertEqual('succeeded', job.ended())
 
