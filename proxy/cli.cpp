@@ -37,12 +37,14 @@ std::string unmarked_id(std::string id) {
   return id.starts_with(id_mark) ? id.substr(id_mark.size()) : id;
 }
 
-std::vector<Command> add_operating_commands(CLI::App& app) {
-  return {
+std::vector<Command> add_commands(CLI::App& app) {
+  std::vector<Command> commands = {
       add_jobs(app),   add_job(app),   add_cancel(app),      add_redrive(app),
       add_purge(app),  add_stats(app), add_pause(app),       add_resume(app),
       add_reload(app), add_drain(app), add_healthcheck(app),
   };
+  for (Command& command : add_store(app)) commands.push_back(std::move(command));
+  return commands;
 }
 
 int tell_unreachable(const std::function<int()>& call) {
@@ -59,18 +61,16 @@ int tell_refused(const AdminAnswer& answer, const std::string& what) {
   return 1;
 }
 
-AdminSocket::AdminSocket(CLI::App& command) : options_(std::make_shared<Options>()) {
-  command.add_option("-c,--config", options_->config, "The configuration file")
-      ->envname("RAINCHECK_CONFIG")
-      ->capture_default_str();
-  command.add_option("--socket", options_->socket,
+AdminSocket::AdminSocket(CLI::App& command)
+    : config_(command), socket_(std::make_shared<std::string>()) {
+  command.add_option("--socket", *socket_,
                      "The admin socket. Default: what the configuration says");
 }
 
 AdminAnswer AdminSocket::ask(const AdminQuestion& question) const {
   // Kept, for a command may ask thousands of times.
-  std::string& socket = options_->socket;
-  if (socket.empty()) socket = config::load(options_->config).config.admin.socket;
+  std::string& socket = *socket_;
+  if (socket.empty()) socket = config::load(config_.path()).config.admin.socket;
   if (socket.empty()) socket = "/run/raincheck/admin.sock";
   return ask_admin(socket, question);
 }

@@ -1,5 +1,6 @@
-// Subcommands that talk to a running raincheck: each in a file of its own, cli_*.cpp, listed in
-// cli.cpp. main() adds them to the command line and runs the one that was given.
+// Subcommands that talk to a running raincheck or look after a store: in files of their own,
+// cli_*.cpp, listed in cli.cpp. main() adds them to the command line and runs the one that was
+// given.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,10 +10,9 @@
 #include <vector>
 
 #include "proxy/admin_client.hpp"
+#include "proxy/cli_config.hpp"
 
 namespace raincheck::proxy {
-
-constexpr const char* default_config_file = "/etc/raincheck/raincheck.yaml";
 
 // `run` is called once the command line was read, if this was the command, and gives the exit
 // status (sysexits.h).
@@ -21,7 +21,7 @@ struct Command {
   std::function<int()> run;
 };
 
-std::vector<Command> add_operating_commands(CLI::App& app);
+std::vector<Command> add_commands(CLI::App& app);
 
 // Reads the command line. An argument that can be a job's id is none of the options, even if it
 // begins with "-", as one in 64 does: it is marked, and unmarked_id() is the transform() of the
@@ -40,6 +40,8 @@ Command add_redrive(CLI::App& app);
 Command add_reload(CLI::App& app);
 Command add_resume(CLI::App& app);
 Command add_stats(CLI::App& app);
+// backup, verify and restore. They work on a store's files and ask no process that serves it.
+std::vector<Command> add_store(CLI::App& app);
 
 // Calls it, and gives the exit status; 69, and words, if nobody can be asked.
 int tell_unreachable(const std::function<int()>& call);
@@ -54,11 +56,8 @@ class AdminSocket {
   AdminAnswer ask(const AdminQuestion& question) const;
 
  private:
-  struct Options {
-    std::string config = default_config_file;
-    std::string socket;
-  };
-  std::shared_ptr<Options> options_;
+  ConfigFile config_;
+  std::shared_ptr<std::string> socket_;
 };
 
 }  // namespace raincheck::proxy

@@ -8,17 +8,16 @@ namespace raincheck::proxy {
 namespace {
 
 struct HealthcheckOptions {
-  std::string config = default_config_file;
   std::string address;
   bool ready = false;
 };
 
-int healthcheck(const HealthcheckOptions& options) {
+int healthcheck(const ConfigFile& config, const HealthcheckOptions& options) {
   std::string address = options.address;
   if (address.empty()) {
-    const config::Monitoring settings = config::load(options.config).config.monitoring;
+    const config::Monitoring settings = config::load(config.path()).config.monitoring;
     if (!settings.is_on) {
-      std::cerr << "raincheck: " << options.config << " has 'monitoring: off': nobody to ask\n";
+      std::cerr << "raincheck: " << config.path() << " has 'monitoring: off': nobody to ask\n";
       return 1;
     }
     address = settings.address.value_or(config::Monitoring::default_address);
@@ -42,13 +41,11 @@ Command add_healthcheck(CLI::App& app) {
   const auto options = std::make_shared<HealthcheckOptions>();
   CLI::App* const command =
       app.add_subcommand("healthcheck", "Exit with 0 if the running raincheck is well, else 1");
-  command->add_option("-c,--config", options->config, "The configuration file")
-      ->envname("RAINCHECK_CONFIG")
-      ->capture_default_str();
+  const ConfigFile config(*command);
   command->add_option("--address", options->address,
                       "Its monitoring.address. Default: what the configuration says");
   command->add_flag("--ready", options->ready, "Ask whether it can accept jobs now");
-  return {command, [options] { return healthcheck(*options); }};
+  return {command, [config, options] { return healthcheck(config, *options); }};
 }
 
 }  // namespace raincheck::proxy

@@ -1,11 +1,11 @@
-#include "proxy/cli_store.hpp"
-
+// raincheck store backup, verify and restore: what looks after a store's directory.
 #include <sysexits.h>
 
 #include <iostream>
-#include <utility>
+#include <optional>
 
 #include "config/load.hpp"
+#include "proxy/cli.hpp"
 #include "store/backup.hpp"
 
 namespace raincheck::proxy {
@@ -30,46 +30,77 @@ int in_words(F&& step) {
   }
 }
 
-}  // namespace
-
-StoreCommands::StoreCommands(CLI::App& app, std::string config) : config_(std::move(config)) {
-  CLI::App* const group = app.add_subcommand("store", "Back up a store, verify it, put it back");
-  group->require_subcommand(1);
-  backup_ = group->add_subcommand("backup", "Copy the store, served or not, as of one instant");
-  backup_->add_option("to", copy_, "A directory that is missing or empty")->required();
-  verify_ = group->add_subcommand("verify", "Say what is wrong with a backup or a store");
-  verify_->add_option("directory", copy_, "The backup's directory, or the store's")->required();
-  restore_ = group->add_subcommand("restore", "Verify a backup and put it back for serving");
-  restore_->add_option("backup", copy_, "The backup's directory")->required();
-  for (CLI::App* const command : {backup_, restore_}) {
-    command->add_option("-c,--config", config_, "The configuration file, which names the store")
-        ->envname("RAINCHECK_CONFIG")
-        ->capture_default_str();
-    command->add_option("-s,--store", store_, "The store's directory, instead");
+// Which store a command is about.
+class StoreDirectory {
+ public:
+  explicit StoreDirectory(CLI::App& command)
+      : config_(command, "-c,--config", "The configuration file, which names the store"),
+        directory_(std::make_shared<std::string>()) {
+    command.add_option("-s,--store", *directory_, "The store's directory, instead");
   }
+
+  // Nothing: the configuration is wrong, which is told, and `status` is set.
+  std::optional<std::string> find(int& status) const {
+    if (!directory_->empty()) return *directory_;
+    const config::Loaded loaded = config::load(config_.path());
+    if (loaded.ok) return loaded.config.store.directory;
+    std::cerr << config::format(loaded);
+    status = EX_CONFIG;
+    return std::nullopt;
+  }
+
+ private:
+  ConfigFile config_;
+  std::shared_ptr<std::string> directory_;
+};
+
+// One that copies the store, or a copy into it, and says so.
+using Copying = std::function<int(const std::string& store, const std::string& copy)>;
+
+Command add_copying(CLI::App* command, std::shared_ptr<std::string> copy, Copying run) {
+  const StoreDirectory directory(*command);
+  return {command, [directory, copy = std::move(copy), run = std::move(run)] {
+            int status = EX_OK;
+            const std::optional<std::string> store = directory.find(status);
+            return store ? in_words([&] { return run(*store, *copy); }) : status;
+          }};
 }
 
-std::optional<int> StoreCommands::run() const {
-  if (*verify_) {
-    return in_words([this] { return tell(store::verify(copy_), copy_ + ": ok"); });
-  }
-  if (!*backup_ && !*restore_) return std::nullopt;
-  int status = EX_OK;
-  const std::optional<std::string> store = directory(status);
-  if (!store) return status;
-  return in_words([&] {
-    if (*backup_) return tell(store::back_up(*store, copy_), *store + " is in " + copy_);
-    return tell(store::restore(copy_, *store), copy_ + " is in " + *store);
+Command add_backup(CLI::App& group) {
+  CLI::App* const command =
+      group.add_subcommand("backup", "Copy the store, served or not, as of one instant");
+  auto copy = std::make_shared<std::string>();
+  command->add_option("to", *copy, "A directory that is missing or empty")->required();
+  return add_copying(command, std::move(copy), [](const auto& store, const auto& to) {
+    return tell(store::back_up(store, to), store + " is in " + to);
   });
 }
 
-std::optional<std::string> StoreCommands::directory(int& status) const {
-  if (!store_.empty()) return store_;
-  const config::Loaded loaded = config::load(config_);
-  if (loaded.ok) return loaded.config.store.directory;
-  std::cerr << config::format(loaded);
-  status = EX_CONFIG;
-  return std::nullopt;
+Command add_verify(CLI::App& group) {
+  CLI::App* const command =
+      group.add_subcommand("verify", "Say what is wrong with a backup or a store");
+  const auto copy = std::make_shared<std::string>();
+  command->add_option("directory", *copy, "The backup's directory, or the store's")->required();
+  return {command,
+          [copy] { return in_words([&] { return tell(store::verify(*copy), *copy + ": ok"); }); }};
+}
+
+Command add_restore(CLI::App& group) {
+  CLI::App* const command =
+      group.add_subcommand("restore", "Verify a backup and put it back for serving");
+  auto copy = std::make_shared<std::string>();
+  command->add_option("backup", *copy, "The backup's directory")->required();
+  return add_copying(command, std::move(copy), [](const auto& store, const auto& backup) {
+    return tell(store::restore(backup, store), backup + " is in " + store);
+  });
+}
+
+}  // namespace
+
+std::vector<Command> add_store(CLI::App& app) {
+  CLI::App* const group = app.add_subcommand("store", "Back up a store, verify it, put it back");
+  group->require_subcommand(1);
+  return {add_backup(*group), add_verify(*group), add_restore(*group)};
 }
 
 }  // namespace raincheck::proxy

@@ -12,7 +12,7 @@
 
 #include "config/schema.hpp"
 #include "proxy/cli.hpp"
-#include "proxy/cli_store.hpp"
+#include "proxy/cli_config.hpp"
 #include "proxy/explain.hpp"
 #include "proxy/server.hpp"
 #include "proxy/settings.hpp"
@@ -119,20 +119,17 @@ int main(int argc, char** argv) {
       "66 no such "
       "file,\n69 cannot serve, 74 the store failed, 78 wrong configuration.");
 
-  std::string file = proxy::default_config_file;
   bool quiet = false;
   bool schema = false;
   CLI::App* const serving = app.add_subcommand("serve", "Serve until SIGTERM, in the foreground");
-  serving->add_option("-c,--config,config", file, "The configuration file")
-      ->envname("RAINCHECK_CONFIG")
-      ->capture_default_str();
+  const proxy::ConfigFile served(*serving, "-c,--config,config");
   CLI::App* const checking =
       app.add_subcommand("check", "Say everything that is wrong with a configuration");
-  checking->add_option("-c,--config,config", file, "The configuration file; - is standard input")
-      ->envname("RAINCHECK_CONFIG")
-      ->capture_default_str();
+  const proxy::ConfigFile checked(*checking, "-c,--config,config",
+                                  "The configuration file; - is standard input");
   checking->add_flag("-q,--quiet", quiet, "Say nothing when it is right");
   checking->add_flag("--schema", schema, "Print the JSON Schema of the file instead, for editors");
+  std::string file;
   CLI::App* const listing =
       app.add_subcommand("routes", "Print the routes, the most specific first");
   listing->add_option("config", file, "The configuration file; - is standard input")->required();
@@ -145,8 +142,7 @@ int main(int argc, char** argv) {
   explaining->add_option("-H,--header", question.headers, "A header, as 'Name: value'")
       ->allow_extra_args(false);
   explaining->add_option("-d,--data", question.data, "The body");
-  const std::vector<proxy::Command> commands = proxy::add_operating_commands(app);
-  const proxy::StoreCommands store(app, proxy::default_config_file);
+  const std::vector<proxy::Command> commands = proxy::add_commands(app);
   CLI::App* const version = app.add_subcommand("version", "Print the version");
 
   try {
@@ -157,7 +153,6 @@ int main(int argc, char** argv) {
     app.exit(error);
     return EX_USAGE;
   }
-  if (const std::optional<int> status = store.run()) return *status;
   if (*version) {
     std::cout << "raincheck " RAINCHECK_VERSION "\n";
     return EX_OK;
@@ -169,8 +164,8 @@ int main(int argc, char** argv) {
     std::cout << config::schema_json();
     return EX_OK;
   }
-  if (*checking) return check(file, quiet);
+  if (*checking) return check(checked.path(), quiet);
   if (*listing) return list(file);
   if (*explaining) return explain(file, question);
-  return serve(file);
+  return serve(served.path());
 }

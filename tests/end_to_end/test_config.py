@@ -54,7 +54,7 @@ MISTAKES = [
 ]
 
 
-class CommandLine(unittest.TestCase):
+class WithFiles(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix='raincheck-')
         self.addCleanup(shutil.rmtree, self.folder)
@@ -65,6 +65,8 @@ class CommandLine(unittest.TestCase):
             file.write(text if isinstance(text, bytes) else text.encode())
         return path
 
+
+class CommandLine(WithFiles):
     def check(self, text):
         done = run('check', self.write(text), cwd=self.folder)
         return done.returncode, done.stdout + done.stderr
@@ -210,3 +212,53 @@ class CommandLine(unittest.TestCase):
         self.assertGreater(proxy.process.returncode, 0)
         for path in databases:
             self.assertEqual(b'\xa5' * 4096, open(path, 'rb').read(4096))
+
+
+def commands_of(*path):
+    """Every command, and those below it, that the help names."""
+    listed = run(*path, '--help').stdout.partition('Subcommands:\n')[2]
+    names = [(*path, name) for name in re.findall('^  ([a-z]+)', listed, re.M)]
+    return [command for name in names for command in (commands_of(*name) or [name])]
+
+
+# Of each command that reads a configuration: what else it is given.
+WITH_CONFIG = {
+    ('serve',): (), ('check',): (), ('jobs',): (), ('job',): ('id',), ('cancel',): ('id',), ('redrive',): ('id',),
+    ('purge',): ('id',), ('stats',): (), ('pause',): ('legacy',), ('resume',): ('legacy',), ('reload',): (),
+    ('drain',): (), ('healthcheck',): (), ('store', 'backup'): ('copy',), ('store', 'restore'): ('copy',),
+}
+
+
+class WhichFile(WithFiles):
+    """Which configuration a command takes, and what it does without one."""
+
+    def configure(self, name):
+        """A configuration, and everything that commands may say of it, by this name. Its store can be of nobody."""
+        self.write('in the way', 'file')
+        at = os.path.join(self.folder, name)
+        return self.write(MINIMAL + f'store: {{ directory: {self.folder}/file/{name} }}\n'
+                          f'admin: {{ socket: {at}.sock }}\nmonitoring: {{ address: "unix:{at}.sock" }}\n',
+                          name + '.yaml')
+
+    def test_the_table_is_complete(self):
+        reading = {command for command in commands_of() if '--config' in run(*command, '--help').stdout}
+        self.assertEqual(reading, set(WITH_CONFIG))
+
+    def test_the_command_line_goes_before_the_environment(self):
+        named, other = self.configure('named'), self.configure('other')
+        for command, arguments in WITH_CONFIG.items():
+            with self.subTest(command):
+                options = {'cwd': self.folder, 'env': {**os.environ, 'RAINCHECK_CONFIG': other}}
+                if command == ('store', 'restore'):  # looks at the backup before the store
+                    options['env']['RAINCHECK_CONFIG'] = named
+                    done = run(*command, '--config', self.write('version: 2', 'named.wrong'), *arguments, **options)
+                    self.assertIn('named.wrong:', done.stderr)
+                    continue
+                done = run(*command, '--config', named, *arguments, **options)
+                self.assertRegex(done.stdout + done.stderr, rf'{self.folder}/(file/)?named')
+                self.assertNotIn('/other', done.stdout + done.stderr)
+                done = run(*command, *arguments, **options)
+                self.assertRegex(done.stdout + done.stderr, rf'{self.folder}/(file/)?other')
+        for command in (('routes',), ('explain', 'GET', '/')):
+            done = run(command[0], named, *command[1:], env={**os.environ, 'RAINCHECK_CONFIG': 'other.yaml'})
+            self.assertEqual((0, ''), (done.returncode, done.stderr))
