@@ -7,7 +7,6 @@
 #include <string_view>
 #include <tuple>
 
-#include "config/load.hpp"
 #include "jobs/id.hpp"
 
 namespace raincheck::proxy {
@@ -21,6 +20,10 @@ bool is_id_like_option(std::string_view argument) {
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   return argument.size() == std::tuple_size_v<jobs::IdText> && argument.front() == '-' &&
          argument.find_first_not_of(base64url) == argument.npos;
+}
+
+Contact admin_of(const config::Config& config) {
+  return {"admin", "--socket", config.admin.is_on, !config.admin.socket.empty()};
 }
 
 }  // namespace
@@ -47,12 +50,15 @@ std::vector<Command> add_commands(CLI::App& app) {
   return commands;
 }
 
-int tell_unreachable(const std::function<int()>& call) {
+int tell_failure(const std::function<int()>& call) {
   try {
     return call();
   } catch (const AdminUnreachable& error) {
     std::cerr << "raincheck: " << error.what() << "\n";
     return EX_UNAVAILABLE;
+  } catch (const CommandFailed& error) {
+    std::cerr << "raincheck: " << error.what() << "\n";
+    return error.status();
   }
 }
 
@@ -70,7 +76,9 @@ AdminSocket::AdminSocket(CLI::App& command)
 AdminAnswer AdminSocket::ask(const AdminQuestion& question) const {
   // Kept, for a command may ask thousands of times.
   std::string& socket = *socket_;
-  if (socket.empty()) socket = config::load(config_.path()).config.admin.socket;
+  if (socket.empty()) {
+    if (const auto config = config_.read(admin_of)) socket = config->admin.socket;
+  }
   if (socket.empty()) socket = "/run/raincheck/admin.sock";
   return ask_admin(socket, question);
 }

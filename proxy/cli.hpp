@@ -43,13 +43,15 @@ Command add_stats(CLI::App& app);
 // backup, verify and restore. They work on a store's files and ask no process that serves it.
 std::vector<Command> add_store(CLI::App& app);
 
-// Calls it, and gives the exit status; 69, and words, if nobody can be asked.
-int tell_unreachable(const std::function<int()>& call);
+// Calls it, and gives the exit status. Why it failed is said in words: CommandFailed, and
+// AdminUnreachable, which is 69.
+int tell_failure(const std::function<int()>& call);
 // Says why it was refused, and gives the exit status: 1. `what`: which of several; empty: the one.
 int tell_refused(const AdminAnswer& answer, const std::string& what = "");
 
 // Where the admin socket is: --socket, else what the configuration says, for which a file with
-// mistakes elsewhere is good enough, else where the service has it.
+// mistakes elsewhere is good enough, else, if it says nothing or there is none, where the service
+// has it. ask() throws CommandFailed and AdminUnreachable.
 class AdminSocket {
  public:
   explicit AdminSocket(CLI::App& command);

@@ -18,7 +18,7 @@ Command add_change(CLI::App& app,
   const AdminSocket admin(*command);
   const ChosenJobs chosen(*command, std::move(states));
   return {command, [admin, chosen, change = std::move(change)] {
-            return tell_unreachable([&] { return chosen.change(admin, change); });
+            return tell_failure([&] { return chosen.change(admin, change); });
           }};
 }
 

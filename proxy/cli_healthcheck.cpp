@@ -1,7 +1,6 @@
 // raincheck healthcheck: asks the monitoring listener, for HEALTHCHECK of a container and the like.
 #include <iostream>
 
-#include "config/load.hpp"
 #include "proxy/cli.hpp"
 
 namespace raincheck::proxy {
@@ -12,15 +11,18 @@ struct HealthcheckOptions {
   bool ready = false;
 };
 
+Contact monitoring_of(const config::Config& config) {
+  return {"monitoring", "--address", config.monitoring.is_on,
+          config.monitoring.address.has_value()};
+}
+
 int healthcheck(const ConfigFile& config, const HealthcheckOptions& options) {
   std::string address = options.address;
   if (address.empty()) {
-    const config::Monitoring settings = config::load(config.path()).config.monitoring;
-    if (!settings.is_on) {
-      std::cerr << "raincheck: " << config.path() << " has 'monitoring: off': nobody to ask\n";
-      return 1;
+    address = config::Monitoring::default_address;
+    if (const auto settings = config.read(monitoring_of)) {
+      address = settings->monitoring.address.value_or(address);
     }
-    address = settings.address.value_or(config::Monitoring::default_address);
   }
   AdminQuestion question;
   question.target = options.ready ? "/readyz" : "/healthz";
@@ -45,7 +47,9 @@ Command add_healthcheck(CLI::App& app) {
   command->add_option("--address", options->address,
                       "Its monitoring.address. Default: what the configuration says");
   command->add_flag("--ready", options->ready, "Ask whether it can accept jobs now");
-  return {command, [config, options] { return healthcheck(config, *options); }};
+  return {command, [config, options] {
+            return tell_failure([&] { return healthcheck(config, *options); });
+          }};
 }
 
 }  // namespace raincheck::proxy

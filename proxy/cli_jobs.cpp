@@ -60,7 +60,7 @@ Command add_jobs(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--json", options->is_json, "One JSON object a line, on a terminal too");
   return {command, [admin, selection, options] {
-            return tell_unreachable([&] { return list(admin, selection, *options); });
+            return tell_failure([&] { return list(admin, selection, *options); });
           }};
 }
 

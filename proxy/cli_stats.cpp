@@ -76,7 +76,7 @@ Command add_stats(CLI::App& app) {
   const AdminSocket admin(*command);
   command->add_flag("--json", *is_json, "As a JSON object, on a terminal too");
   return {command,
-          [admin, is_json] { return tell_unreachable([&] { return show(admin, *is_json); }); }};
+          [admin, is_json] { return tell_failure([&] { return show(admin, *is_json); }); }};
 }
 
 }  // namespace raincheck::proxy

@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <iostream>
 #include <optional>
 
@@ -23,23 +22,12 @@ namespace {
 
 using namespace raincheck;
 
-bool is_readable(const std::string& file) {
-  if (file == "-") return true;
-  FILE* const opened = std::fopen(file.c_str(), "r");
-  if (!opened) return false;
-  std::fclose(opened);
-  return true;
-}
-
-// The configuration, if it may serve; else its mistakes are printed and `status` is set.
+// The configuration, if it may serve; else its mistakes are printed and `status` is set. Throws
+// proxy::CommandFailed if it cannot be read.
 std::optional<config::Loaded> load_good(const std::string& file,
                                         int& status,
                                         proxy::FileWatch* files = nullptr) {
-  if (!is_readable(file)) {
-    std::cerr << "raincheck: cannot read " << file << ": " << std::strerror(errno) << "\n";
-    status = EX_NOINPUT;
-    return std::nullopt;
-  }
+  proxy::require_readable(file);
   config::Loaded loaded = proxy::load_settings(file, files);
   std::cerr << config::format(loaded);
   if (loaded.ok) return loaded;
@@ -164,8 +152,10 @@ int main(int argc, char** argv) {
     std::cout << config::schema_json();
     return EX_OK;
   }
-  if (*checking) return check(checked.path(), quiet);
-  if (*listing) return list(file);
-  if (*explaining) return explain(file, question);
-  return serve(served.path());
+  return proxy::tell_failure([&] {
+    if (*checking) return check(checked.path(), quiet);
+    if (*listing) return list(file);
+    if (*explaining) return explain(file, question);
+    return serve(served.path());
+  });
 }

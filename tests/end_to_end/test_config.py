@@ -148,6 +148,12 @@ class CommandLine(WithFiles):
             self.assertEqual(66, done.returncode, done.stderr)
             self.assertIn('absent.yaml', done.stderr)
 
+    def test_what_cannot_be_read_is_66_in_words(self):
+        for arguments in (('check', self.folder), ('serve', self.folder), ('routes', self.folder)):
+            done = run(*arguments)
+            self.assertEqual((66, f'raincheck: cannot read {self.folder}: Is a directory\n'),
+                             (done.returncode, done.stderr))
+
     def test_wrong_usage_is_64(self):
         for arguments in ((), ('frobnicate',), ('serve', '--frobnicate'), ('check', 'a', 'b'),
                           ('check', '--frobnicate'), ('version', 'extra')):
@@ -262,3 +268,45 @@ class WhichFile(WithFiles):
         for command in (('routes',), ('explain', 'GET', '/')):
             done = run(command[0], named, *command[1:], env={**os.environ, 'RAINCHECK_CONFIG': 'other.yaml'})
             self.assertEqual((0, ''), (done.returncode, done.stderr))
+
+    def test_without_the_file_that_was_named_nobody_is_asked(self):
+        text = MINIMAL.replace('\n', '\n#\n')
+        absent = os.path.join(self.folder, 'absent.yaml')
+        broken = self.write(text + 'admin: { socket: [\n', 'broken.yaml')
+        twice = self.write(text + 'admin: {}\nadmin: {}\nmonitoring: {}\nmonitoring: {}\n', 'twice.yaml')
+        typo = self.write(text + 'admn: { socket: /a }\nmonitring: { address: 127.0.0.1:1 }\n', 'typo.yaml')
+        wrong = self.write(text + 'admin: { sockt: /a }\nmonitoring: { address: nowhere }\n', 'wrong.yaml')
+        off = self.write(text + 'admin: off\nmonitoring: off\n', 'off.yaml')
+        for command, arguments in WITH_CONFIG.items():
+            if command[0] in ('serve', 'check', 'store'):
+                continue
+            section, option = ('monitoring', 'address') if command[0] == 'healthcheck' else ('admin', 'socket')
+            for path, status, words in ((absent, 66, f'cannot read {absent}: No such file or directory'),
+                                        (self.folder, 66, f'cannot read {self.folder}: Is a directory'),
+                                        (broken, 78, 'not YAML'), (twice, 78, 'is here twice'),
+                                        (typo, 78, f"did you mean '{section}'"), (wrong, 78, f'error: {section}'),
+                                        (off, 69, f"{off} has '{section}: off'")):
+                with self.subTest(command, path=path):
+                    for options in ({'env': {**os.environ, 'RAINCHECK_CONFIG': path}}, None):
+                        named = () if options else ('-c', path)
+                        done = run(*command, *named, *arguments, **(options or {}))
+                        self.assertEqual(status, done.returncode, done.stderr)
+                        self.assertIn(words, done.stderr)
+                        self.assertEqual(status == 78, f'--{option} can be given instead' in done.stderr, done.stderr)
+
+    def test_mistakes_elsewhere_do_not_hinder_who_asks(self):
+        proxy = Raincheck(self.folder, MINIMAL + 'listeners: [{address: "127.0.0.1:0"}]\nstore: { directory: %s/store }\n'
+                          'admin: { socket: %s/a.sock }\nmonitoring: { address: "unix:%s/m.sock" }\n'
+                          % ((self.folder,) * 3)).start()
+        self.addCleanup(proxy.close)
+        with open(proxy.config_path, encoding='utf-8') as file:
+            good = file.read()
+        for mistake in ('stoer: {}\n', 'version: 2\n', 'version: 1\nversion: 1\n', 'include: absent.yaml\n'):
+            proxy.configure(good + mistake)
+            with self.subTest(mistake):
+                for command in ('stats', 'healthcheck'):
+                    done = run(command, '-c', proxy.config_path)
+                    self.assertEqual((0, ''), (done.returncode, done.stderr))
+                done = run('reload', '-c', proxy.config_path)
+                self.assertEqual(78, done.returncode)
+                self.assertIn('the one before it goes on serving', done.stderr)
