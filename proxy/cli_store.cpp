@@ -2,7 +2,7 @@
 #include <sysexits.h>
 
 #include <iostream>
-#include <optional>
+#include <stdexcept>
 
 #include "config/load.hpp"
 #include "proxy/cli.hpp"
@@ -20,14 +20,31 @@ int tell(const store::Findings& findings, const std::string& done) {
   return EX_OK;
 }
 
-template <class F>
-int in_words(F&& step) {
-  try {
-    return step();
-  } catch (const std::runtime_error& error) {
-    std::cerr << "raincheck: " << error.what() << "\n";
-    return EX_IOERR;
+int status_of(store::BackupError::Kind kind) {
+  switch (kind) {
+    case store::BackupError::Kind::damaged:
+      return EX_DATAERR;
+    case store::BackupError::Kind::unreadable:
+      return EX_NOINPUT;
+    case store::BackupError::Kind::no_place:
+      return EX_CANTCREAT;
   }
+  return EX_IOERR;
+}
+
+// Exit status; why it failed is said in words.
+int in_words(const std::function<int()>& step) {
+  return tell_failure([&step] {
+    try {
+      return step();
+    } catch (const store::BackupError& error) {
+      throw CommandFailed(status_of(error.kind()), error.what());
+    } catch (const CommandFailed&) {
+      throw;
+    } catch (const std::runtime_error& error) {
+      throw CommandFailed(EX_IOERR, error.what());
+    }
+  });
 }
 
 // Which store a command is about.
@@ -39,14 +56,15 @@ class StoreDirectory {
     command.add_option("-s,--store", *directory_, "The store's directory, instead");
   }
 
-  // Nothing: the configuration is wrong, which is told, and `status` is set.
-  std::optional<std::string> find(int& status) const {
+  // Throws CommandFailed.
+  std::string find() const {
     if (!directory_->empty()) return *directory_;
+    require_readable(config_.path());
     const config::Loaded loaded = config::load(config_.path());
     if (loaded.ok) return loaded.config.store.directory;
     std::cerr << config::format(loaded);
-    status = EX_CONFIG;
-    return std::nullopt;
+    throw CommandFailed(EX_CONFIG, "the configuration " + config_.path() +
+                                       " is wrong; --store names the store directly");
   }
 
  private:
@@ -60,9 +78,7 @@ using Copying = std::function<int(const std::string& store, const std::string& c
 Command add_copying(CLI::App* command, std::shared_ptr<std::string> copy, Copying run) {
   const StoreDirectory directory(*command);
   return {command, [directory, copy = std::move(copy), run = std::move(run)] {
-            int status = EX_OK;
-            const std::optional<std::string> store = directory.find(status);
-            return store ? in_words([&] { return run(*store, *copy); }) : status;
+            return in_words([&] { return run(directory.find(), *copy); });
           }};
 }
 

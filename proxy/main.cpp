@@ -103,9 +103,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "raincheck " RAINCHECK_VERSION);
   app.footer(
-      "Manuals: raincheck(1), raincheck.yaml(5). Exit status: 0, or that of sysexits.h: 64 usage, "
-      "66 no such "
-      "file,\n69 cannot serve, 74 the store failed, 78 wrong configuration.");
+      "Manuals: raincheck(1), raincheck.yaml(5). Exit status: 0; 1 refused, or not well; others of "
+      "sysexits.h:\n64 usage, 65 a damaged store or backup, 66 a file that cannot be read, "
+      "69 cannot serve, or nobody\nto ask, 73 no copy can be made, 74 the store failed, "
+      "78 wrong configuration.");
 
   bool quiet = false;
   bool schema = false;
