@@ -7,6 +7,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "config/suggest.hpp"
 #include "jobs/id.hpp"
 
 namespace raincheck::proxy {
@@ -20,6 +21,24 @@ bool is_id_like_option(std::string_view argument) {
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   return argument.size() == std::tuple_size_v<jobs::IdText> && argument.front() == '-' &&
          argument.find_first_not_of(base64url) == argument.npos;
+}
+
+// The command that was called last, of those within commands.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto called = app.get_subcommands();
+  return called.empty() ? app : innermost(*called.front());
+}
+
+// What stands where a command should; CLI11 says only that there is none.
+std::string tell_no_command(const CLI::App& group, const std::string& word) {
+  if (word.front() == '-') return "there is no option '" + word + "'";
+  std::vector<std::string> names;
+  const auto all = [](const CLI::App*) { return true; };
+  for (const CLI::App* const command : group.get_subcommands(all)) {
+    names.push_back(command->get_name());
+  }
+  const std::string hint = config::did_you_mean(word, names);
+  return "there is no command '" + word + "'" + (hint.empty() ? "" : "; ") + hint;
 }
 
 Contact admin_of(const config::Config& config) {
@@ -38,6 +57,15 @@ void parse(CLI::App& app, std::vector<std::string> arguments) {
 
 std::string unmarked_id(std::string id) {
   return id.starts_with(id_mark) ? id.substr(id_mark.size()) : id;
+}
+
+void tell_usage(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = innermost(app);
+  const std::vector<std::string> words = app.remaining(true);
+  const bool is_no_command = command.get_require_subcommand_min() > 0 && !words.empty();
+  std::cerr << "raincheck: "
+            << (is_no_command ? tell_no_command(command, unmarked_id(words.front())) : error.what())
+            << "\nRun with --help for more information.\n";
 }
 
 std::vector<Command> add_commands(CLI::App& app) {

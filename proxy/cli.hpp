@@ -28,6 +28,8 @@ std::vector<Command> add_commands(CLI::App& app);
 // options that take ids.
 void parse(CLI::App& app, std::vector<std::string> arguments);
 std::string unmarked_id(std::string id);
+// Says what is wrong with the command line.
+void tell_usage(const CLI::App& app, const CLI::ParseError& error);
 
 Command add_cancel(CLI::App& app);
 Command add_drain(CLI::App& app);

@@ -139,7 +139,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& shown) {
     return app.exit(shown);
   } catch (const CLI::ParseError& error) {
-    app.exit(error);
+    proxy::tell_usage(app, error);
     return EX_USAGE;
   }
   if (*version) {

@@ -154,6 +154,17 @@ class CommandLine(WithFiles):
             self.assertEqual((66, f'raincheck: cannot read {self.folder}: Is a directory\n'),
                              (done.returncode, done.stderr))
 
+    def test_a_mistyped_word_is_named(self):
+        for arguments, words in ((('servee',), "there is no command 'servee'; did you mean 'serve'?"),
+                                 (('--bogus',), "there is no option '--bogus'"),
+                                 (('store', 'verfiy', 'x'), "there is no command 'verfiy'; did you mean 'verify'?"),
+                                 ((), 'A subcommand is required'), (('check', '--bogus'), '--bogus'),
+                                 (('jobs', '--limit', 'x'), '--limit'), (('explain', 'x'), 'method is required')):
+            with self.subTest(arguments):
+                done = run(*arguments)
+                self.assertEqual(64, done.returncode, done.stderr)
+                self.assertRegex(done.stderr, rf'\Araincheck: .*{re.escape(words)}.*\nRun with --help')
+
     def test_wrong_usage_is_64(self):
         for arguments in ((), ('frobnicate',), ('serve', '--frobnicate'), ('check', 'a', 'b'),
                           ('check', '--frobnicate'), ('version', 'extra')):

@@ -28,6 +28,10 @@ class Shell(EndToEnd):
         self.assertEqual(status, done.returncode, done)
         return done
 
+    def stats(self):
+        (stats,) = self.lines('stats')
+        return stats
+
     def lines(self, command, *arguments):
         return [json.loads(line) for line in self.shell(command, *arguments).stdout.splitlines()]
 
@@ -152,11 +156,14 @@ class Jobs(Shell):
         self.serve()
         for arguments, words in ((('--state', 'done'), "state: 'done' is none of queued, running, succeeded, failed"),
                                  (('--error', 'late'), "error: 'late' is none of none, upstream_status"),
-                                 (('--older-than', 'long'), 'older_than: '), (('--limit', '-1'), '--limit'),
-                                 (('--label', 'customer'), 'label: must be NAME=VALUE'),
+                                 (('--older-than', 'long'), 'raincheck: --older-than: '), (('--limit', '-1'), '--limit'),
+                                 (('--label', 'customer'), '--label: must be NAME=VALUE'),
                                  (('--label', 'a=1', '--label', 'b=2'), '--label')):
             with self.subTest(arguments):
                 self.refused(words, 'jobs', *arguments, status=64)
+        for command in ('jobs', 'cancel'):
+            self.assertIn("there is no route 'report' that makes jobs", self.shell(command, '--route', 'report').stderr)
+        self.assertNotIn('there is no route', self.shell('jobs', '--route', self.stats()['routes'][0]['name']).stderr)
         gone = program.run('jobs', '--socket', self.admin + 'x')
         self.assertEqual(69, gone.returncode)
         self.assertIn(self.admin + 'x', gone.stderr)
@@ -393,10 +400,6 @@ class Control(Shell):
         self.assertEqual(200, status)
         operations = {f'{each["method"]} {each["path"]}' for each in json.loads(body)}
         self.assertEqual(operations, {word for word in words_of('admin.md', '#') if ' /' in word})
-
-    def stats(self):
-        (stats,) = self.lines('stats')
-        return stats
 
     def test_every_command_and_option_is_in_the_manual(self):
         with open(os.path.join(program.ROOT, 'packaging/man/raincheck.1'), encoding='utf-8') as file:
