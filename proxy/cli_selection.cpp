@@ -6,6 +6,7 @@
 #include <iostream>
 #include <limits>
 
+#include "proxy/cli_table.hpp"
 #include "routes/percent.hpp"
 
 namespace raincheck::proxy {
@@ -135,7 +136,7 @@ int ChosenJobs::change(const AdminSocket& admin, const Change& change) const {
   std::vector<std::string> ids;
   if (const int status = choose(admin, ids); status != EX_OK) return status;
   if (options_->is_dry_run) {
-    std::cout << ids.size() << " jobs would be " << change.done << "\n";
+    std::cout << counted(ids.size(), "job") << " would be " << change.done << "\n";
     return EX_OK;
   }
   if (ids.empty()) std::cerr << "raincheck: no such job can be " << change.done << "\n";

@@ -15,8 +15,9 @@ namespace {
 int tell(const store::Findings& findings, const std::string& done) {
   for (const std::string& wrong : findings.wrong) std::cerr << "raincheck: " << wrong << "\n";
   if (!findings.wrong.empty()) return EX_DATAERR;
+  const bool is_one = findings.files == 1;
   std::cout << done << ": " << findings.bytes << " bytes, " << findings.files
-            << " bodies in files of their own\n";
+            << (is_one ? " body in a file of its own\n" : " bodies in files of their own\n");
   return EX_OK;
 }
 

@@ -11,7 +11,7 @@
 
 #include "config/schema.hpp"
 #include "proxy/cli.hpp"
-#include "proxy/cli_config.hpp"
+#include "proxy/cli_table.hpp"
 #include "proxy/explain.hpp"
 #include "proxy/server.hpp"
 #include "proxy/settings.hpp"
@@ -36,17 +36,18 @@ std::optional<config::Loaded> load_good(const std::string& file,
 }
 
 // Those that the file names.
-auto count_upstreams(const config::Config& config) {
-  return std::count_if(config.upstreams.begin(), config.upstreams.end(),
-                       [](const config::Upstream& upstream) { return !upstream.is_auth_service; });
+std::size_t count_upstreams(const config::Config& config) {
+  return static_cast<std::size_t>(
+      std::count_if(config.upstreams.begin(), config.upstreams.end(),
+                    [](const config::Upstream& upstream) { return !upstream.is_auth_service; }));
 }
 
 int check(const std::string& file, bool quiet) {
   int status = EX_OK;
   const auto loaded = load_good(file, status);
   if (loaded && !quiet) {
-    std::cout << file << ": ok, " << loaded->config.routes.size() << " routes, "
-              << count_upstreams(loaded->config) << " upstreams\n";
+    std::cout << file << ": ok, " << proxy::counted(loaded->config.routes.size(), "route") << ", "
+              << proxy::counted(count_upstreams(loaded->config), "upstream") << "\n";
   }
   return status;
 }

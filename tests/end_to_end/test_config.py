@@ -165,6 +165,10 @@ class CommandLine(WithFiles):
                 self.assertEqual(64, done.returncode, done.stderr)
                 self.assertRegex(done.stderr, rf'\Araincheck: .*{re.escape(words)}.*\nRun with --help')
 
+    def test_one_is_one(self):
+        done = run('check', self.write(MINIMAL))
+        self.assertEqual(f'{self.folder}/raincheck.yaml: ok, 1 route, 1 upstream\n', done.stdout)
+
     def test_wrong_usage_is_64(self):
         for arguments in ((), ('frobnicate',), ('serve', '--frobnicate'), ('check', 'a', 'b'),
                           ('check', '--frobnicate'), ('version', 'extra')):

@@ -152,6 +152,26 @@ class Jobs(Shell):
         self.assertEqual([], self.ids('--label', 'customer=17'))
         self.assertEqual([bad.id, odd.id, second.id], self.ids('--label', 'team=billing'))
 
+    def test_tables_are_as_wide_as_what_is_in_them(self):
+        name = 'a-route-\u00e4-of-more-than-' + 'x' * 40
+        self.serve([route('/reports/*', name=name), route('/b/*', name='b')])
+        gate = self.backend.on('/reports', Gate(echo))
+        running = self.submit()
+        self.wait_for_calls(gate)
+        other = self.submit('/b/1').wait()
+        table = self.on_terminal('jobs').splitlines()
+        self.assertEqual([other.id, running.id], [line.split()[0] for line in table[1:]])
+        self.assertEqual(1, len({line.index(word) for line, word in zip(table, ('ROUTE', ' b ', name))} -
+                                {table[1].index(' b ')}))
+        self.assertEqual(table[0].index('ROUTE'), table[1].index(' b ') + 1)
+        self.assertEqual(1, len({re.search(r'AGE|\d+m?s', line).end() for line in table}), table)
+        wait_until(lambda: self.stats()['running'] == 1, lambda: f'{self.stats()}')
+        lines = self.on_terminal('stats').splitlines()
+        self.assertEqual('1 job pending, 1 of them running', lines[0].partition(';')[0])
+        routes = lines[next(i for i, line in enumerate(lines) if line.startswith('ROUTE')):]
+        self.assertEqual(1, len({re.search('STATE|ok', line).start() for line in routes}), routes)
+        gate.open()
+
     def test_what_is_asked_wrongly_is_said(self):
         self.serve()
         for arguments, words in ((('--state', 'done'), "state: 'done' is none of queued, running, succeeded, failed"),
