@@ -349,6 +349,8 @@ class Changes(Shell):
         wait_until(lambda: len(self.ids('--state', 'succeeded')) == 4, lambda: f'4 successes: {self.lines("jobs")}')
         again = self.shell('redrive', '--route', 'lost').stdout
         self.assertEqual(3, again.count('redriven before'))
+        self.assertEqual({(line.split(':')[0], line.rpartition(' ')[2]) for line in again.splitlines()},
+                         {(job['redriveOf'], job['id']) for job in self.lines('redrive', '--json', '--route', 'lost')})
         self.assertEqual(7, len(self.ids()))
 
     def test_what_cannot_be_redriven_is_refused_in_words(self):
