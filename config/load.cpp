@@ -252,10 +252,9 @@ Loaded load(const std::string& file, const Environment& environment) {
 std::string why_unreadable(const std::string& path) {
   struct stat status {};
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  const int error = file < 0 ? errno : 0;
-  const bool is_folder = file >= 0 && ::fstat(file, &status) == 0 && S_ISDIR(status.st_mode);
+  int error = file < 0 ? errno : 0;
+  if (file >= 0 && ::fstat(file, &status) == 0 && S_ISDIR(status.st_mode)) error = EISDIR;
   if (file >= 0) ::close(file);
-  if (is_folder) return ": it is a folder";
   return error == 0 ? "" : ": " + std::generic_category().message(error);
 }
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <tuple>
 
-#include "config/load.hpp"
+#include "config/suggest.hpp"
 #include "jobs/id.hpp"
 
 namespace raincheck::proxy {
@@ -21,6 +21,28 @@ bool is_id_like_option(std::string_view argument) {
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   return argument.size() == std::tuple_size_v<jobs::IdText> && argument.front() == '-' &&
          argument.find_first_not_of(base64url) == argument.npos;
+}
+
+// The command that was called last, of those within commands.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto called = app.get_subcommands();
+  return called.empty() ? app : innermost(*called.front());
+}
+
+// What stands where a command should; CLI11 says only that there is none.
+std::string tell_no_command(const CLI::App& group, const std::string& word) {
+  if (word.front() == '-') return "there is no option '" + word + "'";
+  std::vector<std::string> names;
+  const auto all = [](const CLI::App*) { return true; };
+  for (const CLI::App* const command : group.get_subcommands(all)) {
+    names.push_back(command->get_name());
+  }
+  const std::string hint = config::did_you_mean(word, names);
+  return "there is no command '" + word + "'" + (hint.empty() ? "" : "; ") + hint;
+}
+
+Contact admin_of(const config::Config& config) {
+  return {"admin", "--socket", config.admin.is_on, !config.admin.socket.empty()};
 }
 
 }  // namespace
@@ -37,20 +59,34 @@ std::string unmarked_id(std::string id) {
   return id.starts_with(id_mark) ? id.substr(id_mark.size()) : id;
 }
 
-std::vector<Command> add_operating_commands(CLI::App& app) {
-  return {
+void tell_usage(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = innermost(app);
+  const std::vector<std::string> words = app.remaining(true);
+  const bool is_no_command = command.get_require_subcommand_min() > 0 && !words.empty();
+  std::cerr << "raincheck: "
+            << (is_no_command ? tell_no_command(command, unmarked_id(words.front())) : error.what())
+            << "\nRun with --help for more information.\n";
+}
+
+std::vector<Command> add_commands(CLI::App& app) {
+  std::vector<Command> commands = {
       add_jobs(app),   add_job(app),   add_cancel(app),      add_redrive(app),
       add_purge(app),  add_stats(app), add_pause(app),       add_resume(app),
       add_reload(app), add_drain(app), add_healthcheck(app),
   };
+  for (Command& command : add_store(app)) commands.push_back(std::move(command));
+  return commands;
 }
 
-int tell_unreachable(const std::function<int()>& call) {
+int tell_failure(const std::function<int()>& call) {
   try {
     return call();
   } catch (const AdminUnreachable& error) {
     std::cerr << "raincheck: " << error.what() << "\n";
     return EX_UNAVAILABLE;
+  } catch (const CommandFailed& error) {
+    std::cerr << "raincheck: " << error.what() << "\n";
+    return error.status();
   }
 }
 
@@ -59,18 +95,18 @@ int tell_refused(const AdminAnswer& answer, const std::string& what) {
   return 1;
 }
 
-AdminSocket::AdminSocket(CLI::App& command) : options_(std::make_shared<Options>()) {
-  command.add_option("-c,--config", options_->config, "The configuration file")
-      ->envname("RAINCHECK_CONFIG")
-      ->capture_default_str();
-  command.add_option("--socket", options_->socket,
+AdminSocket::AdminSocket(CLI::App& command)
+    : config_(command), socket_(std::make_shared<std::string>()) {
+  command.add_option("--socket", *socket_,
                      "The admin socket. Default: what the configuration says");
 }
 
 AdminAnswer AdminSocket::ask(const AdminQuestion& question) const {
   // Kept, for a command may ask thousands of times.
-  std::string& socket = options_->socket;
-  if (socket.empty()) socket = config::load(options_->config).config.admin.socket;
+  std::string& socket = *socket_;
+  if (socket.empty()) {
+    if (const auto config = config_.read(admin_of)) socket = config->admin.socket;
+  }
   if (socket.empty()) socket = "/run/raincheck/admin.sock";
   return ask_admin(socket, question);
 }

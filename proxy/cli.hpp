@@ -1,5 +1,6 @@
-// Subcommands that talk to a running raincheck: each in a file of its own, cli_*.cpp, listed in
-// cli.cpp. main() adds them to the command line and runs the one that was given.
+// Subcommands that talk to a running raincheck or look after a store: in files of their own,
+// cli_*.cpp, listed in cli.cpp. main() adds them to the command line and runs the one that was
+// given.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,10 +10,9 @@
 #include <vector>
 
 #include "proxy/admin_client.hpp"
+#include "proxy/cli_config.hpp"
 
 namespace raincheck::proxy {
-
-constexpr const char* default_config_file = "/etc/raincheck/raincheck.yaml";
 
 // `run` is called once the command line was read, if this was the command, and gives the exit
 // status (sysexits.h).
@@ -21,13 +21,15 @@ struct Command {
   std::function<int()> run;
 };
 
-std::vector<Command> add_operating_commands(CLI::App& app);
+std::vector<Command> add_commands(CLI::App& app);
 
 // Reads the command line. An argument that can be a job's id is none of the options, even if it
 // begins with "-", as one in 64 does: it is marked, and unmarked_id() is the transform() of the
 // options that take ids.
 void parse(CLI::App& app, std::vector<std::string> arguments);
 std::string unmarked_id(std::string id);
+// Says what is wrong with the command line.
+void tell_usage(const CLI::App& app, const CLI::ParseError& error);
 
 Command add_cancel(CLI::App& app);
 Command add_drain(CLI::App& app);
@@ -40,25 +42,26 @@ Command add_redrive(CLI::App& app);
 Command add_reload(CLI::App& app);
 Command add_resume(CLI::App& app);
 Command add_stats(CLI::App& app);
+// backup, verify and restore. They work on a store's files and ask no process that serves it.
+std::vector<Command> add_store(CLI::App& app);
 
-// Calls it, and gives the exit status; 69, and words, if nobody can be asked.
-int tell_unreachable(const std::function<int()>& call);
+// Calls it, and gives the exit status. Why it failed is said in words: CommandFailed, and
+// AdminUnreachable, which is 69.
+int tell_failure(const std::function<int()>& call);
 // Says why it was refused, and gives the exit status: 1. `what`: which of several; empty: the one.
 int tell_refused(const AdminAnswer& answer, const std::string& what = "");
 
 // Where the admin socket is: --socket, else what the configuration says, for which a file with
-// mistakes elsewhere is good enough, else where the service has it.
+// mistakes elsewhere is good enough, else, if it says nothing or there is none, where the service
+// has it. ask() throws CommandFailed and AdminUnreachable.
 class AdminSocket {
  public:
   explicit AdminSocket(CLI::App& command);
   AdminAnswer ask(const AdminQuestion& question) const;
 
  private:
-  struct Options {
-    std::string config = default_config_file;
-    std::string socket;
-  };
-  std::shared_ptr<Options> options_;
+  ConfigFile config_;
+  std::shared_ptr<std::string> socket_;
 };
 
 }  // namespace raincheck::proxy

@@ -18,12 +18,13 @@ Command add_change(CLI::App& app,
   const AdminSocket admin(*command);
   const ChosenJobs chosen(*command, std::move(states));
   return {command, [admin, chosen, change = std::move(change)] {
-            return tell_unreachable([&] { return chosen.change(admin, change); });
+            return tell_failure([&] { return chosen.change(admin, change); });
           }};
 }
 
-std::string tell_redriven(const std::string& id, const AdminAnswer& answer) {
+std::string tell_redriven(const std::string& id, const AdminAnswer& answer, bool is_json) {
   const routes::ParsedJson made = routes::parse_json(answer.body);
+  if (is_json && made) return routes::to_text(*made.value);
   const std::string as = made ? text_of(*made.value, "id") : "";
   return fmt::format("{}: {} as {}", id, answer.status == 201 ? "redriven" : "redriven before", as);
 }
@@ -53,9 +54,14 @@ Command add_redrive(CLI::App& app) {
   change.target_suffix = "/redrive";
   change.done = "redriven";
   change.patience = redrive_patience;
-  change.tell = tell_redriven;
-  return add_change(app, "redrive", "Make new jobs from the requests of failed ones", {"failed"},
-                    std::move(change));
+  const auto is_json = std::make_shared<bool>(false);
+  change.tell = [is_json](const std::string& id, const AdminAnswer& answer) {
+    return tell_redriven(id, answer, *is_json);
+  };
+  Command redrive = add_change(app, "redrive", "Make new jobs from the requests of failed ones",
+                               {"failed"}, std::move(change));
+  redrive.app->add_flag("--json", *is_json, "One JSON object a line for each new job");
+  return redrive;
 }
 
 }  // namespace raincheck::proxy

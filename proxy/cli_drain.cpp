@@ -48,7 +48,7 @@ Command add_drain(CLI::App& app) {
   const AdminSocket admin(*command);
   command->add_flag("--no-wait", *no_wait, "Do not wait");
   return {command,
-          [admin, no_wait] { return tell_unreachable([&] { return drain(admin, !*no_wait); }); }};
+          [admin, no_wait] { return tell_failure([&] { return drain(admin, !*no_wait); }); }};
 }
 
 }  // namespace raincheck::proxy

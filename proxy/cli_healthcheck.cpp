@@ -1,27 +1,28 @@
 // raincheck healthcheck: asks the monitoring listener, for HEALTHCHECK of a container and the like.
 #include <iostream>
 
-#include "config/load.hpp"
 #include "proxy/cli.hpp"
 
 namespace raincheck::proxy {
 namespace {
 
 struct HealthcheckOptions {
-  std::string config = default_config_file;
   std::string address;
   bool ready = false;
 };
 
-int healthcheck(const HealthcheckOptions& options) {
+Contact monitoring_of(const config::Config& config) {
+  return {"monitoring", "--address", config.monitoring.is_on,
+          config.monitoring.address.has_value()};
+}
+
+int healthcheck(const ConfigFile& config, const HealthcheckOptions& options) {
   std::string address = options.address;
   if (address.empty()) {
-    const config::Monitoring settings = config::load(options.config).config.monitoring;
-    if (!settings.is_on) {
-      std::cerr << "raincheck: " << options.config << " has 'monitoring: off': nobody to ask\n";
-      return 1;
+    address = config::Monitoring::default_address;
+    if (const auto settings = config.read(monitoring_of)) {
+      address = settings->monitoring.address.value_or(address);
     }
-    address = settings.address.value_or(config::Monitoring::default_address);
   }
   AdminQuestion question;
   question.target = options.ready ? "/readyz" : "/healthz";
@@ -42,13 +43,13 @@ Command add_healthcheck(CLI::App& app) {
   const auto options = std::make_shared<HealthcheckOptions>();
   CLI::App* const command =
       app.add_subcommand("healthcheck", "Exit with 0 if the running raincheck is well, else 1");
-  command->add_option("-c,--config", options->config, "The configuration file")
-      ->envname("RAINCHECK_CONFIG")
-      ->capture_default_str();
+  const ConfigFile config(*command);
   command->add_option("--address", options->address,
                       "Its monitoring.address. Default: what the configuration says");
   command->add_flag("--ready", options->ready, "Ask whether it can accept jobs now");
-  return {command, [options] { return healthcheck(*options); }};
+  return {command, [config, options] {
+            return tell_failure([&] { return healthcheck(config, *options); });
+          }};
 }
 
 }  // namespace raincheck::proxy

@@ -92,7 +92,7 @@ Command add_job(CLI::App& app) {
   command->add_option("id", options->id, "Its id")->required()->transform(unmarked_id);
   command->add_flag("--json", options->is_json, "As a JSON object, on a terminal too");
   return {command,
-          [admin, options] { return tell_unreachable([&] { return show(admin, *options); }); }};
+          [admin, options] { return tell_failure([&] { return show(admin, *options); }); }};
 }
 
 }  // namespace raincheck::proxy

@@ -1,5 +1,5 @@
 // raincheck jobs: a table of jobs on a terminal, JSON lines elsewhere.
-#include <fmt/format.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -7,13 +7,12 @@
 
 #include "config/text.hpp"
 #include "proxy/cli_selection.hpp"
+#include "proxy/cli_table.hpp"
 
 namespace raincheck::proxy {
 namespace {
 
 using routes::Json;
-
-constexpr char row[] = "{:32}  {:9}  {:24}  {:>10}  {:>8}  {}\n";
 
 struct JobsOptions {
   std::uint64_t limit = 100;
@@ -27,25 +26,24 @@ std::string age_of(const Json& job) {
   return seconds == 0 ? "0s" : config::format_duration(std::chrono::seconds(seconds));
 }
 
-void print_row(const Json& job) {
+void add_row(Table& table, const Json& job) {
   const Json* const error = job.find("error");
-  std::cout << fmt::format(row, text_of(job, "id"), text_of(job, "status"), text_of(job, "route"),
-                           age_of(job), text_of(job, "attempts"),
-                           error ? text_of(*error, "type") : "");
+  table.add({text_of(job, "id"), text_of(job, "status"), text_of(job, "route"), age_of(job),
+             text_of(job, "attempts"), error ? text_of(*error, "type") : ""});
 }
 
 int list(const AdminSocket& admin, const JobSelection& selection, const JobsOptions& options) {
   const bool is_table = !options.is_json && ::isatty(STDOUT_FILENO) == 1;
-  if (is_table) {
-    std::cout << fmt::format(row, "ID", "STATE", "ROUTE", "AGE", "ATTEMPTS", "ERROR");
-  }
-  return selection.for_each(admin, options.limit, [is_table](const Json& job) {
+  Table table({{"ID"}, {"STATE"}, {"ROUTE"}, {"AGE", true}, {"ATTEMPTS", true}, {"ERROR"}});
+  const int status = selection.for_each(admin, options.limit, [&](const Json& job) {
     if (is_table) {
-      print_row(job);
+      add_row(table, job);
     } else {
       std::cout << routes::to_text(job) << "\n";
     }
   });
+  if (is_table && status == EX_OK) std::cout << table.text();
+  return status;
 }
 
 }  // namespace
@@ -60,7 +58,7 @@ Command add_jobs(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--json", options->is_json, "One JSON object a line, on a terminal too");
   return {command, [admin, selection, options] {
-            return tell_unreachable([&] { return list(admin, selection, *options); });
+            return tell_failure([&] { return list(admin, selection, *options); });
           }};
 }
 

@@ -36,7 +36,7 @@ Command add(CLI::App& app, const std::string& verb, const char* description) {
     }
   });
   return {command, [admin, whose, verb] {
-            return tell_unreachable([&] { return change(admin, *whose, verb); });
+            return tell_failure([&] { return change(admin, *whose, verb); });
           }};
 }
 

@@ -39,7 +39,7 @@ Command add_reload(CLI::App& app) {
   const auto is_rehearsal = std::make_shared<bool>(false);
   command->add_flag("--dry-run", *is_rehearsal, "Only say what would come of it");
   return {command, [admin, is_rehearsal] {
-            return tell_unreachable([&] { return reload(admin, *is_rehearsal); });
+            return tell_failure([&] { return reload(admin, *is_rehearsal); });
           }};
 }
 

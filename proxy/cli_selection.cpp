@@ -6,6 +6,7 @@
 #include <iostream>
 #include <limits>
 
+#include "proxy/cli_table.hpp"
 #include "routes/percent.hpp"
 
 namespace raincheck::proxy {
@@ -22,9 +23,30 @@ void append_parameter(std::string& query, std::string_view name, std::string_vie
   routes::append_encoded(query, value);
 }
 
+// "older_than: why", of a parameter, as the option is called: "--older-than: why".
+std::string of_option(std::string why) {
+  const std::size_t end = why.find_first_not_of("abcdefghijklmnopqrstuvwxyz_");
+  if (end == why.npos || why[end] != ':') return why;
+  std::replace(why.begin(), why.begin() + static_cast<std::ptrdiff_t>(end), '_', '-');
+  return "--" + why;
+}
+
 int tell_no_list(const AdminAnswer& answer) {
-  tell_refused(answer);
+  std::cerr << "raincheck: " << of_option(refusal_text(answer)) << "\n";
   return answer.status == 400 ? EX_USAGE : EX_UNAVAILABLE;
+}
+
+// That no job was found may be because of the name.
+void tell_unknown_route(const AdminSocket& admin, const std::string& name) {
+  AdminQuestion question;
+  question.target = "/stats";
+  const AdminAnswer answer = admin.ask(question);
+  const routes::ParsedJson stats = routes::parse_json(answer.body);
+  const Json* const routes = stats ? stats.value->find("routes") : nullptr;
+  if (!answer.is_success() || !routes) return;
+  const auto is_it = [&](const Json& route) { return text_of(route, "name") == name; };
+  if (std::any_of(routes->items.begin(), routes->items.end(), is_it)) return;
+  std::cerr << "raincheck: there is no route '" << name << "' that makes jobs\n";
 }
 
 }  // namespace
@@ -65,6 +87,7 @@ int JobSelection::for_each(const AdminSocket& admin,
                            std::uint64_t count_max,
                            const std::function<void(const Json& job)>& take) const {
   std::string cursor;
+  bool is_none = true;
   while (count_max > 0) {
     AdminQuestion question;
     question.target = "/jobs?limit=" + std::to_string(std::min(count_max, page_max)) + query();
@@ -75,10 +98,12 @@ int JobSelection::for_each(const AdminSocket& admin,
     const Json* const jobs = page ? page.value->find("jobs") : nullptr;
     if (!jobs) throw AdminUnreachable("the answer is not of this version");
     for (const Json& job : jobs->items) take(job);
+    is_none = is_none && jobs->items.empty();
     count_max -= std::min<std::uint64_t>(count_max, jobs->items.size());
     cursor = text_of(*page.value, "cursor");
     if (cursor.empty()) break;
   }
+  if (is_none && !options_->route.empty()) tell_unknown_route(admin, options_->route);
   return EX_OK;
 }
 
@@ -111,7 +136,7 @@ int ChosenJobs::change(const AdminSocket& admin, const Change& change) const {
   std::vector<std::string> ids;
   if (const int status = choose(admin, ids); status != EX_OK) return status;
   if (options_->is_dry_run) {
-    std::cout << ids.size() << " jobs would be " << change.done << "\n";
+    std::cout << counted(ids.size(), "job") << " would be " << change.done << "\n";
     return EX_OK;
   }
   if (ids.empty()) std::cerr << "raincheck: no such job can be " << change.done << "\n";

@@ -6,51 +6,56 @@
 #include <iostream>
 
 #include "proxy/cli_selection.hpp"
+#include "proxy/cli_table.hpp"
 
 namespace raincheck::proxy {
 namespace {
 
 using routes::Json;
 
-constexpr char row[] = "{:24}  {:>10}  {:>10}  {:>6}  {:>6}  {}\n";
-
 bool is_true(const Json& object, std::string_view member) {
   const Json* const found = object.find(member);
   return found && found->is_true;
 }
 
-void print_upstream(const Json& upstream) {
+std::string oldest_of(const Json& queue) {
+  const std::string age = text_of(queue, "oldestAge");
+  return age.empty() ? "-" : age + "s";
+}
+
+void add_upstream(Table& table, const Json& upstream) {
   const bool paused = is_true(upstream, "paused");
   const char* const state = paused ? "paused" : is_true(upstream, "held") ? "held" : "ok";
-  const std::string oldest = text_of(upstream, "oldestAge");
-  std::cout << fmt::format(row, text_of(upstream, "name"), text_of(upstream, "queued"),
-                           oldest.empty() ? "-" : oldest + "s", text_of(upstream, "calls"),
-                           text_of(upstream, "maxConcurrency"), state);
+  table.add({text_of(upstream, "name"), text_of(upstream, "queued"), oldest_of(upstream),
+             text_of(upstream, "calls"), text_of(upstream, "maxConcurrency"), state});
   for (const Json& server : upstream.find("servers")->items) {
-    std::cout << fmt::format(row, "  " + text_of(server, "server"), "", "",
-                             text_of(server, "calls"), "",
-                             is_true(server, "healthy") ? "ok" : "down");
+    table.add({"  " + text_of(server, "server"), "", "", text_of(server, "calls"), "",
+               is_true(server, "healthy") ? "ok" : "down"});
   }
 }
 
-void print_route(const Json& route) {
-  const std::string oldest = text_of(route, "oldestAge");
-  std::cout << fmt::format(row, text_of(route, "name"), text_of(route, "queued"),
-                           oldest.empty() ? "-" : oldest + "s", "", "",
-                           is_true(route, "paused") ? "paused" : "ok");
-}
-
 void print(const Json& stats) {
+  const std::string pending = text_of(stats, "pending");
   std::cout << fmt::format(
-      "{} jobs pending, {} running; store: {} of {} bytes\nconfiguration of {}{}{}\n\n",
-      text_of(stats, "pending"), text_of(stats, "running"), text_of(stats, "storeBytes"),
-      text_of(stats, "storeLimitBytes"), text_of(stats, "configuredAt"),
+      "{} {} pending, {} of them running; store: {} of {} bytes\nconfiguration of {}{}{}\n\n",
+      pending, pending == "1" ? "job" : "jobs", text_of(stats, "running"),
+      text_of(stats, "storeBytes"), text_of(stats, "storeLimitBytes"),
+      text_of(stats, "configuredAt"),
       is_true(stats, "lastReloadSuccessful") ? "" : "; the last reload was refused",
       is_true(stats, "draining") ? "; draining" : "");
-  std::cout << fmt::format(row, "UPSTREAM", "QUEUED", "OLDEST", "CALLS", "MAX", "STATE");
-  for (const Json& upstream : stats.find("upstreams")->items) print_upstream(upstream);
-  std::cout << "\n" << fmt::format(row, "ROUTE", "QUEUED", "OLDEST", "", "", "STATE");
-  for (const Json& route : stats.find("routes")->items) print_route(route);
+  Table upstreams({{"UPSTREAM"},
+                   {"QUEUED", true},
+                   {"OLDEST", true},
+                   {"CALLS", true},
+                   {"MAX", true},
+                   {"STATE"}});
+  for (const Json& upstream : stats.find("upstreams")->items) add_upstream(upstreams, upstream);
+  Table routes({{"ROUTE"}, {"QUEUED", true}, {"OLDEST", true}, {"STATE"}});
+  for (const Json& route : stats.find("routes")->items) {
+    routes.add({text_of(route, "name"), text_of(route, "queued"), oldest_of(route),
+                is_true(route, "paused") ? "paused" : "ok"});
+  }
+  std::cout << upstreams.text() << "\n" << routes.text();
 }
 
 int show(const AdminSocket& admin, bool is_json) {
@@ -76,7 +81,7 @@ Command add_stats(CLI::App& app) {
   const AdminSocket admin(*command);
   command->add_flag("--json", *is_json, "As a JSON object, on a terminal too");
   return {command,
-          [admin, is_json] { return tell_unreachable([&] { return show(admin, *is_json); }); }};
+          [admin, is_json] { return tell_failure([&] { return show(admin, *is_json); }); }};
 }
 
 }  // namespace raincheck::proxy

@@ -6,13 +6,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <iostream>
 #include <optional>
 
 #include "config/schema.hpp"
 #include "proxy/cli.hpp"
-#include "proxy/cli_store.hpp"
+#include "proxy/cli_table.hpp"
 #include "proxy/explain.hpp"
 #include "proxy/logs.hpp"
 #include "proxy/server.hpp"
@@ -24,21 +23,10 @@ namespace {
 
 using namespace raincheck;
 
-bool is_readable(const std::string& file) {
-  if (file == "-") return true;
-  FILE* const opened = std::fopen(file.c_str(), "r");
-  if (!opened) return false;
-  std::fclose(opened);
-  return true;
-}
-
-// The configuration, if it may serve; else its mistakes are printed and `status` is set.
+// The configuration, if it may serve; else its mistakes are printed and `status` is set. Throws
+// proxy::CommandFailed if it cannot be read.
 std::optional<config::Loaded> load_good(const std::string& file, int& status) {
-  if (!is_readable(file)) {
-    std::cerr << "raincheck: cannot read " << file << ": " << std::strerror(errno) << "\n";
-    status = EX_NOINPUT;
-    return std::nullopt;
-  }
+  proxy::require_readable(file);
   config::Loaded loaded = proxy::load_settings(file);
   std::cerr << config::format(loaded);
   if (loaded.ok) return loaded;
@@ -47,17 +35,18 @@ std::optional<config::Loaded> load_good(const std::string& file, int& status) {
 }
 
 // Those that the file names.
-auto count_upstreams(const config::Config& config) {
-  return std::count_if(config.upstreams.begin(), config.upstreams.end(),
-                       [](const config::Upstream& upstream) { return !upstream.is_auth_service; });
+std::size_t count_upstreams(const config::Config& config) {
+  return static_cast<std::size_t>(
+      std::count_if(config.upstreams.begin(), config.upstreams.end(),
+                    [](const config::Upstream& upstream) { return !upstream.is_auth_service; }));
 }
 
 int check(const std::string& file, bool quiet) {
   int status = EX_OK;
   const auto loaded = load_good(file, status);
   if (loaded && !quiet) {
-    std::cout << file << ": ok, " << loaded->config.routes.size() << " routes, "
-              << count_upstreams(loaded->config) << " upstreams\n";
+    std::cout << file << ": ok, " << proxy::counted(loaded->config.routes.size(), "route") << ", "
+              << proxy::counted(count_upstreams(loaded->config), "upstream") << "\n";
   }
   return status;
 }
@@ -84,11 +73,8 @@ int explain(const std::string& file, const proxy::Question& question) {
 }
 
 int serve(const std::string& file) {
+  proxy::require_readable(file);
   proxy::FileWatch files;
-  if (!is_readable(file)) {
-    std::cerr << "raincheck: cannot read " << file << config::why_unreadable(file) << "\n";
-    return EX_NOINPUT;
-  }
   config::Loaded loaded = proxy::load_settings(file, &files);
   proxy::open_program_log(loaded.config.log);
   proxy::tell_problems(loaded);
@@ -122,24 +108,22 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "raincheck " RAINCHECK_VERSION);
   app.footer(
-      "Manuals: raincheck(1), raincheck.yaml(5). Exit status: 0, or that of sysexits.h: 64 usage, "
-      "66 no such "
-      "file,\n69 cannot serve, 74 the store failed, 78 wrong configuration.");
+      "Manuals: raincheck(1), raincheck.yaml(5). Exit status: 0; 1 refused, or not well; others of "
+      "sysexits.h:\n64 usage, 65 a damaged store or backup, 66 a file that cannot be read, "
+      "69 cannot serve, or nobody\nto ask, 73 no copy can be made, 74 the store failed, "
+      "78 wrong configuration.");
 
-  std::string file = proxy::default_config_file;
   bool quiet = false;
   bool schema = false;
   CLI::App* const serving = app.add_subcommand("serve", "Serve until SIGTERM, in the foreground");
-  serving->add_option("-c,--config,config", file, "The configuration file")
-      ->envname("RAINCHECK_CONFIG")
-      ->capture_default_str();
+  const proxy::ConfigFile served(*serving, "-c,--config,config");
   CLI::App* const checking =
       app.add_subcommand("check", "Say everything that is wrong with a configuration");
-  checking->add_option("-c,--config,config", file, "The configuration file; - is standard input")
-      ->envname("RAINCHECK_CONFIG")
-      ->capture_default_str();
+  const proxy::ConfigFile checked(*checking, "-c,--config,config",
+                                  "The configuration file; - is standard input");
   checking->add_flag("-q,--quiet", quiet, "Say nothing when it is right");
   checking->add_flag("--schema", schema, "Print the JSON Schema of the file instead, for editors");
+  std::string file;
   CLI::App* const listing =
       app.add_subcommand("routes", "Print the routes, the most specific first");
   listing->add_option("config", file, "The configuration file; - is standard input")->required();
@@ -152,8 +136,7 @@ int main(int argc, char** argv) {
   explaining->add_option("-H,--header", question.headers, "A header, as 'Name: value'")
       ->allow_extra_args(false);
   explaining->add_option("-d,--data", question.data, "The body");
-  const std::vector<proxy::Command> commands = proxy::add_operating_commands(app);
-  const proxy::StoreCommands store(app, proxy::default_config_file);
+  const std::vector<proxy::Command> commands = proxy::add_commands(app);
   CLI::App* const version = app.add_subcommand("version", "Print the version");
 
   try {
@@ -161,10 +144,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& shown) {
     return app.exit(shown);
   } catch (const CLI::ParseError& error) {
-    app.exit(error);
+    proxy::tell_usage(app, error);
     return EX_USAGE;
   }
-  if (const std::optional<int> status = store.run()) return *status;
   if (*version) {
     std::cout << "raincheck " RAINCHECK_VERSION "\n";
     return EX_OK;
@@ -176,8 +158,10 @@ int main(int argc, char** argv) {
     std::cout << config::schema_json();
     return EX_OK;
   }
-  if (*checking) return check(file, quiet);
-  if (*listing) return list(file);
-  if (*explaining) return explain(file, question);
-  return serve(file);
+  return proxy::tell_failure([&] {
+    if (*checking) return check(checked.path(), quiet);
+    if (*listing) return list(file);
+    if (*explaining) return explain(file, question);
+    return serve(served.path());
+  });
 }

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 
@@ -87,13 +88,42 @@ void link_or_copy(const std::string& from, const std::string& to) {
   if (::link(from.c_str(), to.c_str()) != 0) copy_file(from, to);
 }
 
+using Kind = BackupError::Kind;
+
 [[noreturn]] void refuse_content(const std::string& directory, const std::string& name) {
-  throw std::runtime_error("the directory " + directory + " is not empty: " + name + " is in it");
+  throw BackupError(Kind::no_place,
+                    "the directory " + directory + " is not empty: " + name + " is in it");
+}
+
+// What was copied into the store itself would be taken for files of it.
+void require_outside(const std::string& copy, const std::string& store) {
+  const auto inner = std::filesystem::weakly_canonical(copy);
+  const auto outer = std::filesystem::canonical(store);
+  if (std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first != outer.end()) {
+    return;
+  }
+  throw BackupError(Kind::no_place,
+                    "the copy cannot be in the store's own directory: " + copy + " is in " + store);
+}
+
+// What is read must be there, whole and allowed.
+void require(const std::string& path, int mode, Kind if_missing, const std::string& why) {
+  if (::access(path.c_str(), mode) == 0) return;
+  if (errno == ENOENT && if_missing == Kind::damaged) throw BackupError(if_missing, why);
+  throw BackupError(Kind::unreadable, "cannot read " + path + ": " + std::strerror(errno));
 }
 
 // The directory, private. `allowed` may be in it already.
 void make_empty(const std::string& directory, std::initializer_list<std::string_view> allowed) {
-  make_private_directory(directory);
+  try {
+    make_private_directory(directory);
+  } catch (const std::runtime_error& error) {
+    throw BackupError(Kind::no_place, error.what());
+  }
+  if (::access(directory.c_str(), R_OK | W_OK | X_OK) != 0) {
+    throw BackupError(Kind::no_place,
+                      "cannot write to the directory " + directory + ": " + std::strerror(errno));
+  }
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
     if (std::find(allowed.begin(), allowed.end(), name) != allowed.end()) continue;
@@ -106,16 +136,23 @@ class Snapshot {
  public:
   explicit Snapshot(const std::string& directory)
       : directory_(directory), database_(directory + "/raincheck.db") {
-    if (!std::filesystem::exists(database_)) {
-      throw std::runtime_error(database_ + " is missing: there is no store in " + directory +
-                               ", or a backup that was not finished");
-    }
+    require(directory, R_OK | X_OK, Kind::unreadable, "");
+    require(database_, R_OK, Kind::damaged,
+            database_ + " is missing: there is no store in " + directory +
+                ", or a backup that was not finished");
+    require(directory + "/spool", R_OK | X_OK, Kind::damaged, directory + "/spool is missing");
     spool_ = std::make_unique<File>(directory + "/spool", O_RDONLY | O_DIRECTORY);
     if (::flock(spool_->number(), LOCK_SH) != 0) fail("cannot lock", directory + "/spool");
     connection_ =
         std::make_unique<SqliteConnection>(database_, cache_kib, SqliteConnection::Access::read);
     connection_->execute("BEGIN");
-    check_format(*connection_, database_);
+    try {
+      check_format(*connection_, database_);
+    } catch (const SqliteError&) {
+      throw;
+    } catch (const std::runtime_error& error) {
+      throw BackupError(Kind::damaged, error.what());
+    }
   }
 
   SqliteConnection& connection() { return *connection_; }
@@ -203,17 +240,29 @@ void give_to(const std::string& path, const struct stat& owner) {
   if (::lchown(path.c_str(), owner.st_uid, owner.st_gid) != 0) fail("cannot give away", path);
 }
 
+// SQLITE_ERROR: a table is not there.
+bool is_damage(int code) {
+  constexpr int kinds[] = {SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR};
+  return code == SQLITE_IOERR_SHORT_READ ||
+         std::find(std::begin(kinds), std::end(kinds), code & 0xFF) != std::end(kinds);
+}
+
 template <class F>
 auto in_words(const std::string& directory, F&& step) {
   try {
     return step();
   } catch (const SqliteError& error) {
-    throw std::runtime_error("the store in " + directory + " cannot be read: " + error.what());
+    const std::string why = "the store in " + directory + " cannot be read: " + error.what();
+    if (is_damage(error.code())) throw BackupError(Kind::damaged, why);
+    throw std::runtime_error(why);
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw std::runtime_error(error.path1().string() + ": " + error.code().message());
   }
 }
 
 Findings make(const std::string& store, const std::string& to) {
   Snapshot snapshot(store);
+  require_outside(to, store);
   make_empty(to, {"lost+found"});
   const std::string spool = to + "/spool";
   make_private_directory(spool);
@@ -307,9 +356,10 @@ Findings restore(const std::string& backup, const std::string& to) {
     Findings findings = look_at(snapshot, backup);
     if (!findings.wrong.empty()) return findings;
     if (integer(snapshot.connection(), "SELECT count(*) FROM meta WHERE name = 'copied'") == 0) {
-      throw std::runtime_error(backup +
-                               " is not a backup: it was not made by 'raincheck store backup', or "
-                               "it was served since");
+      throw BackupError(Kind::damaged,
+                        backup +
+                            " is not a backup: it was not made by 'raincheck store backup', or it "
+                            "was served since");
     }
     const SqliteFiles locked(to);
     make_empty(to, {"reserve", "lost+found"});

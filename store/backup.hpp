@@ -1,6 +1,6 @@
 // Copies of a store on disk: made while a process serves it, looked at, and put back. Synchronous,
-// for the command line; nothing of it runs in a process that serves. Each throws
-// std::runtime_error, in words for the operator.
+// for the command line; nothing of it runs in a process that serves. Each throws BackupError, or
+// another std::runtime_error if reading or writing failed, in words for the operator.
 //
 // A backup is a directory like a store's: the database, complete only once it is named
 // raincheck.db, and the spool. It is of one instant: a read transaction that lasts until the
@@ -11,10 +11,25 @@
 #pragma once
 
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace raincheck::store {
+
+class BackupError : public std::runtime_error {
+ public:
+  enum class Kind {
+    damaged,     // what is to be read is no store, or none that can be read in full
+    unreadable,  // it is not there, or may not be read
+    no_place,    // where the copy is to be, none can be made
+  };
+  BackupError(Kind kind, const std::string& why) : std::runtime_error(why), kind_(kind) {}
+  Kind kind() const { return kind_; }
+
+ private:
+  Kind kind_;
+};
 
 // What was looked at, and what is wrong with it.
 struct Findings {
@@ -23,8 +38,8 @@ struct Findings {
   std::vector<std::string> wrong;
 };
 
-// Copies the store into a directory that is missing or empty. What is wrong with the spool is told
-// and left out; the rest is copied.
+// Copies the store into a directory that is missing or empty, and outside of the store's. What is
+// wrong with the spool is told and left out; the rest is copied.
 Findings back_up(const std::string& store, const std::string& to);
 
 // A backup, or a store, served or not: its format, SQLite's integrity check, and the size of every

@@ -131,10 +131,17 @@ class Backups(harness.EndToEnd):
         copy = self.back_up()
         missing = os.path.join(self.folder, 'missing')
         for arguments, status, words in (
-                (('verify', missing), 74, 'is missing: there is no store in'),
-                (('backup', '--store', self.store, copy), 74, 'is not empty'),
+                (('verify', missing), 66, f'cannot read {missing}: No such file'),
+                (('verify', self.folder), 65, 'is missing: there is no store in'),
+                (('restore', '--store', missing, self.folder), 65, 'is missing: there is no store in'),
+                (('backup', '--store', missing, missing), 66, f'cannot read {missing}: No such file'),
+                (('backup', '--config', missing, missing), 66, f'cannot read {missing}: No such file'),
+                (('backup', '--store', self.store, copy), 73, 'is not empty'),
+                (('backup', '--store', self.store, copy + '/raincheck.db/x'), 73, 'Not a directory'),
+                (('backup', '--store', self.store, self.store + '/copy'), 73, "in the store's own directory"),
+                (('backup', '--config', self.proxy.config_path, self.store), 73, "in the store's own directory"),
                 (('restore', '--store', self.store, copy), 74, 'in use by another raincheck process'),
-                (('restore', '--store', missing, self.store), 74, 'is not a backup'),
+                (('restore', '--store', missing, self.store), 65, 'is not a backup'),
                 (('backup', '--config', self.proxy.config_path), 64, 'required'),
                 ((), 64, 'subcommand is required')):
             with self.subTest(arguments=arguments):
@@ -149,5 +156,26 @@ class Backups(harness.EndToEnd):
             self.assertEqual(65, done.returncode, done.stderr)
             self.assertIn('has 5 bytes instead of 100000', done.stderr)
         self.assertFalse(os.path.exists(missing))
+        self.assertFalse(os.path.exists(self.store + '/copy'))
         self.assertTrue(self.proxy.running)
         self.assertIsInstance(self.submit(), Job)
+
+    def test_every_damage_is_said_in_words_and_65(self):
+        self.serve()
+        self.submit().wait()
+        whole = self.back_up()
+        database = os.path.join(whole, 'raincheck.db')
+        with open(database, 'rb') as file:
+            good = file.read()
+        middle = len(good) // 2
+        for name, content in {'nothing': b'', 'text': b'no database at all' * 999, 'cut short': good[:middle],
+                              'overwritten': good[:4096] + b'\xa5' * (len(good) - 4096)}.items():
+            with open(database, 'wb') as file:
+                file.write(content)
+            for arguments in (('verify', whole), ('restore', '--store', os.path.join(self.folder, 'other'), whole),
+                              ('backup', '--store', whole, self.copy_path())):
+                with self.subTest(name, arguments=arguments):
+                    done = run('store', *arguments)
+                    self.assertEqual(65, done.returncode, done.stderr)
+                    self.assertIn('raincheck: ', done.stderr)
+                    self.assertNotIn('filesystem error', done.stderr)

@@ -54,7 +54,7 @@ MISTAKES = [
 ]
 
 
-class CommandLine(unittest.TestCase):
+class WithFiles(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix='raincheck-')
         self.addCleanup(shutil.rmtree, self.folder)
@@ -65,6 +65,8 @@ class CommandLine(unittest.TestCase):
             file.write(text if isinstance(text, bytes) else text.encode())
         return path
 
+
+class CommandLine(WithFiles):
     def check(self, text):
         done = run('check', self.write(text), cwd=self.folder)
         return done.returncode, done.stdout + done.stderr
@@ -114,7 +116,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(0, self.check(included)[0])
 
     def test_why_a_file_cannot_be_read_is_said(self):
-        for path, why in (('/nowhere/ca.pem', 'No such file or directory'), (self.folder, 'it is a folder')):
+        for path, why in (('/nowhere/ca.pem', 'No such file or directory'), (self.folder, 'Is a directory')):
             self.assert_refused('upstreams: { a: { servers: [https://a], tls: { ca_file: "%s" } } }\n' % path,
                                 f"cannot read '{path}': {why}")
 
@@ -157,6 +159,27 @@ class CommandLine(unittest.TestCase):
             done = run(*arguments, cwd=self.folder)
             self.assertEqual(66, done.returncode, done.stderr)
             self.assertIn('absent.yaml', done.stderr)
+
+    def test_what_cannot_be_read_is_66_in_words(self):
+        for arguments in (('check', self.folder), ('serve', self.folder), ('routes', self.folder)):
+            done = run(*arguments)
+            self.assertEqual((66, f'raincheck: cannot read {self.folder}: Is a directory\n'),
+                             (done.returncode, done.stderr))
+
+    def test_a_mistyped_word_is_named(self):
+        for arguments, words in ((('servee',), "there is no command 'servee'; did you mean 'serve'?"),
+                                 (('--bogus',), "there is no option '--bogus'"),
+                                 (('store', 'verfiy', 'x'), "there is no command 'verfiy'; did you mean 'verify'?"),
+                                 ((), 'A subcommand is required'), (('check', '--bogus'), '--bogus'),
+                                 (('jobs', '--limit', 'x'), '--limit'), (('explain', 'x'), 'method is required')):
+            with self.subTest(arguments):
+                done = run(*arguments)
+                self.assertEqual(64, done.returncode, done.stderr)
+                self.assertRegex(done.stderr, rf'\Araincheck: .*{re.escape(words)}.*\nRun with --help')
+
+    def test_one_is_one(self):
+        done = run('check', self.write(MINIMAL))
+        self.assertEqual(f'{self.folder}/raincheck.yaml: ok, 1 route, 1 upstream\n', done.stdout)
 
     def test_wrong_usage_is_64(self):
         for arguments in ((), ('frobnicate',), ('serve', '--frobnicate'), ('check', 'a', 'b'),
@@ -222,3 +245,95 @@ class CommandLine(unittest.TestCase):
         self.assertGreater(proxy.process.returncode, 0)
         for path in databases:
             self.assertEqual(b'\xa5' * 4096, open(path, 'rb').read(4096))
+
+
+def commands_of(*path):
+    """Every command, and those below it, that the help names."""
+    listed = run(*path, '--help').stdout.partition('Subcommands:\n')[2]
+    names = [(*path, name) for name in re.findall('^  ([a-z]+)', listed, re.M)]
+    return [command for name in names for command in (commands_of(*name) or [name])]
+
+
+# Of each command that reads a configuration: what else it is given.
+WITH_CONFIG = {
+    ('serve',): (), ('check',): (), ('jobs',): (), ('job',): ('id',), ('cancel',): ('id',), ('redrive',): ('id',),
+    ('purge',): ('id',), ('stats',): (), ('pause',): ('legacy',), ('resume',): ('legacy',), ('reload',): (),
+    ('drain',): (), ('healthcheck',): (), ('store', 'backup'): ('copy',), ('store', 'restore'): ('copy',),
+}
+
+
+class WhichFile(WithFiles):
+    """Which configuration a command takes, and what it does without one."""
+
+    def configure(self, name):
+        """A configuration, and everything that commands may say of it, by this name. Its store can be of nobody."""
+        self.write('in the way', 'file')
+        at = os.path.join(self.folder, name)
+        return self.write(MINIMAL + f'store: {{ directory: {self.folder}/file/{name} }}\n'
+                          f'admin: {{ socket: {at}.sock }}\nmonitoring: {{ address: "unix:{at}.sock" }}\n',
+                          name + '.yaml')
+
+    def test_the_table_is_complete(self):
+        reading = {command for command in commands_of() if '--config' in run(*command, '--help').stdout}
+        self.assertEqual(reading, set(WITH_CONFIG))
+
+    def test_the_command_line_goes_before_the_environment(self):
+        named, other = self.configure('named'), self.configure('other')
+        for command, arguments in WITH_CONFIG.items():
+            with self.subTest(command):
+                options = {'cwd': self.folder, 'env': {**os.environ, 'RAINCHECK_CONFIG': other}}
+                if command == ('store', 'restore'):  # looks at the backup before the store
+                    options['env']['RAINCHECK_CONFIG'] = named
+                    done = run(*command, '--config', self.write('version: 2', 'named.wrong'), *arguments, **options)
+                    self.assertIn('named.wrong:', done.stderr)
+                    continue
+                done = run(*command, '--config', named, *arguments, **options)
+                self.assertRegex(done.stdout + done.stderr, rf'{self.folder}/(file/)?named')
+                self.assertNotIn('/other', done.stdout + done.stderr)
+                done = run(*command, *arguments, **options)
+                self.assertRegex(done.stdout + done.stderr, rf'{self.folder}/(file/)?other')
+        for command in (('routes',), ('explain', 'GET', '/')):
+            done = run(command[0], named, *command[1:], env={**os.environ, 'RAINCHECK_CONFIG': 'other.yaml'})
+            self.assertEqual((0, ''), (done.returncode, done.stderr))
+
+    def test_without_the_file_that_was_named_nobody_is_asked(self):
+        text = MINIMAL.replace('\n', '\n#\n')
+        absent = os.path.join(self.folder, 'absent.yaml')
+        broken = self.write(text + 'admin: { socket: [\n', 'broken.yaml')
+        twice = self.write(text + 'admin: {}\nadmin: {}\nmonitoring: {}\nmonitoring: {}\n', 'twice.yaml')
+        typo = self.write(text + 'admn: { socket: /a }\nmonitring: { address: 127.0.0.1:1 }\n', 'typo.yaml')
+        wrong = self.write(text + 'admin: { sockt: /a }\nmonitoring: { address: nowhere }\n', 'wrong.yaml')
+        off = self.write(text + 'admin: off\nmonitoring: off\n', 'off.yaml')
+        for command, arguments in WITH_CONFIG.items():
+            if command[0] in ('serve', 'check', 'store'):
+                continue
+            section, option = ('monitoring', 'address') if command[0] == 'healthcheck' else ('admin', 'socket')
+            for path, status, words in ((absent, 66, f'cannot read {absent}: No such file or directory'),
+                                        (self.folder, 66, f'cannot read {self.folder}: Is a directory'),
+                                        (broken, 78, 'not YAML'), (twice, 78, 'is here twice'),
+                                        (typo, 78, f"did you mean '{section}'"), (wrong, 78, f'error: {section}'),
+                                        (off, 69, f"{off} has '{section}: off'")):
+                with self.subTest(command, path=path):
+                    for options in ({'env': {**os.environ, 'RAINCHECK_CONFIG': path}}, None):
+                        named = () if options else ('-c', path)
+                        done = run(*command, *named, *arguments, **(options or {}))
+                        self.assertEqual(status, done.returncode, done.stderr)
+                        self.assertIn(words, done.stderr)
+                        self.assertEqual(status == 78, f'--{option} can be given instead' in done.stderr, done.stderr)
+
+    def test_mistakes_elsewhere_do_not_hinder_who_asks(self):
+        proxy = Raincheck(self.folder, MINIMAL + 'listeners: [{address: "127.0.0.1:0"}]\nstore: { directory: %s/store }\n'
+                          'admin: { socket: %s/a.sock }\nmonitoring: { address: "unix:%s/m.sock" }\n'
+                          % ((self.folder,) * 3)).start()
+        self.addCleanup(proxy.close)
+        with open(proxy.config_path, encoding='utf-8') as file:
+            good = file.read()
+        for mistake in ('stoer: {}\n', 'version: 2\n', 'version: 1\nversion: 1\n', 'include: absent.yaml\n'):
+            proxy.configure(good + mistake)
+            with self.subTest(mistake):
+                for command in ('stats', 'healthcheck'):
+                    done = run(command, '-c', proxy.config_path)
+                    self.assertEqual((0, ''), (done.returncode, done.stderr))
+                done = run('reload', '-c', proxy.config_path)
+                self.assertEqual(78, done.returncode)
+                self.assertIn('the one before it goes on serving', done.stderr)

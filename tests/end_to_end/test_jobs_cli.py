@@ -28,6 +28,10 @@ class Shell(EndToEnd):
         self.assertEqual(status, done.returncode, done)
         return done
 
+    def stats(self):
+        (stats,) = self.lines('stats')
+        return stats
+
     def lines(self, command, *arguments):
         return [json.loads(line) for line in self.shell(command, *arguments).stdout.splitlines()]
 
@@ -148,15 +152,38 @@ class Jobs(Shell):
         self.assertEqual([], self.ids('--label', 'customer=17'))
         self.assertEqual([bad.id, odd.id, second.id], self.ids('--label', 'team=billing'))
 
+    def test_tables_are_as_wide_as_what_is_in_them(self):
+        name = 'a-route-\u00e4-of-more-than-' + 'x' * 40
+        self.serve([route('/reports/*', name=name), route('/b/*', name='b')])
+        gate = self.backend.on('/reports', Gate(echo))
+        running = self.submit()
+        self.wait_for_calls(gate)
+        other = self.submit('/b/1').wait()
+        table = self.on_terminal('jobs').splitlines()
+        self.assertEqual([other.id, running.id], [line.split()[0] for line in table[1:]])
+        self.assertEqual(1, len({line.index(word) for line, word in zip(table, ('ROUTE', ' b ', name))} -
+                                {table[1].index(' b ')}))
+        self.assertEqual(table[0].index('ROUTE'), table[1].index(' b ') + 1)
+        self.assertEqual(1, len({re.search(r'AGE|\d+m?s', line).end() for line in table}), table)
+        wait_until(lambda: self.stats()['running'] == 1, lambda: f'{self.stats()}')
+        lines = self.on_terminal('stats').splitlines()
+        self.assertEqual('1 job pending, 1 of them running', lines[0].partition(';')[0])
+        routes = lines[next(i for i, line in enumerate(lines) if line.startswith('ROUTE')):]
+        self.assertEqual(1, len({re.search('STATE|ok', line).start() for line in routes}), routes)
+        gate.open()
+
     def test_what_is_asked_wrongly_is_said(self):
         self.serve()
         for arguments, words in ((('--state', 'done'), "state: 'done' is none of queued, running, succeeded, failed"),
                                  (('--error', 'late'), "error: 'late' is none of none, upstream_status"),
-                                 (('--older-than', 'long'), 'older_than: '), (('--limit', '-1'), '--limit'),
-                                 (('--label', 'customer'), 'label: must be NAME=VALUE'),
+                                 (('--older-than', 'long'), 'raincheck: --older-than: '), (('--limit', '-1'), '--limit'),
+                                 (('--label', 'customer'), '--label: must be NAME=VALUE'),
                                  (('--label', 'a=1', '--label', 'b=2'), '--label')):
             with self.subTest(arguments):
                 self.refused(words, 'jobs', *arguments, status=64)
+        for command in ('jobs', 'cancel'):
+            self.assertIn("there is no route 'report' that makes jobs", self.shell(command, '--route', 'report').stderr)
+        self.assertNotIn('there is no route', self.shell('jobs', '--route', self.stats()['routes'][0]['name']).stderr)
         gone = program.run('jobs', '--socket', self.admin + 'x')
         self.assertEqual(69, gone.returncode)
         self.assertIn(self.admin + 'x', gone.stderr)
@@ -322,6 +349,8 @@ class Changes(Shell):
         wait_until(lambda: len(self.ids('--state', 'succeeded')) == 4, lambda: f'4 successes: {self.lines("jobs")}')
         again = self.shell('redrive', '--route', 'lost').stdout
         self.assertEqual(3, again.count('redriven before'))
+        self.assertEqual({(line.split(':')[0], line.rpartition(' ')[2]) for line in again.splitlines()},
+                         {(job['redriveOf'], job['id']) for job in self.lines('redrive', '--json', '--route', 'lost')})
         self.assertEqual(7, len(self.ids()))
 
     def test_what_cannot_be_redriven_is_refused_in_words(self):
@@ -393,10 +422,6 @@ class Control(Shell):
         self.assertEqual(200, status)
         operations = {f'{each["method"]} {each["path"]}' for each in json.loads(body)}
         self.assertEqual(operations, {word for word in words_of('admin.md', '#') if ' /' in word})
-
-    def stats(self):
-        (stats,) = self.lines('stats')
-        return stats
 
     def test_every_command_and_option_is_in_the_manual(self):
         with open(os.path.join(program.ROOT, 'packaging/man/raincheck.1'), encoding='utf-8') as file:

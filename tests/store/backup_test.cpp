@@ -290,11 +290,14 @@ TEST_CASE("what cannot be read, made or put back is refused in words") {
   Filled filled;
   const std::string directory = filled.store.directory();
   const std::string missing = filled.place / "missing";
-  CHECK(contains(error_of([&] { back_up(missing, filled.copy); }), "there is no store"));
-  CHECK(contains(error_of([&] { verify(missing); }), "there is no store"));
-  CHECK(contains(error_of([&] { restore(missing, filled.copy); }), "there is no store"));
+  CHECK(contains(error_of([&] { back_up(missing, filled.copy); }), "cannot read " + missing));
+  CHECK(contains(error_of([&] { verify(missing); }), "cannot read " + missing));
+  CHECK(contains(error_of([&] { restore(missing, filled.copy); }), "cannot read " + missing));
   CHECK_FALSE(fs::exists(filled.copy));
-  CHECK(contains(error_of([&] { back_up(directory, directory); }), "is not empty"));
+  for (const std::string inside : {"", "/", "/copy", "/spool/../deep/copy"}) {
+    const std::string to = directory + inside;
+    CHECK(contains(error_of([&] { back_up(directory, to); }), "in the store's own directory"));
+  }
   CHECK(contains(error_of([&] { restore(directory, filled.copy); }), "is not a backup"));
   back_up(directory, filled.copy);
   CHECK(contains(error_of([&] { back_up(directory, filled.copy); }), "is not empty"));
