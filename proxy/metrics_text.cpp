@@ -197,6 +197,22 @@ void write_connections(MetricsWriter& out, const MetricsSources& sources) {
   }
 }
 
+void write_handshakes(MetricsWriter& out, const MetricsSources& sources) {
+  out.family(Type::counter, "raincheck_tls_handshake_failures_total",
+             "TLS handshakes that clients began and that failed.");
+  for (const auto& [name, shards] : sources.metrics.handshakes) {
+    for (std::size_t reason = 0; reason < handshake_failure_labels.size(); ++reason) {
+      const std::int64_t count = total(
+          shards, [&](const HandshakeFailures& of) -> auto& { return of[reason]; });
+      if (count == 0) continue;
+      out.clear();
+      out.label("listener", name);
+      out.label("reason", handshake_failure_labels[reason]);
+      out.sample(count);
+    }
+  }
+}
+
 void write_certificates(MetricsWriter& out, const MetricsSources& sources) {
   out.family(Type::gauge, "raincheck_tls_certificate_not_after_timestamp_seconds",
              "When a certificate of ours expires.");
@@ -438,9 +454,9 @@ void write_process(MetricsWriter& out, const MetricsSources& sources) {
 std::string metrics_text(MetricsSources& sources) {
   MetricsWriter out;
   const std::lock_guard lock(sources.metrics.mutex);
-  for (const auto write :
-       {write_build, write_requests, write_refusals, write_connections, write_certificates,
-        write_routes, write_queue, write_store, write_upstreams, write_servers, write_process}) {
+  for (const auto write : {write_build, write_requests, write_refusals, write_connections,
+                           write_handshakes, write_certificates, write_routes, write_queue,
+                           write_store, write_upstreams, write_servers, write_process}) {
     write(out, sources);
   }
   return out.take();

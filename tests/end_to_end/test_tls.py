@@ -1,6 +1,7 @@
 """TLS of listeners: who we are, whom we let in, and what backends learn of it."""
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -10,6 +11,7 @@ import unittest
 
 from authority import RSA, Authority
 from harness import EndToEnd, Job, route
+from monitoring import Metrics, ask
 from program import run
 from secure import SecureClient, client_context
 from wire import Client, request_bytes, wait_until
@@ -63,6 +65,23 @@ class SecureListener(EndToEnd):
         with self.assertRaises((ssl.SSLError, ConnectionResetError)) as caught:
             self.connect(context, **options).request('GET', '/x')
         self.assertRegex(str(caught.exception), words)
+
+
+    def serve_monitored(self, *arguments, **options):
+        self.monitoring = os.path.join(self.folder, 'monitoring.sock')
+        return self.serve_tls(*arguments, monitoring={'address': f'unix:{self.monitoring}'}, **options)
+
+    def metrics(self):
+        return Metrics(ask(self.monitoring, 'GET', '/metrics')[2])
+
+    def wait_for_failures(self, **reasons):
+        """Of handshakes, these many and no others."""
+        name = 'raincheck_tls_handshake_failures_total'
+
+        def told():
+            return {dict(labels)['reason']: count for (of, labels), count in self.metrics().samples.items()
+                    if of == name}
+        wait_until(lambda: told() == reasons, lambda: f'{told()}, not {reasons}\n{self.proxy.log()}')
 
 
 class Serving(SecureListener):
@@ -291,11 +310,11 @@ class ClientAuth(SecureListener):
 
     def serve_auth(self, client_auth, **options):
         headers = {f'X-Cert-{name}': '${client.certificate.%s:-none}' % name for name in NAMES}
-        self.serve_tls({'client_auth': client_auth, 'client_ca_file': self.clients.cert_file, 'crl_file': self.crl},
-                       routes=[route('/plain/*', mode='never', request_headers={'set': headers}),
-                               route('/bare/*', mode='never'),
-                               route(request_headers={'set': headers},
-                                     idempotency_key={'header': 'Idempotency-Key'})], **options)
+        tls = {'client_auth': client_auth, 'client_ca_file': self.clients.cert_file, 'crl_file': self.crl}
+        self.serve_monitored(tls, routes=[route('/plain/*', mode='never', request_headers={'set': headers}),
+                                          route('/bare/*', mode='never'),
+                                          route(request_headers={'set': headers},
+                                                idempotency_key={'header': 'Idempotency-Key'})], **options)
 
     def as_client(self, certificate):
         return client_context(self.authority.cert_file, certificate)
@@ -308,6 +327,56 @@ class ClientAuth(SecureListener):
         self.assert_refused('(?i)unknown.ca', self.as_client(self.stranger))
         old = client_context(self.authority.cert_file, versions=ssl.TLSVersion.TLSv1_2)
         self.assert_refused('(?i)handshake.failure|certificate.required', old)
+
+    def refusals(self):
+        return re.findall(r'warning listener (\S+): a client at 127\.0\.0\.1 is refused \((\w+)\): (.*)',
+                          self.proxy.log())
+
+    def test_who_is_refused_is_counted_and_told_of(self):
+        late = self.clients.expired('late')
+        self.serve_auth('require', listener={'name': 'door'})
+        self.wait_for_failures()
+        for context, words in ((self.context, 'required'), (self.as_client(self.revoked), 'revoked'),
+                               (self.as_client(late), 'expired'), (self.as_client(self.stranger), 'ca')):
+            self.assert_refused(f'(?i){words}', context)
+        self.wait_for_failures(client_certificate_missing=1, client_certificate_revoked=1,
+                               client_certificate_expired=1, client_certificate_unknown=1)
+        name = 'raincheck_tls_handshake_failures_total'
+        self.assertEqual(4, self.metrics().get(name, listener='door'))
+        self.assertEqual({('door', 'client_certificate_missing', 'it has shown no certificate'),
+                          ('door', 'client_certificate_revoked', 'its certificate was revoked'),
+                          ('door', 'client_certificate_expired', 'its certificate has expired'),
+                          ('door', 'client_certificate_unknown',
+                           'its certificate is of no known CA: self-signed certificate in certificate chain')},
+                         set(self.refusals()))
+
+    def test_a_list_that_has_run_out_is_told_of_with_its_file(self):
+        self.crl = self.clients.run_out()
+        self.serve_auth('require')
+        for _ in range(20):
+            self.assert_refused('(?i)certificate', self.as_client(self.good))
+        self.wait_for_failures(crl_expired=20)
+        told = self.refusals()
+        self.assertEqual({('crl_expired', f"the CRL of its CA has run out: renew '{self.crl}'")},
+                         {each[1:] for each in told})
+        self.assertLessEqual(len(told), os.cpu_count())  # each shard limits its own
+
+    def test_who_does_not_come_for_tls_is_counted_and_fills_no_log(self):
+        self.serve_auth('require', listener={'timeouts': {'header': '2s'}})
+        hello = b'\x16\x03\x01\x02\x00\x01'
+        for _ in range(5):
+            for begin in (b'', hello, b'\0' * 100):
+                client = self.client()
+                client.send(begin)
+                client.close()
+        self.wait_for_failures(closed=5, protocol=5)
+        client = self.client()
+        client.send(hello)
+        self.assertTrue(client.ends())
+        with self.assertRaises(ssl.SSLError):
+            self.connect(client_context(self.clients.cert_file, self.good))  # which does not believe us
+        self.wait_for_failures(closed=5, protocol=5, timeout=1, server_certificate_refused=1)
+        self.assertNotIn('warning', self.proxy.log())
 
     def test_a_resumed_session_has_its_certificate_still(self):
         self.serve_auth('require')
