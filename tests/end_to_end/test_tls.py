@@ -490,6 +490,41 @@ class Mistakes(SecureListener):
         self.serve_tls(certificates=[self.authority.issue('soon.example', dates=('-days', '3'))])
         self.assertRegex(self.proxy.log(), r"the certificate in '\S+soon\.example\.pem' expires ")
 
+    def test_a_list_that_has_to_be_renewed_is_a_warning(self):
+        tls = {'certificates': [self.certificate.files], 'client_auth': 'require',
+               'client_ca_file': self.authority.cert_file}
+        for make, checked, logged in (
+                (self.authority.run_out, 'should have been renewed by Fri, 01 Jan 2021', 'has expired Fri, 01 Jan 2021'),
+                (lambda: self.authority.revoke(dates=('-crlhours', '23')), 'has to be renewed by', 'expires ')):
+            crl = make()
+            self.assertIn(f"warning: listeners[0].tls.crl_file: '{crl}' {checked}",
+                          self.check({**tls, 'crl_file': crl}).stderr)
+            if not self.proxy:
+                self.serve_tls({**tls, 'crl_file': crl})
+            else:
+                self.assertTrue(self.proxy.reload())
+            self.assertIn(f"the CRL in '{crl}' {logged}", self.proxy.log())
+        self.assertEqual('', self.check({**tls, 'crl_file': self.authority.revoke()}).stderr)
+
+    def test_when_files_expire_is_told_once_for_each(self):
+        client_auth = {'client_auth': 'require', 'client_ca_file': self.authority.cert_file,
+                       'crl_file': os.path.join(self.authority.folder, '..', 'authority', 'crl.pem')}
+        self.authority.run_out()
+        self.serve_monitored(client_auth)
+        same = {name: path.replace('/authority/', '/./authority/../authority/')
+                for name, path in self.certificate.files.items()}
+        listeners = [{'address': '127.0.0.1:0', 'name': name, 'tls': {'certificates': [files], **client_auth}}
+                     for name, files in (('a', self.certificate.files), ('b', same))]
+        self.assertTrue(self.proxy.reload(self.config(
+            listeners=listeners, monitoring={'address': f'unix:{self.monitoring}'})), self.proxy.log())
+        told = {name: (dict(labels), value) for (name, labels), value in self.metrics().samples.items()
+                if name.startswith('raincheck_tls_') and name.endswith('_timestamp_seconds')}
+        name = 'raincheck_tls_certificate_not_after_timestamp_seconds'
+        self.assertEqual({'cert': self.certificate.cert_file}, told[name][0])
+        self.assertEqual(({'crl': os.path.join(self.authority.folder, 'crl.pem')}, 1609459200),
+                         told['raincheck_tls_crl_next_update_timestamp_seconds'])
+        self.assertEqual(1, self.metrics().text.count(name + '{'))
+
 
 class Concurrency(SecureListener):
     def test_many_handshakes_at_once(self):
