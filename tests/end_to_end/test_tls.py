@@ -12,11 +12,22 @@ import unittest
 from authority import RSA, Authority
 from harness import EndToEnd, Job, route
 from monitoring import Metrics, ask
-from program import run
+from program import binary, is_sanitized, run
 from secure import SecureClient, client_context
 from wire import Client, request_bytes, wait_until
 
 MIB = 1 << 20
+# A day later as soon as there is a file.
+CLOCK = r'''
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+  const int result = syscall(SYS_clock_gettime, clock, now);
+  if (access(LATER, F_OK) == 0) now->tv_sec += 86400;
+  return result;
+}
+'''
 NAMES = ('subject', 'issuer', 'serial', 'fingerprint', 'san')
 
 
@@ -524,6 +535,24 @@ class Mistakes(SecureListener):
         self.assertEqual(({'crl': os.path.join(self.authority.folder, 'crl.pem')}, 1609459200),
                          told['raincheck_tls_crl_next_update_timestamp_seconds'])
         self.assertEqual(1, self.metrics().text.count(name + '{'))
+
+    def test_what_expires_is_told_again_each_day(self):
+        """The process is made to believe that a day has passed."""
+        later, skip = os.path.join(self.folder, 'later'), os.path.join(self.folder, 'skip.so')
+        compiler = shutil.which('cc')
+        if not compiler or is_sanitized(binary()):
+            self.skipTest('its clock cannot be set forward')
+        subprocess.run([compiler, '-shared', '-fPIC', '-x', 'c', '-o', skip, '-'], check=True, text=True,
+                       input=CLOCK.replace('LATER', json.dumps(later)))
+        self.serve_tls(certificates=[self.authority.issue('soon.example', dates=('-days', '3'))],
+                       environment={'LD_PRELOAD': skip})
+
+        def told():
+            return len(re.findall(r"the certificate in '\S+' expires ", self.proxy.log()))
+        self.assertEqual(1, told())
+        with open(later, 'w', encoding='ascii'):
+            pass
+        wait_until(lambda: told() == 2, self.proxy.log)
 
 
 class Concurrency(SecureListener):
