@@ -13,7 +13,6 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 
 namespace raincheck::proxy {
@@ -29,7 +28,8 @@ bool is_other_file(const std::string& path) {
   return ::lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode);
 }
 
-Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode) {
+// `mode` whatever the umask: it is there before anybody can connect.
+Descriptor listen_on_unix(const std::string& address, mode_t mode) {
   const std::string path = address.substr(sizeof "unix:" - 1);
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
@@ -41,7 +41,7 @@ Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode
   if (!socket) fail(address, "socket");
   // Before bind(), so that there is no moment at which anybody else can open it; and after it,
   // for umask takes away from the first.
-  if (mode) ::fchmod(socket.get(), *mode);
+  ::fchmod(socket.get(), mode);
   // A socket that an earlier process left behind; one that somebody still answers on, or will when
   // there is room in its backlog (EAGAIN), is not ours to take.
   Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -51,7 +51,7 @@ Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode
   }
   if (errno == ECONNREFUSED) ::unlink(path.c_str());
   if (::bind(socket.get(), peer, sizeof name) != 0) fail(address, "bind");
-  if (mode && ::chmod(path.c_str(), *mode) != 0) fail(address, "chmod");
+  if (::chmod(path.c_str(), mode) != 0) fail(address, "chmod");
   if (::listen(socket.get(), listen_backlog) != 0) fail(address, "listen");
   return socket;
 }
@@ -72,7 +72,8 @@ Descriptor listen_on_admin_socket(const std::string& path) {
 }
 
 Descriptor listen_on(std::string& address, bool first) {
-  if (address.starts_with("unix:")) return listen_on_unix(address, std::nullopt);
+  constexpr mode_t everybody = 0666;
+  if (address.starts_with("unix:")) return listen_on_unix(address, everybody);
   const std::size_t colon = address.rfind(':');
   const std::string port = address.substr(colon + 1);
   std::string host = address.substr(0, colon);

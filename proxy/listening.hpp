@@ -14,7 +14,8 @@ constexpr int listen_backlog = 4'096;
 // `address` is host:port, [v6]:port or unix:/path, as config::Listener has it. Several may listen
 // on one TCP address (SO_REUSEPORT). A port of 0 is chosen by the system; the address then in force
 // is written back. Throws std::runtime_error with the address and the reason.
-// `first`: nobody may listen there yet.
+// `first`: nobody may listen there yet. Everybody may open a unix socket who can enter its
+// directory: what is in front of us, or collects metrics, runs as another user.
 Descriptor listen_on(std::string& address, bool first);
 
 // A unix socket at `path` that only its owner and its group may open. One that a dead process left
