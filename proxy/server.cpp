@@ -166,7 +166,9 @@ Server::Opened Server::open_listeners(const Generation& generation) const {
 // Every shard accepts from the same sockets: they are not ours to open once more.
 void Server::open_passed(const std::string& name, const std::string& key, Opened& opened) const {
   for (const int socket : passed_.named(name)) {
-    for (Shard::Sockets& of_shard : opened.sockets) of_shard.emplace_back(key, duplicate(socket));
+    for (Shard::Sockets& of_shard : opened.sockets) {
+      of_shard.emplace_back(key, ListeningSocket{duplicate(socket), {}});
+    }
     opened.places.push_back(fmt::format("{} (systemd:{})", listening_address(socket), name));
   }
 }
