@@ -10,7 +10,7 @@ import threading
 import unittest
 
 from authority import RSA, Authority
-from harness import EndToEnd, Job, route
+from harness import EndToEnd, Job, route, words_of
 from monitoring import Metrics, ask
 from program import binary, is_sanitized, run
 from secure import SecureClient, client_context
@@ -87,6 +87,7 @@ class SecureListener(EndToEnd):
 
     def wait_for_failures(self, **reasons):
         """Of handshakes, these many and no others."""
+        self.assertLessEqual(set(reasons), words_of('metrics.md', '## Handshakes'))
         name = 'raincheck_tls_handshake_failures_total'
 
         def told():
