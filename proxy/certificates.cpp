@@ -234,6 +234,10 @@ std::string certificate_problem(long verified) {
       return "its certificate is not for this name";
     case X509_V_ERR_CERT_REVOKED:
       return "its certificate was revoked";
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+      return "the CRL of its CA has run out";
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+      return "there is no CRL of its CA";
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
@@ -263,6 +267,7 @@ bool refuses_certificate(unsigned long error) {
 std::string handshake_problem(const std::string& reason) {
   if (reason == "wrong version number" || reason == "http request") return "it does not speak TLS";
   if (reason == "unexpected eof while reading") return "the connection ended within TLS";
+  if (reason == "peer did not return a certificate") return "it has shown no certificate";
   return reason.empty() ? "TLS failed" : "TLS failed: " + reason;
 }
 

@@ -41,7 +41,7 @@ class ServerNames {
 constexpr std::string_view client_certificate_prefix = "client_certificate_";
 std::string client_certificate_lines(const X509& certificate);
 
-// In words, what X509_V_ERR_... says of a server's certificate.
+// In words, what X509_V_ERR_... says of a peer's certificate.
 std::string certificate_problem(long verified);
 // The peer has ended the handshake because of our certificate. Of an error of OpenSSL's queue.
 bool refuses_certificate(unsigned long error);

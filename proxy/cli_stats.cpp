@@ -36,11 +36,12 @@ void add_upstream(Table& table, const Json& upstream) {
 
 void print(const Json& stats) {
   const std::string pending = text_of(stats, "pending");
+  const std::string shortage = text_of(stats, "storeShortage");
   std::cout << fmt::format(
-      "{} {} pending, {} of them running; store: {} of {} bytes\nconfiguration of {}{}{}\n\n",
+      "{} {} pending, {} of them running; store: {} of {} bytes{}\nconfiguration of {}{}{}\n\n",
       pending, pending == "1" ? "job" : "jobs", text_of(stats, "running"),
       text_of(stats, "storeBytes"), text_of(stats, "storeLimitBytes"),
-      text_of(stats, "configuredAt"),
+      shortage.empty() ? "" : "; no new jobs: " + shortage, text_of(stats, "configuredAt"),
       is_true(stats, "lastReloadSuccessful") ? "" : "; the last reload was refused",
       is_true(stats, "draining") ? "; draining" : "");
   Table upstreams({{"UPSTREAM"},

@@ -13,8 +13,8 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <stdexcept>
+#include <utility>
 
 namespace raincheck::proxy {
 namespace {
@@ -29,7 +29,8 @@ bool is_other_file(const std::string& path) {
   return ::lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode);
 }
 
-Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode) {
+// `mode` whatever the umask: it is there before anybody can connect.
+ListeningSocket listen_on_unix(const std::string& address, mode_t mode) {
   const std::string path = address.substr(sizeof "unix:" - 1);
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
@@ -41,7 +42,7 @@ Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode
   if (!socket) fail(address, "socket");
   // Before bind(), so that there is no moment at which anybody else can open it; and after it,
   // for umask takes away from the first.
-  if (mode) ::fchmod(socket.get(), *mode);
+  ::fchmod(socket.get(), mode);
   // A socket that an earlier process left behind; one that somebody still answers on, or will when
   // there is room in its backlog (EAGAIN), is not ours to take.
   Descriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -51,9 +52,10 @@ Descriptor listen_on_unix(const std::string& address, std::optional<mode_t> mode
   }
   if (errno == ECONNREFUSED) ::unlink(path.c_str());
   if (::bind(socket.get(), peer, sizeof name) != 0) fail(address, "bind");
-  if (mode && ::chmod(path.c_str(), *mode) != 0) fail(address, "chmod");
+  SocketFile file(path);
+  if (::chmod(path.c_str(), mode) != 0) fail(address, "chmod");
   if (::listen(socket.get(), listen_backlog) != 0) fail(address, "listen");
-  return socket;
+  return {std::move(socket), std::move(file)};
 }
 
 // SO_REUSEPORT would let a second process share the address unseen: one without it tells.
@@ -66,13 +68,33 @@ void refuse_if_taken(const std::string& address, const addrinfo& name) {
 
 }  // namespace
 
-Descriptor listen_on_admin_socket(const std::string& path) {
+SocketFile::SocketFile(std::string path) : path_(std::move(path)) {
+  struct stat status {};
+  ::lstat(path_.c_str(), &status);
+  device_ = status.st_dev;
+  inode_ = status.st_ino;
+}
+
+SocketFile::SocketFile(SocketFile&& other) noexcept
+    : path_(std::exchange(other.path_, {})), device_(other.device_), inode_(other.inode_) {}
+
+void SocketFile::remove() {
+  if (path_.empty()) return;
+  struct stat status {};
+  const bool is_ours =
+      ::lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
+  if (is_ours) ::unlink(path_.c_str());
+  path_.clear();
+}
+
+ListeningSocket listen_on_admin_socket(const std::string& path) {
   constexpr mode_t owner_and_group = 0660;
   return listen_on_unix("unix:" + path, owner_and_group);
 }
 
-Descriptor listen_on(std::string& address, bool first) {
-  if (address.starts_with("unix:")) return listen_on_unix(address, std::nullopt);
+ListeningSocket listen_on(std::string& address, bool first) {
+  constexpr mode_t everybody = 0666;
+  if (address.starts_with("unix:")) return listen_on_unix(address, everybody);
   const std::size_t colon = address.rfind(':');
   const std::string port = address.substr(colon + 1);
   std::string host = address.substr(0, colon);
@@ -98,7 +120,7 @@ Descriptor listen_on(std::string& address, bool first) {
   if (::bind(socket.get(), found->ai_addr, found->ai_addrlen) != 0) fail(address, "bind");
   if (::listen(socket.get(), listen_backlog) != 0) fail(address, "listen");
   if (port == "0") address = listening_address(socket.get());
-  return socket;
+  return {std::move(socket), {}};
 }
 
 std::string listening_address(int socket) {

@@ -111,6 +111,7 @@ ShardMetrics::ShardMetrics(Metrics& metrics, std::size_t shard, const Site& site
     for (const std::string& name : names) {
       counts.push_back(&metrics.requests.at({listener.name, name}, shard, metrics.shards));
     }
+    handshakes_.push_back(&metrics.handshakes.at(listener.name, shard, metrics.shards));
   }
   for (const config::Upstream& upstream : site.config().upstreams) {
     Upstream& built = upstreams_.emplace_back();

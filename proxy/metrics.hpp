@@ -16,6 +16,7 @@
 #include "jobs/error.hpp"
 #include "jobs/job.hpp"
 #include "jobs/metric.hpp"
+#include "proxy/handshake_failure.hpp"
 #include "proxy/site.hpp"
 
 namespace raincheck::proxy {
@@ -73,6 +74,9 @@ struct RouteMetrics {
 // Of one listener and route.
 using RequestCounts = std::array<std::array<Counter, code_labels.size()>, method_labels.size()>;
 
+// Of one listener that speaks TLS.
+using HandshakeFailures = std::array<Counter, handshake_failure_labels.size()>;
+
 struct ServerMetrics {
   std::array<Counter, code_labels.size()> requests;
   Counter ejections;
@@ -122,7 +126,8 @@ class Metrics {
   // The rest is guarded by `mutex`: looked up when a shard is built, read when somebody asks.
   std::mutex mutex;
   MetricsByName<RouteMetrics, std::string> routes;
-  MetricsByName<RequestCounts, Pair> requests;  // listener, route
+  MetricsByName<RequestCounts, Pair> requests;               // listener, route
+  MetricsByName<HandshakeFailures, std::string> handshakes;  // listener
   MetricsByName<UpstreamMetrics, std::string> upstreams;
   MetricsByName<ServerMetrics, Pair> servers;            // upstream, server
   std::map<Pair, std::unique_ptr<QueueMetrics>> queues;  // upstream, route
@@ -157,6 +162,12 @@ class ShardMetrics {
     jobs::milliseconds duration{};
   };
   void ended(const Ended& exchange);
+  // `listener` in Config::listeners, which speaks TLS or did when the connection began.
+  void handshake_failed(const config::Listener& listener, HandshakeFailure failure) {
+    handshakes_[static_cast<std::size_t>(&listener - site_.config().listeners.data())]
+        ->at(label_of(failure))
+        .add();
+  }
   // A job has ended.
   void finished(const SiteRoute* route, jobs::State state, jobs::ErrorType error) {
     of(route).finished[outcome_label(state, error)].add();
@@ -185,6 +196,7 @@ class ShardMetrics {
   const Site& site_;
   std::vector<RouteMetrics*> routes_;                  // as Site::routes(), and "-"
   std::vector<std::vector<RequestCounts*>> requests_;  // of each listener, likewise
+  std::vector<HandshakeFailures*> handshakes_;         // of each listener
   std::vector<Upstream> upstreams_;
   RefusalMetrics& refusals_;
 };

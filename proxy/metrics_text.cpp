@@ -197,15 +197,37 @@ void write_connections(MetricsWriter& out, const MetricsSources& sources) {
   }
 }
 
-void write_certificates(MetricsWriter& out, const MetricsSources& sources) {
+void write_handshakes(MetricsWriter& out, const MetricsSources& sources) {
+  out.family(Type::counter, "raincheck_tls_handshake_failures_total",
+             "TLS handshakes that clients began and that failed.");
+  for (const auto& [name, shards] : sources.metrics.handshakes) {
+    for (std::size_t reason = 0; reason < handshake_failure_labels.size(); ++reason) {
+      const std::int64_t count = total(
+          shards, [&](const HandshakeFailures& of) -> auto& { return of[reason]; });
+      if (count == 0) continue;
+      out.clear();
+      out.label("listener", name);
+      out.label("reason", handshake_failure_labels[reason]);
+      out.sample(count);
+    }
+  }
+}
+
+void write_expiries(MetricsWriter& out, const MetricsSources& sources) {
+  const auto each = [&out](std::string_view label, const std::vector<Expiry>& expiries) {
+    for (const Expiry& expiry : expiries) {
+      out.clear();
+      out.label(label, expiry.name);
+      out.sample(std::chrono::floor<std::chrono::seconds>(expiry.at.time_since_epoch()).count());
+    }
+  };
+  const TlsContexts& tls = sources.generation.site().tls();
   out.family(Type::gauge, "raincheck_tls_certificate_not_after_timestamp_seconds",
              "When a certificate of ours expires.");
-  for (const Expiry& expiry : sources.generation.site().tls().expiries()) {
-    out.clear();
-    out.label("cert", expiry.name);
-    out.sample(
-        std::chrono::floor<std::chrono::seconds>(expiry.not_after.time_since_epoch()).count());
-  }
+  each("cert", tls.expiries());
+  out.family(Type::gauge, "raincheck_tls_crl_next_update_timestamp_seconds",
+             "By when a CRL has to be renewed.");
+  each("crl", tls.crl_expiries());
 }
 
 // One number of each route.
@@ -440,9 +462,9 @@ void write_process(MetricsWriter& out, const MetricsSources& sources) {
 std::string metrics_text(MetricsSources& sources) {
   MetricsWriter out;
   const std::lock_guard lock(sources.metrics.mutex);
-  for (const auto write :
-       {write_build, write_requests, write_refusals, write_connections, write_certificates,
-        write_routes, write_queue, write_store, write_upstreams, write_servers, write_process}) {
+  for (const auto write : {write_build, write_requests, write_refusals, write_connections,
+                           write_handshakes, write_expiries, write_routes, write_queue, write_store,
+                           write_upstreams, write_servers, write_process}) {
     write(out, sources);
   }
   return out.take();

@@ -204,10 +204,12 @@ class OperationsServer::Listener {
   class Session;
   using Sessions = std::list<std::shared_ptr<Session>>;
 
-  Listener(asio::io_context& on, std::vector<Operation> of, OperationsOptions with)
-      : io(on), operations(std::move(of)), options(with), acceptor_(on), retry_(on) {}
+  Listener(asio::io_context& on,
+           ListeningSocket listening,
+           std::vector<Operation> of,
+           OperationsOptions with);
 
-  void start(Descriptor socket);
+  void accept();
   // It waits for a request from now on.
   void rest(Sessions::iterator session) { sessions_.splice(sessions_.end(), sessions_, session); }
   void remove(Sessions::iterator session) { sessions_.erase(session); }
@@ -217,11 +219,11 @@ class OperationsServer::Listener {
   const OperationsOptions options;
 
  private:
-  void accept();
   void accepted(error_code error, Protocol::socket socket);
   bool make_room();
 
   asio::basic_socket_acceptor<Protocol> acceptor_;
+  const SocketFile file_;
   asio::steady_timer retry_;
   Sessions sessions_;  // those that have been idle longest first
 };
@@ -377,12 +379,20 @@ void OperationsServer::Listener::Session::discard() {
   });
 }
 
-void OperationsServer::Listener::start(Descriptor socket) {
+OperationsServer::Listener::Listener(asio::io_context& on,
+                                     ListeningSocket listening,
+                                     std::vector<Operation> of,
+                                     OperationsOptions with)
+    : io(on),
+      operations(std::move(of)),
+      options(with),
+      acceptor_(on),
+      file_(std::move(listening.file)),
+      retry_(on) {
   sockaddr_storage name{};
   socklen_t size = sizeof name;
-  ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size);
-  acceptor_.assign(Protocol(name.ss_family, 0), socket.release());
-  accept();
+  ::getsockname(listening.socket.get(), reinterpret_cast<sockaddr*>(&name), &size);
+  acceptor_.assign(Protocol(name.ss_family, 0), listening.socket.release());
 }
 
 void OperationsServer::Listener::accept() {
@@ -414,11 +424,11 @@ bool OperationsServer::Listener::make_room() {
 }
 
 OperationsServer::OperationsServer(asio::io_context& io,
-                                   Descriptor socket,
+                                   ListeningSocket socket,
                                    std::vector<Operation> operations,
                                    OperationsOptions options)
-    : listener_(std::make_unique<Listener>(io, std::move(operations), options)) {
-  listener_->start(std::move(socket));
+    : listener_(std::make_unique<Listener>(io, std::move(socket), std::move(operations), options)) {
+  listener_->accept();
 }
 
 OperationsServer::~OperationsServer() = default;

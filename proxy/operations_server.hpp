@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "proxy/descriptor.hpp"
+#include "proxy/listening.hpp"
 
 namespace raincheck::proxy {
 
@@ -105,7 +105,7 @@ class OperationsServer {
  public:
   // Serves at once, as soon as `io` runs.
   OperationsServer(boost::asio::io_context& io,
-                   Descriptor socket,
+                   ListeningSocket socket,
                    std::vector<Operation> operations,
                    OperationsOptions options);
   // Only when `io` runs no more. Replies that come later are dropped.

@@ -28,6 +28,8 @@ constexpr milliseconds drain_poll{20};
 constexpr milliseconds store_poll{50};
 // Without a refusal for so long, a store that was full is called full no more.
 constexpr milliseconds full_for{5'000};
+// A process may run for longer than a certificate.
+constexpr std::chrono::hours tell_expiries_every{24};
 // After the grace period, for what was given up to be recorded.
 constexpr milliseconds abort_grace{5'000};
 // What systemd is asked for: at each step of the start, and again each second of a drain.
@@ -172,7 +174,9 @@ Server::Opened Server::open_listeners(const Generation& generation) const {
 // Every shard accepts from the same sockets: they are not ours to open once more.
 void Server::open_passed(const std::string& name, const std::string& key, Opened& opened) const {
   for (const int socket : passed_.named(name)) {
-    for (Shard::Sockets& of_shard : opened.sockets) of_shard.emplace_back(key, duplicate(socket));
+    for (Shard::Sockets& of_shard : opened.sockets) {
+      of_shard.emplace_back(key, ListeningSocket{duplicate(socket), {}});
+    }
     opened.places.push_back(fmt::format("{} (systemd:{})", listening_address(socket), name));
   }
 }
@@ -237,7 +241,8 @@ void Server::serve(std::shared_ptr<Generation> generation, Opened opened) {
   for (const std::string& place : opened.places) spdlog::info("listening on {}", place);
   warn_of_unused_sockets();
   set_log_level(config().log.level);
-  generation_->site().tls().log_expiries(jobs::system_clock().wall_now());
+  tell_expiries_at_ = {};
+  tell_of_expiries();
 }
 
 void Server::await_signal() {
@@ -273,6 +278,7 @@ void Server::watch_store() {
     if (error) return;
     if (!store_->failed()) {
       tell_of_space();
+      tell_of_expiries();
       watch_store();
       return;
     }
@@ -299,6 +305,13 @@ void Server::tell_of_space() {
     is_full_ = false;
     spdlog::info("the store takes new jobs again");
   }
+}
+
+void Server::tell_of_expiries() {
+  const auto now = jobs::system_clock().now();
+  if (now < tell_expiries_at_) return;
+  tell_expiries_at_ = now + tell_expiries_every;
+  generation_->site().tls().log_expiries(jobs::system_clock().wall_now());
 }
 
 void Server::begin_drain() {

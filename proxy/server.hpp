@@ -97,6 +97,7 @@ class Server {
   void on_signal(int number);
   void watch_store();
   void tell_of_space();
+  void tell_of_expiries();
   void begin_drain();
   void tell_drain();
   void poll_drain();
@@ -138,6 +139,7 @@ class Server {
   bool aborted_ = false;
   bool is_full_ = false;  // the store takes no new jobs, or did not lately
   std::chrono::steady_clock::time_point full_at_{};
+  std::chrono::steady_clock::time_point tell_expiries_at_{};
   int status_ = 0;
 };
 

@@ -20,14 +20,14 @@ constexpr OperationsOptions admin_options{
     .audits = true, .head_max = 1024 * 1024, .body_max = 64 * 1024};
 
 // The address by default may be another program's already: that must not keep us from serving.
-Descriptor listen_for_monitoring(const config::Monitoring& settings, std::string& address) {
+ListeningSocket listen_for_monitoring(const config::Monitoring& settings, std::string& address) {
   address = settings.address.value_or(config::Monitoring::default_address);
   if (settings.address) return listen_on(address, true);
   try {
     return listen_on(address, true);
   } catch (const std::runtime_error& error) {
     spdlog::warn("no monitoring: {}; say where it shall be with monitoring.address", error.what());
-    return Descriptor();
+    return {};
   }
 }
 
@@ -190,9 +190,9 @@ std::vector<Operation> Server::admin_operations() {
 void Server::open_operations() {
   if (config().monitoring.is_on) {
     std::string address;
-    Descriptor socket = listen_for_monitoring(config().monitoring, address);
-    if (socket) {
-      monitoring_ = std::make_unique<OperationsServer>(io_, std::move(socket),
+    ListeningSocket listening = listen_for_monitoring(config().monitoring, address);
+    if (listening.socket) {
+      monitoring_ = std::make_unique<OperationsServer>(io_, std::move(listening),
                                                        monitoring_operations(), monitoring_options);
       spdlog::info("monitoring on {}", address);
     }

@@ -111,12 +111,26 @@ awaitable<bool> Session::begin_tls(const ServerTls& tls) {
   client_.input.release();
   const Io io = co_await connection.shake_hands(deadline);
   if (io == Io::ok) co_return true;
-  std::string_view why = connection.tls()->why();
-  if (io == Io::timeout) why = "its TLS handshake took too long";
-  spdlog::debug("a connection from {} to {} was closed: {}", client_.peer, client_.listener->name,
-                why);
+  tell_of_failure(io);
   connection.close();
   co_return false;
+}
+
+// Of a handshake that was begun.
+void Session::tell_of_failure(Io io) {
+  const Tls& tls = *client_.connection.tls();
+  const bool is_late = io == Io::timeout;
+  const HandshakeFailure failure = is_late ? HandshakeFailure::timeout : tls.failure();
+  std::string_view why = tls.why();
+  if (is_late) why = "its TLS handshake took too long";
+  Services& services = serving_->services;
+  const config::Listener& listener = *client_.listener;
+  services.context.metrics.handshake_failed(listener, failure);
+  if (is_refusal(failure)) {
+    services.context.warnings.refused_client(listener, client_.peer, failure, why);
+  } else {
+    spdlog::debug("a connection from {} to {} was closed: {}", client_.peer, listener.name, why);
+  }
 }
 
 void Session::refuse(std::string_view response) {

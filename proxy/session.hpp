@@ -61,6 +61,7 @@ class Session {
   void set_peer(std::string peer);
   awaitable<std::string_view> try_proxy_header();
   awaitable<std::optional<char>> first_byte(TimePoint deadline);
+  void tell_of_failure(Io io);
   awaitable<Io> first_bytes(TimePoint deadline);
 
   void switch_over();

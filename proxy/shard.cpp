@@ -31,11 +31,12 @@ constexpr std::string_view too_many_connections =
 
 // A socket that listens, on this shard.
 struct Shard::Listening {
-  Listening(asio::io_context& io, std::string known_by, Descriptor of)
-      : key(std::move(known_by)), socket(io, of.release()) {}
+  Listening(asio::io_context& io, std::string known_by, ListeningSocket of)
+      : key(std::move(known_by)), socket(io, of.socket.release()), file(std::move(of.file)) {}
 
   const std::string key;
   asio::posix::basic_stream_descriptor<Executor> socket;
+  SocketFile file;
   std::size_t listener = 0;  // in the configuration that serves
 };
 
@@ -275,6 +276,7 @@ bool Shard::accept(Listening& listening, int count_max) {
 
 // Whoever waits to be accepted would be cut off with the socket: each has its one request, too.
 void Shard::close(Listening& listening) {
+  listening.file.remove();
   accept(listening, listen_backlog);
   boost::system::error_code ignored;
   listening.socket.close(ignored);

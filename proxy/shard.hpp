@@ -50,7 +50,7 @@ class Shard {
   void prepare(std::shared_ptr<const Generation> generation);
   // Serves what was prepared. `sockets`: of listeners, by their key, that listen here from now on;
   // those of listeners that the configuration does not have are closed.
-  using Sockets = std::vector<std::pair<std::string, Descriptor>>;
+  using Sockets = std::vector<std::pair<std::string, ListeningSocket>>;
   void serve_prepared(Sockets sockets);
 
   // From any thread; each returns at once.

@@ -166,7 +166,8 @@ Io Tls::outcome(int result, int crossed) {
 void Tls::fail(int error) {
   const long verified = SSL_get_verify_result(ssl_.get());
   const bool is_client = SSL_is_server(ssl_.get()) == 0;
-  if (!is_established_ && is_client && verified != X509_V_OK) {
+  if (!is_established_) failure_ = handshake_failure(verified, ERR_peek_error());
+  if (!is_established_ && verified != X509_V_OK) {
     why_ = certificate_problem(verified);
     ERR_clear_error();
   } else if (error == SSL_ERROR_SYSCALL) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/handshake_failure.hpp"
 #include "proxy/openssl.hpp"
 
 namespace raincheck::proxy {
@@ -41,6 +42,8 @@ class Tls {
   bool is_crossed() const { return is_crossed_; }
   // Why the handshake or the connection failed, in words; empty: it did not.
   const std::string& why() const { return why_; }
+  // Likewise in one word, of a handshake that a client began and that failed.
+  HandshakeFailure failure() const { return failure_; }
   // The server does not take our certificate, or wants one: it has read nothing of what was sent.
   // In TLS 1.3 it says so when our handshake is over already.
   bool is_refused() const { return is_refused_; }
@@ -67,6 +70,7 @@ class Tls {
   const OpensslPtr<SSL> ssl_;
   std::string received_;
   std::string why_;
+  HandshakeFailure failure_ = HandshakeFailure::closed;
   std::string client_certificate_;
   bool is_established_ = false;
   bool is_crossed_ = false;

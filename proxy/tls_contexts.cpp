@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "config/load.hpp"
 #include "config/text.hpp"
@@ -55,6 +56,29 @@ bool is_address(const std::string& host) {
 
 std::string date_of(jobs::WallTime time) {
   return jobs::http_date(time);
+}
+
+// One for each file, whatever listeners share it: the first end, if there are several in it.
+void note(std::vector<Expiry>& all, const std::string& file, jobs::WallTime at) {
+  const std::string name = std::filesystem::path(file).lexically_normal();
+  const auto known = std::find_if(all.begin(), all.end(),
+                                  [&name](const Expiry& each) { return each.name == name; });
+  if (known == all.end()) {
+    all.push_back({name, at});
+  } else {
+    known->at = std::min(known->at, at);
+  }
+}
+
+void log_if_soon(std::string_view what,
+                 const std::vector<Expiry>& all,
+                 std::chrono::hours soon,
+                 jobs::WallTime now) {
+  for (const Expiry& expiry : all) {
+    if (expiry.at > now + soon) continue;
+    spdlog::warn("the {} in '{}' {} {}: renew it", what, expiry.name,
+                 expiry.at > now ? "expires" : "has expired", date_of(expiry.at));
+  }
 }
 
 // Who one is: a certificate with those between it and its CA, and its key.
@@ -146,6 +170,7 @@ class TlsContexts::Builder {
   void set_server_options(SSL_CTX* context, const config::ListenerTls& settings);
   void add_client_cas(ServerTls& tls, const config::ListenerTls& settings, const std::string& path);
   void add_crls(X509_STORE* store, const config::FileName& file, const std::string& path);
+  void check_time(const X509_CRL& list, const config::FileName& file, const std::string& path);
   void set_trusted(SSL_CTX* context, const config::UpstreamTls& settings, const std::string& path);
 
   TlsContexts& out_;
@@ -180,7 +205,7 @@ void TlsContexts::Builder::check_time(const X509& certificate,
                                       const config::FileName& file,
                                       const std::string& path) {
   const jobs::WallTime end = not_after(certificate);
-  out_.expiries_.push_back({file.path, end});
+  note(out_.expiries_, file.path, end);
   if (end <= now_) {
     warn(file, path, "'" + file.path + "' has expired: it was valid until " + date_of(end));
   } else if (end <= now_ + expires_soon) {
@@ -261,12 +286,26 @@ void TlsContexts::Builder::add_crls(X509_STORE* store,
   }
   for (const auto& list : lists) {
     X509_STORE_add_crl(store, list.get());
-    if (next_update(*list) > now_) continue;
-    warn(file, path,
-         "'" + file.path + "' should have been renewed by " + date_of(next_update(*list)) +
-             ": until it is, no client of that CA is let in");
+    check_time(*list, file, path);
   }
   X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+}
+
+void TlsContexts::Builder::check_time(const X509_CRL& list,
+                                      const config::FileName& file,
+                                      const std::string& path) {
+  const jobs::WallTime end = next_update(list);
+  if (end == jobs::WallTime::max()) return;  // it holds for ever
+  note(out_.crl_expiries_, file.path, end);
+  if (end <= now_) {
+    warn(file, path,
+         "'" + file.path + "' should have been renewed by " + date_of(end) +
+             ": until it is, no client of that CA is let in");
+  } else if (end <= now_ + crl_expires_soon) {
+    warn(file, path,
+         "'" + file.path + "' has to be renewed by " + date_of(end) +
+             ": from then on, no client of that CA is let in");
+  }
 }
 
 void TlsContexts::Builder::add_client_cas(ServerTls& tls,
@@ -363,11 +402,8 @@ TlsContexts::TlsContexts(const config::Config& config, const ReadFile& read, job
 }
 
 void TlsContexts::log_expiries(jobs::WallTime now) const {
-  for (const Expiry& expiry : expiries_) {
-    if (expiry.not_after > now + expires_soon) continue;
-    spdlog::warn("the certificate in '{}' {} {}: renew it", expiry.name,
-                 expiry.not_after > now ? "expires" : "has expired", date_of(expiry.not_after));
-  }
+  log_if_soon("certificate", expiries_, expires_soon, now);
+  log_if_soon("CRL", crl_expiries_, crl_expires_soon, now);
 }
 
 }  // namespace raincheck::proxy

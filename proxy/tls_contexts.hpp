@@ -24,14 +24,15 @@ struct TlsProblem {
   bool is_warning = false;  // it can serve all the same
 };
 
-// A certificate of ours, for metrics.
+// When a certificate of ours expires, or a CRL has to be renewed; one for each file.
 struct Expiry {
-  std::string name;  // its file
-  jobs::WallTime not_after;
+  std::string name;  // its file, without "." and ".."
+  jobs::WallTime at;
 };
 
-// Ours are told of so long before they expire.
+// They are told of so long before. A CRL is renewed much more often.
 constexpr std::chrono::hours expires_soon{14 * 24};
+constexpr std::chrono::hours crl_expires_soon{24};
 
 // A listener's.
 class ServerTls {
@@ -77,6 +78,7 @@ class TlsContexts {
   const ServerTls* of_listener(std::size_t index) const { return listeners_[index].get(); }
   const ClientTls* of_upstream(std::size_t index) const { return upstreams_[index].get(); }
   const std::vector<Expiry>& expiries() const { return expiries_; }
+  const std::vector<Expiry>& crl_expiries() const { return crl_expiries_; }
   // Warns of those that expire soon.
   void log_expiries(jobs::WallTime now) const;
 
@@ -86,6 +88,7 @@ class TlsContexts {
   std::vector<std::unique_ptr<ServerTls>> listeners_;
   std::vector<std::unique_ptr<ClientTls>> upstreams_;
   std::vector<Expiry> expiries_;
+  std::vector<Expiry> crl_expiries_;
   std::vector<TlsProblem> problems_;
 };
 

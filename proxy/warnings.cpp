@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 namespace raincheck::proxy {
-
 std::optional<std::uint64_t> WarningLimit::admit(std::string_view kind, TimePoint now) {
   const auto found = kinds_.find(kind);
   if (found == kinds_.end()) {
@@ -29,6 +28,19 @@ void Warnings::unchanged_body(std::string_view route,
   if (!more) return;
   spdlog::warn("route {}: the body of {} is not changed as its rules say: {}{}", route, whose, why,
                *more);
+}
+
+void Warnings::refused_client(const config::Listener& listener,
+                              std::string_view client,
+                              HandshakeFailure failure,
+                              std::string_view why) {
+  const std::string_view reason = handshake_failure_labels[label_of(failure)];
+  const auto more = admit(fmt::format("listener {} {}", listener.name, reason));
+  if (!more) return;
+  std::string file;
+  if (is_of_crl(failure)) file = fmt::format(": renew '{}'", listener.tls.crl_file.path);
+  spdlog::warn("listener {}: a client at {} is refused ({}): {}{}{}", listener.name, client, reason,
+               why, file, *more);
 }
 
 void Warnings::unstored_body(std::string_view why) {

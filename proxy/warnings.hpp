@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "config/config.hpp"
+#include "proxy/handshake_failure.hpp"
 #include "proxy/timers.hpp"
 
 namespace raincheck::proxy {
@@ -36,6 +38,12 @@ class Warnings {
 
   // A body that its route's rules should change and do not. `whose`: "a call" or "an answer".
   void unchanged_body(std::string_view route, std::string_view whose, std::string_view why);
+  // A client that a listener does not let in with the certificate that it has shown, or without
+  // one. `failure`: an is_refusal().
+  void refused_client(const config::Listener& listener,
+                      std::string_view client,
+                      HandshakeFailure failure,
+                      std::string_view why);
 
   // A new job's.
   void unstored_body(std::string_view why);

@@ -77,10 +77,14 @@ class Authority:
     def expired(self, name):
         return self.issue(name, dates=('-startdate', '20200101000000Z', '-enddate', '20210101000000Z'))
 
-    def revoke(self, *certificates):
-        """The list of what was revoked; these are."""
+    def run_out(self):
+        """A list that should have been renewed."""
+        return self.revoke(dates=('-crl_lastupdate', '20200101000000Z', '-crl_nextupdate', '20210101000000Z'))
+
+    def revoke(self, *certificates, dates=()):
+        """The list of what was revoked; these are. `dates`: options of openssl-ca, such as -crldays 3."""
         for certificate in certificates:
             openssl('ca', '-config', self.config, '-revoke', certificate.cert_file)
         path = os.path.join(self.folder, 'crl.pem')
-        openssl('ca', '-config', self.config, '-gencrl', '-out', path)
+        openssl('ca', '-config', self.config, '-gencrl', '-out', path, *dates)
         return path

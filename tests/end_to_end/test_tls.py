@@ -1,6 +1,7 @@
 """TLS of listeners: who we are, whom we let in, and what backends learn of it."""
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -9,12 +10,24 @@ import threading
 import unittest
 
 from authority import RSA, Authority
-from harness import EndToEnd, Job, route
-from program import run
+from harness import EndToEnd, Job, route, words_of
+from monitoring import Metrics, ask
+from program import binary, is_sanitized, run
 from secure import SecureClient, client_context
 from wire import Client, request_bytes, wait_until
 
 MIB = 1 << 20
+# A day later as soon as there is a file.
+CLOCK = r'''
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+  const int result = syscall(SYS_clock_gettime, clock, now);
+  if (access(LATER, F_OK) == 0) now->tv_sec += 86400;
+  return result;
+}
+'''
 NAMES = ('subject', 'issuer', 'serial', 'fingerprint', 'san')
 
 
@@ -63,6 +76,24 @@ class SecureListener(EndToEnd):
         with self.assertRaises((ssl.SSLError, ConnectionResetError)) as caught:
             self.connect(context, **options).request('GET', '/x')
         self.assertRegex(str(caught.exception), words)
+
+
+    def serve_monitored(self, *arguments, **options):
+        self.monitoring = os.path.join(self.folder, 'monitoring.sock')
+        return self.serve_tls(*arguments, monitoring={'address': f'unix:{self.monitoring}'}, **options)
+
+    def metrics(self):
+        return Metrics(ask(self.monitoring, 'GET', '/metrics')[2])
+
+    def wait_for_failures(self, **reasons):
+        """Of handshakes, these many and no others."""
+        self.assertLessEqual(set(reasons), words_of('metrics.md', '## Handshakes'))
+        name = 'raincheck_tls_handshake_failures_total'
+
+        def told():
+            return {dict(labels)['reason']: count for (of, labels), count in self.metrics().samples.items()
+                    if of == name}
+        wait_until(lambda: told() == reasons, lambda: f'{told()}, not {reasons}\n{self.proxy.log()}')
 
 
 class Serving(SecureListener):
@@ -291,11 +322,11 @@ class ClientAuth(SecureListener):
 
     def serve_auth(self, client_auth, **options):
         headers = {f'X-Cert-{name}': '${client.certificate.%s:-none}' % name for name in NAMES}
-        self.serve_tls({'client_auth': client_auth, 'client_ca_file': self.clients.cert_file, 'crl_file': self.crl},
-                       routes=[route('/plain/*', mode='never', request_headers={'set': headers}),
-                               route('/bare/*', mode='never'),
-                               route(request_headers={'set': headers},
-                                     idempotency_key={'header': 'Idempotency-Key'})], **options)
+        tls = {'client_auth': client_auth, 'client_ca_file': self.clients.cert_file, 'crl_file': self.crl}
+        self.serve_monitored(tls, routes=[route('/plain/*', mode='never', request_headers={'set': headers}),
+                                          route('/bare/*', mode='never'),
+                                          route(request_headers={'set': headers},
+                                                idempotency_key={'header': 'Idempotency-Key'})], **options)
 
     def as_client(self, certificate):
         return client_context(self.authority.cert_file, certificate)
@@ -308,6 +339,56 @@ class ClientAuth(SecureListener):
         self.assert_refused('(?i)unknown.ca', self.as_client(self.stranger))
         old = client_context(self.authority.cert_file, versions=ssl.TLSVersion.TLSv1_2)
         self.assert_refused('(?i)handshake.failure|certificate.required', old)
+
+    def refusals(self):
+        return re.findall(r'warning listener (\S+): a client at 127\.0\.0\.1 is refused \((\w+)\): (.*)',
+                          self.proxy.log())
+
+    def test_who_is_refused_is_counted_and_told_of(self):
+        late = self.clients.expired('late')
+        self.serve_auth('require', listener={'name': 'door'})
+        self.wait_for_failures()
+        for context, words in ((self.context, 'required'), (self.as_client(self.revoked), 'revoked'),
+                               (self.as_client(late), 'expired'), (self.as_client(self.stranger), 'ca')):
+            self.assert_refused(f'(?i){words}', context)
+        self.wait_for_failures(client_certificate_missing=1, client_certificate_revoked=1,
+                               client_certificate_expired=1, client_certificate_unknown=1)
+        name = 'raincheck_tls_handshake_failures_total'
+        self.assertEqual(4, self.metrics().get(name, listener='door'))
+        self.assertEqual({('door', 'client_certificate_missing', 'it has shown no certificate'),
+                          ('door', 'client_certificate_revoked', 'its certificate was revoked'),
+                          ('door', 'client_certificate_expired', 'its certificate has expired'),
+                          ('door', 'client_certificate_unknown',
+                           'its certificate is of no known CA: self-signed certificate in certificate chain')},
+                         set(self.refusals()))
+
+    def test_a_list_that_has_run_out_is_told_of_with_its_file(self):
+        self.crl = self.clients.run_out()
+        self.serve_auth('require')
+        for _ in range(20):
+            self.assert_refused('(?i)certificate', self.as_client(self.good))
+        self.wait_for_failures(crl_expired=20)
+        told = self.refusals()
+        self.assertEqual({('crl_expired', f"the CRL of its CA has run out: renew '{self.crl}'")},
+                         {each[1:] for each in told})
+        self.assertLessEqual(len(told), os.cpu_count())  # each shard limits its own
+
+    def test_who_does_not_come_for_tls_is_counted_and_fills_no_log(self):
+        self.serve_auth('require', listener={'timeouts': {'header': '2s'}})
+        hello = b'\x16\x03\x01\x02\x00\x01'
+        for _ in range(5):
+            for begin in (b'', hello, b'\0' * 100):
+                client = self.client()
+                client.send(begin)
+                client.close()
+        self.wait_for_failures(closed=5, protocol=5)
+        client = self.client()
+        client.send(hello)
+        self.assertTrue(client.ends())
+        with self.assertRaises(ssl.SSLError):
+            self.connect(client_context(self.clients.cert_file, self.good))  # which does not believe us
+        self.wait_for_failures(closed=5, protocol=5, timeout=1, server_certificate_refused=1)
+        self.assertNotIn('warning', self.proxy.log())
 
     def test_a_resumed_session_has_its_certificate_still(self):
         self.serve_auth('require')
@@ -420,6 +501,59 @@ class Mistakes(SecureListener):
             self.assertEqual('', self.check({'certificates': [self.certificate.files]}).stderr)
         self.serve_tls(certificates=[self.authority.issue('soon.example', dates=('-days', '3'))])
         self.assertRegex(self.proxy.log(), r"the certificate in '\S+soon\.example\.pem' expires ")
+
+    def test_a_list_that_has_to_be_renewed_is_a_warning(self):
+        tls = {'certificates': [self.certificate.files], 'client_auth': 'require',
+               'client_ca_file': self.authority.cert_file}
+        for make, checked, logged in (
+                (self.authority.run_out, 'should have been renewed by Fri, 01 Jan 2021', 'has expired Fri, 01 Jan 2021'),
+                (lambda: self.authority.revoke(dates=('-crlhours', '23')), 'has to be renewed by', 'expires ')):
+            crl = make()
+            self.assertIn(f"warning: listeners[0].tls.crl_file: '{crl}' {checked}",
+                          self.check({**tls, 'crl_file': crl}).stderr)
+            if not self.proxy:
+                self.serve_tls({**tls, 'crl_file': crl})
+            else:
+                self.assertTrue(self.proxy.reload())
+            self.assertIn(f"the CRL in '{crl}' {logged}", self.proxy.log())
+        self.assertEqual('', self.check({**tls, 'crl_file': self.authority.revoke()}).stderr)
+
+    def test_when_files_expire_is_told_once_for_each(self):
+        client_auth = {'client_auth': 'require', 'client_ca_file': self.authority.cert_file,
+                       'crl_file': os.path.join(self.authority.folder, '..', 'authority', 'crl.pem')}
+        self.authority.run_out()
+        self.serve_monitored(client_auth)
+        same = {name: path.replace('/authority/', '/./authority/../authority/')
+                for name, path in self.certificate.files.items()}
+        listeners = [{'address': '127.0.0.1:0', 'name': name, 'tls': {'certificates': [files], **client_auth}}
+                     for name, files in (('a', self.certificate.files), ('b', same))]
+        self.assertTrue(self.proxy.reload(self.config(
+            listeners=listeners, monitoring={'address': f'unix:{self.monitoring}'})), self.proxy.log())
+        told = {name: (dict(labels), value) for (name, labels), value in self.metrics().samples.items()
+                if name.startswith('raincheck_tls_') and name.endswith('_timestamp_seconds')}
+        name = 'raincheck_tls_certificate_not_after_timestamp_seconds'
+        self.assertEqual({'cert': self.certificate.cert_file}, told[name][0])
+        self.assertEqual(({'crl': os.path.join(self.authority.folder, 'crl.pem')}, 1609459200),
+                         told['raincheck_tls_crl_next_update_timestamp_seconds'])
+        self.assertEqual(1, self.metrics().text.count(name + '{'))
+
+    def test_what_expires_is_told_again_each_day(self):
+        """The process is made to believe that a day has passed."""
+        later, skip = os.path.join(self.folder, 'later'), os.path.join(self.folder, 'skip.so')
+        compiler = shutil.which('cc')
+        if not compiler or is_sanitized(binary()):
+            self.skipTest('its clock cannot be set forward')
+        subprocess.run([compiler, '-shared', '-fPIC', '-x', 'c', '-o', skip, '-'], check=True, text=True,
+                       input=CLOCK.replace('LATER', json.dumps(later)))
+        self.serve_tls(certificates=[self.authority.issue('soon.example', dates=('-days', '3'))],
+                       environment={'LD_PRELOAD': skip})
+
+        def told():
+            return len(re.findall(r"the certificate in '\S+' expires ", self.proxy.log()))
+        self.assertEqual(1, told())
+        with open(later, 'w', encoding='ascii'):
+            pass
+        wait_until(lambda: told() == 2, self.proxy.log)
 
 
 class Concurrency(SecureListener):

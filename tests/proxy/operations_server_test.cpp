@@ -15,6 +15,7 @@
 
 #include "proxy/admin_client.hpp"
 #include "proxy/listening.hpp"
+#include "tests/support/sockets.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 using namespace raincheck;
@@ -247,7 +248,7 @@ TEST_CASE("the admin socket belongs to its owner and group, and replaces only a 
   const test::TemporaryDirectory directory;
   const std::string path = directory / "admin.sock";
   {
-    const Descriptor socket = listen_on_admin_socket(path);
+    const ListeningSocket socket = listen_on_admin_socket(path);
     struct stat status {};
     REQUIRE(::stat(path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0660);
@@ -268,13 +269,13 @@ TEST_CASE("who cannot reach the program is told why") {
   const std::string not_running =
       path + ": raincheck is not running, or its configuration has another admin.socket";
   CHECK_THROWS_WITH(ask_admin(path, {}), not_running.c_str());
-  { const Descriptor dead = listen_on_admin_socket(path); }
+  test::leave_socket(path);
   CHECK_THROWS_WITH(ask_admin(path, {}), not_running.c_str());
   CHECK_THROWS_WITH(ask_admin(std::string(200, 'x'), {}),
                     ("'" + std::string(200, 'x') + "' cannot be a unix socket").c_str());
   CHECK_THROWS_AS(ask_monitoring("unix:" + path, {}), AdminUnreachable);
   CHECK_THROWS_AS(ask_monitoring("nonsense", {}), AdminUnreachable);
-  const Descriptor silent = listen_on_admin_socket(path);
+  const ListeningSocket silent = listen_on_admin_socket(path);
   AdminQuestion question;
   question.target = "/";
   question.timeout = std::chrono::seconds(0);

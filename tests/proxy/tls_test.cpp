@@ -63,7 +63,7 @@ awaitable<void> end(Connection& connection) {
 
 struct Fixture {
   explicit Fixture(const Settings& settings = Settings()) : contexts(settings.build()) {
-    REQUIRE(contexts.problems().empty());
+    for (const TlsProblem& problem : contexts.problems()) REQUIRE(problem.is_warning);
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
     server = std::make_unique<Connection>(Descriptor(ends[0]), timers, readiness);
@@ -215,6 +215,51 @@ TEST_CASE("a server is believed only with a certificate that is its own, known a
   test.shake_hands();
   CHECK(test.client->tls()->why() == why);
   CHECK((test.client_io == Io::ok) == why.empty());
+}
+
+TEST_CASE("a listener knows why it does not let a client in") {
+  Settings settings;
+  const auto trusted = make_certificate("ada");
+  config::ListenerTls& listener = settings.config.listeners.front().tls;
+  listener.client_auth = config::ClientAuth::require;
+  listener.client_ca_file.path = "/clients";
+  settings.files["/clients"] = trusted.certificate;
+  const auto show = [&settings](const raincheck::test::PemPair& pair) {
+    settings.config.upstreams[0].tls.cert_file.path = "/own";
+    settings.config.upstreams[0].tls.key_file.path = "/own.key";
+    settings.files["/own"] = pair.certificate;
+    settings.files["/own.key"] = pair.key;
+  };
+  auto failure = HandshakeFailure::other;
+  std::string why;
+  SUBCASE("it shows no certificate") {
+    failure = HandshakeFailure::client_certificate_missing;
+    why = "it has shown no certificate";
+  }
+  SUBCASE("its certificate has expired") {
+    const auto expired = make_certificate("ada", "", -3600);
+    settings.files["/clients"] = expired.certificate;
+    show(expired);
+    failure = HandshakeFailure::client_certificate_expired;
+    why = "its certificate has expired";
+  }
+  SUBCASE("its certificate is of no known CA") {
+    show(make_certificate("eve"));
+    failure = HandshakeFailure::client_certificate_unknown;
+    why = "its certificate is of no known CA: self-signed certificate";
+  }
+  SUBCASE("it does not believe the listener") {
+    show(trusted);
+    settings.files["/other"] = make_certificate("backend.example").certificate;
+    settings.config.upstreams[0].tls.ca_file.path = "/other";
+    failure = HandshakeFailure::server_certificate_refused;
+    why = "TLS failed: tlsv1 alert unknown ca";
+  }
+  Fixture test(settings);
+  test.shake_hands();
+  REQUIRE(test.server_io == Io::reset);
+  CHECK(test.server->tls()->failure() == failure);
+  CHECK(test.server->tls()->why() == why);
 }
 
 TEST_CASE("a configuration's mistakes with certificates are all told") {
