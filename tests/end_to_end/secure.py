@@ -36,6 +36,18 @@ class SecureClient(Client):
 Handshake = collections.namedtuple('Handshake', 'is_resumed client')
 
 
+def say_goodbye(sock):
+    """Closes it so that what was sent last, such as an alert, arrives: nothing may be left unread."""
+    sock.settimeout(5)
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(1 << 16):
+            pass
+    except OSError:
+        pass
+    sock.close()
+
+
 class SecureBackend(Backend):
     """`handshakes` has what each connection came to: a Handshake with the client's certificate, or the error."""
 
@@ -54,12 +66,14 @@ class SecureBackend(Backend):
     def _serve(self, sock, connection):
         with self._lock:
             self._open.discard(sock)
+        sock.settimeout(20)
+        secured = self.context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False,
+                                           do_handshake_on_connect=False)
         try:
-            sock.settimeout(20)
-            secured = self.context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=False)
+            secured.do_handshake()
         except OSError as error:
             self.handshakes.append(error)
-            sock.close()
+            say_goodbye(socket.socket(fileno=secured.detach()))
             return
         with self._lock:
             self._open.add(secured)

@@ -164,7 +164,7 @@ class Jobs(Shell):
         self.assertEqual(1, len({line.index(word) for line, word in zip(table, ('ROUTE', ' b ', name))} -
                                 {table[1].index(' b ')}))
         self.assertEqual(table[0].index('ROUTE'), table[1].index(' b ') + 1)
-        self.assertEqual(1, len({re.search(r'AGE|\d+m?s', line).end() for line in table}), table)
+        self.assertEqual(1, len({re.search(r' (AGE|\d+m?s) ', line).end() for line in table}), table)
         wait_until(lambda: self.stats()['running'] == 1, lambda: f'{self.stats()}')
         lines = self.on_terminal('stats').splitlines()
         self.assertEqual('1 job pending, 1 of them running', lines[0].partition(';')[0])
